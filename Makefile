@@ -1,0 +1,64 @@
+# Everything starts from a bare machine: Python 3.11, make, gcc, pip and a package index.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/ready
+JOBS ?= auto
+
+# The MicroPython under test; the default is the unix port from PyPI.
+MICROPYTHON ?= $(CURDIR)/$(VENV)/bin/micropython
+export MICROPYTHON
+
+# Arm's own tool pins its libraries to old versions, so it lives apart; only tests use it.
+ARM_VENV := .venv-arm
+ARM_READY := $(ARM_VENV)/ready
+export MANIFEST_TOOL := $(CURDIR)/$(ARM_VENV)/bin/manifest-tool
+
+.PHONY: help demo test lint types bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    a virtual device updates itself, and refuses what it must"
+	@echo "make test    lint, types, and the tests on CPython and MicroPython"
+	@echo "make lint    ruff only"
+	@echo "make types   type check of the device code only"
+	@echo "make bench   measure against floor loops, on MicroPython"
+	@echo "make clean   remove $(VENV) and what tools left behind"
+	@echo "MICROPYTHON=path  another interpreter     PYTHON=path  another Python 3.11+"
+
+# Made anew when pyproject.toml changes, so nothing stays that is no longer asked for.
+$(READY): pyproject.toml
+	@echo "installing into $(VENV), from the package index ..."
+	@rm -rf $(VENV)
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or later is needed: PYTHON=path')"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+$(ARM_READY): Makefile
+	@echo "installing manifest-tool into $(ARM_VENV) ..."
+	@rm -rf $(ARM_VENV)
+	@$(PYTHON) -m venv $(ARM_VENV)
+	@$(ARM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check manifest-tool==2.6.2
+	@touch $@
+
+demo: $(READY)
+	@$(VENV)/bin/fwtool demo
+
+lint: $(READY)
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+types: $(READY)
+	$(PY) host_tests/check_types.py
+
+test: lint types $(ARM_READY)
+	$(PY) -m pytest -q -n $(JOBS)
+
+bench: $(READY)
+	$(PY) host_tests/bench.py
+
+clean:
+	rm -rf $(VENV) $(ARM_VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis build dist
+	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

@@ -1,0 +1,114 @@
+"""One suite, two interpreters.
+
+A test file with the line `BOTH = True` at module level is collected twice: by pytest,
+and as items `FILE::micropython::TEST` that each run in a MicroPython of their own, so a
+crash, a hang or a leak of one test stays its own. Such files hold plain functions
+without arguments and import what both interpreters have. Two more lines may follow:
+
+    HEAP = "512k"    heap of the MicroPython runs, as -X heapsize takes it; 4M if not given
+    TIMEOUT_S = 600  seconds a MicroPython run may take; 120 if not given
+
+MICROPYTHON overrides the interpreter. When it is missing these items fail: the suite
+never passes on half of its interpreters.
+"""
+
+import ast
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from fwtool import paths
+
+HERE = Path(__file__).parent
+RUNNER = HERE / "mpy_runner.py"
+DEFAULTS = {"BOTH": False, "HEAP": "4M", "TIMEOUT_S": 120}
+
+
+def run_micropython(*command, heap="4M", timeout_s=120, folders=()):
+    """Run MicroPython on a script; the device's modules and host_tests are importable.
+
+    command: script and arguments
+    folders: more places to import from, searched first
+    returns: CompletedProcess, stdout and stderr as text
+    raises:  subprocess.TimeoutExpired (MicroPython was killed), FileNotFoundError
+    """
+    places = (*folders, paths.device(), paths.bootloader(), HERE)
+    return subprocess.run(
+        [paths.micropython(), "-X", f"heapsize={heap}", *map(str, command)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=timeout_s,
+        env=paths.environment(*places),
+    )
+
+
+@pytest.fixture
+def micropython():
+    """run_micropython, for tests that need MicroPython at their service."""
+    return run_micropython
+
+
+def pytest_collect_file(file_path, parent):
+    if file_path.suffix == ".py" and file_path.name.startswith("test_"):
+        tree = ast.parse(file_path.read_bytes())
+        settings = _settings(tree)
+        if settings["BOTH"]:
+            node = TwiceFile.from_parent(parent, path=file_path)
+            node.tree, node.settings = tree, settings
+            return node
+    return None
+
+
+def _settings(tree):
+    """The constants of DEFAULTS as the file's module level sets them."""
+    found = dict(DEFAULTS)
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            if node.targets[0].id in found:
+                found[node.targets[0].id] = ast.literal_eval(node.value)
+    return found
+
+
+class TwiceFile(pytest.File):
+    """Second look at a test file; its one child gives the ids their `micropython`."""
+
+    def collect(self):
+        yield MicroPython.from_parent(self, name="micropython")
+
+
+class MicroPython(pytest.Collector):
+    def collect(self):
+        for node in self.parent.tree.body:
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                item = MicroPythonTest.from_parent(self, name=node.name)
+                item.function = node
+                yield item
+
+
+class MicroPythonTest(pytest.Item):
+    def runtest(self):
+        if ast.unparse(self.function.args) or self.function.decorator_list:
+            raise Failed("a test for both interpreters takes no arguments and no decorators")
+        settings = self.parent.parent.settings
+        heap, timeout_s = settings["HEAP"], settings["TIMEOUT_S"]
+        try:
+            done = run_micropython(RUNNER, self.path, self.name, heap=heap, timeout_s=timeout_s)
+        except subprocess.TimeoutExpired as late:
+            raise Failed(f"{(late.stdout or b'').decode()}no end after {timeout_s} s") from None
+        if done.returncode or not done.stdout.endswith(f"{self.name} ok\n"):
+            raise Failed(f"{done.stdout}{done.stderr}exit code {done.returncode}")
+
+    def repr_failure(self, excinfo):
+        if isinstance(excinfo.value, Failed):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo)
+
+    def reportinfo(self):
+        return self.path, self.function.lineno - 1, f"{self.name} (MicroPython)"
+
+
+class Failed(Exception):
+    """What MicroPython printed, to be shown as it is."""

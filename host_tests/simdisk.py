@@ -1,0 +1,299 @@
+"""A block device in memory that keeps a harder contract than any chip, and cuts power.
+
+Owns the storage contract of docs/DESIGN.md as something that runs: MicroPython's
+block protocol, NOR rules, wear, power cuts with tears, read and write errors.
+It knows nothing of headers or slots.
+
+An operation is the erase of one erase block or the program of one program unit
+(on cards that overwrite: the write of one 512-byte block). Operations are
+numbered from 1 by a `Power`, which all disks of a device share, so a sweep over
+the numbers meets every moment at which an update of SD card and flash can die.
+
+What a cut leaves in the unit it hits (its neighbours stay as they were):
+
+    tear     program               erase
+    nothing  old bytes             old bytes
+    half     first half new        first half blank
+    junk     arbitrary bytes       arbitrary bytes
+
+A unit torn by half or junk counts as programmed: only an erase makes it usable.
+
+Runs on CPython and on MicroPython.
+"""
+
+from helpers import noise
+
+TEARS = ("nothing", "half", "junk")
+
+_EIO = 5
+
+# ioctl requests of the block protocol
+_SYNC = 3
+_COUNT = 4
+_SIZE = 5
+_ERASE = 6
+
+
+class PowerCut(BaseException):
+    """The device is dark. No `except Exception` lives through it."""
+
+
+class Violation(BaseException):
+    """The code under test did what the storage contract forbids."""
+
+
+class Power:
+    """Supply and operation counter of one device; its disks share it.
+
+    ops:  operations begun since reset()
+    last: the newest one, as text, for failure messages
+    """
+
+    def __init__(self):
+        self.disks = []
+        self.reset()
+
+    def reset(self):
+        """Switch on, count from 0 and forget what was planned."""
+        self.ops = 0
+        self.last = "none"
+        self.dark = False
+        self._cut = None
+        self._fail = None
+
+    def cut_at(self, op, tear="nothing"):
+        """Cut power in operation number op (the next one is ops + 1)."""
+        assert tear in TEARS, tear
+        self._cut = (op, tear)
+
+    def fail_at(self, op):
+        """Make operation number op report EIO, once, and change nothing."""
+        self._fail = op
+
+    def on(self):
+        """Power comes back: storage is as the cut left it, and works again."""
+        self.dark = False
+
+    def alive(self):
+        if self.dark:
+            raise PowerCut(self.last)
+
+    def begin(self, what):
+        """Count one operation; returns (tear or None, does it fail)."""
+        self.ops += 1
+        self.last = what
+        if self._cut and self._cut[0] == self.ops:
+            tear = self._cut[1]
+            self._cut = None
+            self.dark = True
+            return tear, False
+        if self._fail == self.ops:
+            self._fail = None
+            return None, True
+        return None, False
+
+    def snapshot(self):
+        return [disk.snapshot() for disk in self.disks]
+
+    def restore(self, snapshots):
+        for disk, snapshot in zip(self.disks, snapshots):
+            disk.restore(snapshot)
+
+
+class Disk:
+    """One simulated device behind MicroPython's block protocol.
+
+    size:      bytes
+    erase:     bytes of an erase block, which is the block of the protocol
+    program:   bytes of a program unit
+    overwrite: an SD card: erase == program, any block written any time, no offsets
+    power:     the Power shared with the device's other disks; its own when left out
+    name:      for failure messages
+
+    data:       the contents; read it freely, change it through load()
+    wear:       erases of each block (writes, on a card)
+    bad_blocks: set of block numbers whose reads report EIO
+    """
+
+    def __init__(self, size, erase, program, overwrite=False, power=None, name="disk"):
+        assert size % erase == 0 and erase % program == 0
+        assert erase == program or not overwrite
+        self.erase_size = erase
+        self.program_size = program
+        self.overwrite = overwrite
+        self.name = name
+        self.data = bytearray(b"\xff" * size)
+        self.wear = [0] * (size // erase)
+        self.bad_blocks = set()
+        self._used = bytearray(size // program)  # 1: only an erase makes it writable
+        self.power = power or Power()
+        self.power.disks.append(self)
+
+    # MicroPython's block protocol
+
+    def readblocks(self, block, buf, offset=None):
+        self.power.alive()
+        start = self._address(block, buf, offset)
+        if self._bad(start, len(buf)):
+            return -_EIO
+        buf[:] = memoryview(self.data)[start : start + len(buf)]
+        return 0
+
+    def writeblocks(self, block, buf, offset=None):
+        self.power.alive()
+        start = self._address(block, buf, offset)
+        if start % self.program_size or len(buf) % self.program_size:
+            raise Violation("{}: write {}+{} is no whole unit".format(self.name, start, len(buf)))
+        mv = memoryview(buf)
+        for at in range(0, len(buf), self.program_size):
+            if offset is None and not self.overwrite and at % self.erase_size == 0:
+                if self._erase((start + at) // self.erase_size):
+                    return -_EIO
+            if self._program(start + at, mv[at : at + self.program_size]):
+                return -_EIO
+        return 0
+
+    def ioctl(self, request, argument):
+        self.power.alive()
+        if request == _COUNT:
+            return len(self.wear)
+        if request == _SIZE:
+            return self.erase_size
+        if request == _ERASE and not self.overwrite:
+            if not 0 <= argument < len(self.wear):
+                raise Violation("{}: erase of block {}".format(self.name, argument))
+            return self._erase(argument)
+        return 0 if request in (_SYNC, _ERASE) else None
+
+    # For the tests
+
+    def cut_at(self, op, tear="nothing"):
+        self.power.cut_at(op, tear)
+
+    def fail_at(self, op):
+        self.power.fail_at(op)
+
+    def load(self, start, data):
+        """Put bytes there as a factory would: no operation, no wear, no old contents."""
+        assert start >= 0 and start + len(data) <= len(self.data)
+        self.data[start : start + len(data)] = data
+        first = start // self.program_size
+        for unit in range(first, -(-(start + len(data)) // self.program_size)):
+            at = unit * self.program_size
+            content = self.data[at : at + self.program_size]
+            self._used[unit] = content.count(b"\xff") != self.program_size
+
+    def snapshot(self):
+        """The state of the medium (not of the supply), for restore()."""
+        return bytes(self.data), bytes(self._used), list(self.wear)
+
+    def restore(self, snapshot):
+        self.data[:] = snapshot[0]
+        self._used[:] = snapshot[1]
+        self.wear[:] = snapshot[2]
+
+    # Inside
+
+    def _address(self, block, buf, offset):
+        """Byte address of a transfer; what a driver may not ask for is a Violation."""
+        start = block * self.erase_size + (offset or 0)
+        if block < 0 or (offset or 0) < 0 or start + len(buf) > len(self.data):
+            raise Violation("{}: {}+{} is off the device".format(self.name, start, len(buf)))
+        if self.overwrite and offset is not None:
+            raise Violation("{}: a card has no offsets".format(self.name))
+        if offset is None and len(buf) % self.erase_size:
+            raise Violation("{}: {} bytes are no whole block".format(self.name, len(buf)))
+        return start
+
+    def _bad(self, start, size):
+        first = start // self.erase_size
+        last = (start + size - 1) // self.erase_size
+        return any(first <= block <= last for block in self.bad_blocks)
+
+    def _erase(self, block):
+        """One operation; returns 0, or a negative error number."""
+        start = block * self.erase_size
+        tear, failed = self.power.begin("erase {} {:#x}".format(self.name, start))
+        if failed:
+            return -_EIO
+        self.wear[block] += 1
+        self._put(start, b"\xff" * self.erase_size, tear, 0)
+        return 0
+
+    def _program(self, start, new):
+        """One operation; returns 0, or a negative error number."""
+        unit = start // self.program_size
+        if self._used[unit] and not self.overwrite:
+            raise Violation("{}: second program of {:#x}".format(self.name, start))
+        tear, failed = self.power.begin("program {} {:#x}".format(self.name, start))
+        if failed:
+            return -_EIO
+        if self.overwrite:
+            self.wear[unit] += 1
+        self._put(start, new, tear, 1)
+        return 0
+
+    def _put(self, start, new, tear, used):
+        """Replace what is there as far as the tear lets it, and die of the tear.
+
+        A unit that may be programmed is blank, so replacing is the same as clearing bits.
+        used: 1 when the units cannot be programmed again without an erase
+        """
+        size = len(new)
+        if tear == "half":
+            new = new[: size // 2]
+        elif tear == "junk":
+            new = noise(size, self.power.ops)
+        if tear != "nothing":
+            self.data[start : start + len(new)] = new
+            for unit in range(start // self.program_size, (start + size) // self.program_size):
+                self._used[unit] = used or tear is not None
+        self.power.alive()
+
+
+def every_cut(make, act, check, tears=TEARS):
+    """Cut power in every operation of act, with every tear; after each, check must hold.
+
+    make:    make() -> world: what act works on, built afresh for every case. Any object
+             with `power`, the Power its disks share; a single Disk is a world.
+    act:     act(world), the same operations each time
+    check:   check(world): power is back and nothing is planned, so it may work on, count
+             operations, and sweep the cuts of its own recovery
+    returns: number of cases (operations x tears), to be asserted: it proves the sweep swept
+
+    A failure prints operation, tear and place. The uncut run is checked too.
+    """
+    world = make()
+    world.power.reset()
+    act(world)
+    ops = world.power.ops
+    world.power.reset()
+    _judge(check, world, "no cut, {} operations".format(ops))
+    for op in range(1, ops + 1):
+        for tear in tears:
+            world = make()
+            world.power.reset()
+            world.power.cut_at(op, tear)
+            where = "cut in operation {} of {}, tear {}".format(op, ops, tear)
+            _judge(_until_dark, (act, world), where)
+            where += ", " + world.power.last
+            world.power.reset()
+            _judge(check, world, where)
+    return ops * len(tears)
+
+
+def _until_dark(case):
+    act, world = case
+    try:
+        act(world)
+    except PowerCut:
+        return
+    raise AssertionError("act outlived the power cut")
+
+
+def _judge(check, subject, where):
+    try:
+        check(subject)
+    except BaseException:
+        print("every_cut:", where)
+        raise

@@ -1,0 +1,337 @@
+"""The simulated disk keeps its own contract, or no power-cut test proves a thing."""
+
+from helpers import noise
+from simdisk import TEARS, Disk, Power, PowerCut, Violation, every_cut
+
+BOTH = True  # runs on CPython and on MicroPython
+
+ERASE = 1024
+PROGRAM = 256
+NEW = bytes(range(256))
+
+
+def nor(**options):
+    return Disk(4 * ERASE, ERASE, PROGRAM, **options)
+
+
+def card(**options):
+    return Disk(8 * 512, 512, 512, overwrite=True, **options)
+
+
+def violates(function, *args):
+    try:
+        function(*args)
+    except Violation:
+        return
+    raise AssertionError("the disk let it pass")
+
+
+def cut(function, *args):
+    try:
+        function(*args)
+    except PowerCut:
+        return
+    raise AssertionError("power stayed on")
+
+
+def read(disk, start, size):
+    buf = bytearray(size)
+    block, offset = divmod(start, disk.erase_size)
+    assert disk.readblocks(block, buf, offset) == 0
+    return bytes(buf)
+
+
+def test_new_disk_is_blank_and_tells_its_shape():
+    disk = nor()
+    assert read(disk, 0, 4 * ERASE) == b"\xff" * 4 * ERASE
+    assert disk.ioctl(4, 0) == 4
+    assert disk.ioctl(5, 0) == ERASE
+    assert disk.ioctl(3, 0) == 0
+
+
+def test_offset_write_programs_units_and_erases_nothing():
+    disk = nor()
+    assert disk.writeblocks(1, NEW * 2, 256) == 0
+    assert read(disk, ERASE, ERASE) == b"\xff" * 256 + NEW * 2 + b"\xff" * 256
+    assert disk.power.ops == 2
+    assert disk.wear == [0, 0, 0, 0]
+
+
+def test_block_write_erases_first():
+    disk = nor()
+    disk.load(0, bytes(2 * ERASE))
+    assert disk.writeblocks(0, NEW * 8) == 0
+    assert read(disk, 0, 2 * ERASE) == NEW * 8
+    assert disk.power.ops == 2 + 8
+    assert disk.wear == [1, 1, 0, 0]
+
+
+def test_second_program_of_a_unit_is_a_violation_until_erased():
+    disk = nor()
+    disk.writeblocks(1, NEW, 0)
+    violates(disk.writeblocks, 1, NEW, 0)
+    violates(disk.writeblocks, 1, bytes(256), 0)
+    disk.writeblocks(1, NEW, 256)
+    assert disk.ioctl(6, 1) == 0
+    assert read(disk, ERASE, ERASE) == b"\xff" * ERASE
+    disk.writeblocks(1, NEW, 0)
+    assert disk.wear == [0, 1, 0, 0]
+
+
+def test_program_of_blank_bytes_uses_the_unit_up():
+    disk = nor()
+    disk.writeblocks(0, b"\xff" * 256, 0)
+    violates(disk.writeblocks, 0, NEW, 0)
+
+
+def test_a_write_of_no_whole_unit_is_a_violation():
+    disk = nor()
+    violates(disk.writeblocks, 0, NEW[:255], 0)
+    violates(disk.writeblocks, 0, NEW, 1)
+    violates(disk.writeblocks, 0, NEW)
+
+
+def test_an_address_off_the_device_is_a_violation():
+    disk = nor()
+    violates(disk.readblocks, 3, bytearray(ERASE), 1)
+    violates(disk.readblocks, -1, bytearray(4), 0)
+    violates(disk.readblocks, 1, bytearray(4), -4)
+    violates(disk.writeblocks, 4, NEW, 0)
+    violates(disk.ioctl, 6, 4)
+    assert disk.power.ops == 0
+
+
+def test_card_overwrites_whole_blocks_and_ignores_erase():
+    disk = card()
+    disk.writeblocks(1, NEW * 4)
+    disk.writeblocks(2, bytes(512))
+    assert disk.data[512:1536] == NEW * 2 + bytes(512)
+    assert disk.power.ops == 3
+    assert disk.wear == [0, 1, 2, 0, 0, 0, 0, 0]
+    assert disk.ioctl(6, 1) == 0
+    assert disk.power.ops == 3
+    violates(disk.writeblocks, 0, bytes(512), 0)
+    violates(disk.readblocks, 0, bytearray(512), 0)
+    violates(disk.readblocks, 0, bytearray(256))
+
+
+def test_cut_program_tears_one_unit_and_leaves_its_neighbours():
+    left = {"nothing": b"\xff" * 256, "half": NEW[:128] + b"\xff" * 128}
+    for tear in TEARS:
+        disk = nor()
+        disk.cut_at(2, tear)
+        cut(disk.writeblocks, 0, NEW * 3, 0)
+        disk.power.on()
+        assert read(disk, 0, 256) == NEW
+        assert read(disk, 256, 256) == left.get(tear, noise(256, 2))
+        assert read(disk, 512, 512) == b"\xff" * 512
+
+
+def test_cut_erase_tears_one_block():
+    left = {"nothing": NEW * 4, "half": b"\xff" * 512 + NEW * 2}
+    for tear in TEARS:
+        disk = nor()
+        disk.load(0, NEW * 16)
+        disk.cut_at(1, tear)
+        cut(disk.ioctl, 6, 1)
+        disk.power.on()
+        assert read(disk, ERASE, ERASE) == left.get(tear, noise(ERASE, 1))
+        assert read(disk, 0, ERASE) == read(disk, 2 * ERASE, ERASE) == NEW * 4
+
+
+def test_cut_card_write_leaves_old_new_or_garbage_in_one_block():
+    left = {"nothing": bytes(512), "half": NEW + bytes(256)}
+    for tear in TEARS:
+        disk = card()
+        disk.load(0, bytes(8 * 512))
+        disk.cut_at(2, tear)
+        cut(disk.writeblocks, 0, NEW * 6)
+        disk.power.on()
+        assert disk.data[:512] == NEW * 2
+        assert disk.data[512:1024] == left.get(tear, noise(512, 2))
+        assert disk.data[1024:1536] == bytes(512)
+
+
+def test_torn_unit_must_be_erased_before_it_is_programmed():
+    for tear in ("half", "junk"):
+        disk = nor()
+        disk.cut_at(1, tear)
+        cut(disk.writeblocks, 0, NEW, 0)
+        disk.power.on()
+        violates(disk.writeblocks, 0, NEW, 0)
+        disk.cut_at(2, tear)
+        cut(disk.ioctl, 6, 0)
+        disk.power.on()
+        violates(disk.writeblocks, 0, NEW, 3 * PROGRAM)
+        disk.ioctl(6, 0)
+        assert disk.writeblocks(0, NEW, 0) == 0
+
+
+def test_unit_the_cut_never_reached_stays_usable():
+    disk = nor()
+    disk.cut_at(1, "nothing")
+    cut(disk.writeblocks, 0, NEW, 0)
+    disk.power.on()
+    assert disk.writeblocks(0, NEW, 0) == 0
+
+
+def test_dark_device_answers_nothing_until_power_is_back():
+    power = Power()
+    flash, sd = nor(power=power), card(power=power)
+    flash.cut_at(1)
+    cut(flash.ioctl, 6, 0)
+    cut(sd.readblocks, 0, bytearray(512))
+    cut(sd.writeblocks, 0, bytes(512))
+    cut(flash.ioctl, 3, 0)
+    assert power.ops == 1
+    power.on()
+    assert sd.readblocks(0, bytearray(512)) == 0
+
+
+def test_disks_of_one_power_share_the_count():
+    power = Power()
+    flash, sd = nor(power=power), card(power=power, name="sd")
+    flash.writeblocks(0, NEW, 0)
+    power.cut_at(3, "junk")
+    sd.writeblocks(0, bytes(512))
+    cut(sd.writeblocks, 1, bytes(512))
+    assert power.last == "program sd 0x200"
+
+
+def test_failed_operation_reports_eio_once_and_changes_nothing():
+    disk = nor()
+    disk.fail_at(2)
+    assert disk.writeblocks(0, NEW * 3, 0) == -5
+    assert read(disk, 0, ERASE) == NEW + b"\xff" * 768
+    disk.fail_at(3)
+    assert disk.ioctl(6, 0) == -5
+    assert disk.wear[0] == 0
+    assert disk.writeblocks(0, NEW * 2, 256) == 0
+
+
+def test_bad_block_fails_every_read_that_touches_it():
+    disk = nor()
+    disk.bad_blocks.add(1)
+    assert disk.readblocks(0, bytearray(ERASE)) == 0
+    assert disk.readblocks(0, bytearray(ERASE), 256) == -5
+    assert disk.readblocks(1, bytearray(4), ERASE - 4) == -5
+    assert disk.readblocks(2, bytearray(4), 0) == 0
+
+
+def test_load_knows_blank_units_from_used_ones():
+    disk = nor()
+    disk.load(100, NEW)
+    violates(disk.writeblocks, 0, NEW, 0)
+    violates(disk.writeblocks, 0, NEW, 256)
+    assert disk.writeblocks(0, NEW, 512) == 0
+    disk.load(0, b"\xff" * ERASE)
+    assert disk.writeblocks(0, NEW, 0) == 0
+
+
+def test_restore_brings_back_contents_wear_and_used_units():
+    power = Power()
+    disk = nor(power=power)
+    disk.writeblocks(0, NEW, 0)
+    before = power.snapshot()
+    disk.writeblocks(0, NEW * 4)
+    power.restore(before)
+    assert read(disk, 0, ERASE) == NEW + b"\xff" * 768
+    assert disk.wear[0] == 0
+    violates(disk.writeblocks, 0, NEW, 0)
+    assert disk.writeblocks(0, NEW, 256) == 0
+
+
+# every_cut, on the smallest store that is safe: two blocks, each a number and its check byte.
+
+
+def put(disk, number):
+    """Write to the block that does not hold the newest number."""
+    block = 0 if get(disk, 0) < get(disk, 1) else 1
+    disk.ioctl(6, block)
+    disk.writeblocks(block, bytes([number, number ^ 0xA5]) + bytes(254), 0)
+
+
+def get(disk, block):
+    record = read(disk, block * ERASE, 2)
+    return record[0] if record[1] == record[0] ^ 0xA5 else -1
+
+
+def newest(disk):
+    return max(get(disk, 0), get(disk, 1))
+
+
+def stored():
+    disk = nor()
+    put(disk, 1)
+    put(disk, 2)
+    return disk
+
+
+def test_every_cut_meets_each_operation_with_each_tear():
+    seen = []
+
+    def check(disk):
+        seen.append(newest(disk))
+        put(disk, 4)
+        assert newest(disk) == 4
+
+    assert every_cut(stored, lambda disk: put(disk, 3), check) == 6
+    assert seen == [3] + [2, 2, 2] + [2, 3, 2]  # half a record holds all that counts
+
+
+def test_every_cut_can_cut_the_recovery_too():
+    cases = []
+
+    def check(disk):
+        before = disk.power.snapshot()
+
+        def again():
+            disk.power.restore(before)
+            return disk
+
+        def holds(disk):
+            assert newest(disk) in (2, 3, 4)
+
+        cases.append(every_cut(again, lambda disk: put(disk, 4), holds))
+
+    assert every_cut(stored, lambda disk: put(disk, 3), check) == 6
+    assert cases == [6] * 7
+
+
+def caught(function, *args):
+    try:
+        function(*args)
+    except AssertionError:
+        return
+    raise AssertionError("the bug went unseen")
+
+
+def test_every_cut_finds_a_write_over_the_newest_record():
+    def careless(disk):
+        disk.ioctl(6, 0)  # holds 2, the newest; block 1 holds 1
+        disk.writeblocks(0, b"\x03\xa6" + bytes(254), 0)
+
+    def check(disk):
+        checked.append(newest(disk))
+        assert checked[-1] in (2, 3)
+
+    checked = []
+    caught(every_cut, stored, careless, check)
+    assert checked == [3, 2, 1]  # uncut; cut before the erase; cut in the middle of it
+
+
+def test_every_cut_finds_what_is_wrong_without_any_cut():
+    def check(disk):
+        assert newest(disk) == 5
+
+    caught(every_cut, stored, lambda disk: put(disk, 3), check)
+
+
+def test_every_cut_finds_code_that_lives_through_a_cut():
+    def deaf(disk):
+        try:
+            put(disk, 3)
+        except BaseException:
+            pass
+
+    caught(every_cut, stored, deaf, lambda disk: None)

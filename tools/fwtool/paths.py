@@ -1,0 +1,54 @@
+"""Where the parts that run on a device are: beside fwtool in a checkout, inside it in a wheel."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+_HERE = Path(__file__).resolve().parent
+_INSTALLED = _HERE / "_data"
+_ROOT = _INSTALLED if _INSTALLED.is_dir() else _HERE.parent.parent
+
+
+def device():
+    """Folder of bdev, fwcore and ufota."""
+    return _ROOT / "device"
+
+
+def bootloader():
+    """Folder of fwboot."""
+    return _ROOT / "bootloader"
+
+
+def board(name="virtual"):
+    """Folder of a board; a wheel carries the virtual one."""
+    return _ROOT / "boards" / name
+
+
+def shim():
+    """Folder of what CPython lacks of MicroPython."""
+    return _ROOT / "tools" / "hostshim"
+
+
+def micropython():
+    """The MicroPython to run: $MICROPYTHON, or the one installed beside this Python.
+
+    returns: path as text
+    raises:  FileNotFoundError when there is none
+    """
+    name = os.environ.get("MICROPYTHON") or str(Path(sys.executable).with_name("micropython"))
+    found = shutil.which(name)
+    if not found:
+        raise FileNotFoundError(f"no MicroPython at {name}: set MICROPYTHON to its path")
+    return os.path.abspath(found)
+
+
+def environment(*folders):
+    """Environment in which MicroPython imports from these folders, then what it has frozen.
+
+    PYTHONPATH is left out: PyPI's `micropython` command is a Python script, and would
+    find the shim there in place of itself.
+    """
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    env["MICROPYPATH"] = ":".join([*map(str, folders), ".frozen"])
+    return env
