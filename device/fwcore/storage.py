@@ -1,0 +1,82 @@
+"""Bytes on a block device: the one place that speaks MicroPython's block protocol.
+
+Owns addresses and error returns; knows nothing of slots, headers or images.
+Used by slot.py; the block device objects come from the board.
+
+What a write may assume (DESIGN.md, storage contract): on NOR, programming only
+clears bits and a unit is programmed once between erases; an overwriting device
+(SD card) replaces whole blocks. A cut leaves the unit it hits arbitrary.
+"""
+
+from errno import EIO
+
+from micropython import const
+
+_BLOCK_COUNT = const(4)
+_BLOCK_SIZE = const(5)
+_BLOCK_ERASE = const(6)
+
+
+class Storage:
+    """A block device with byte addresses.
+
+    device:     block protocol object (readblocks, writeblocks, ioctl)
+    erase:      bytes one erase clears; a multiple of the device's block size
+    program:    bytes one program writes; every address and length given to
+                read() and write() is a multiple of it
+    overwrite:  True when a write replaces what was there (SD card)
+    block_size: bytes of the device's own blocks
+    raises:     OSError when the device does not answer
+    """
+
+    def __init__(self, device, erase, program, overwrite=False):
+        self.device = device
+        self.erase_size = erase
+        self.program_size = program
+        self.overwrite = overwrite
+        self.block_size = device.ioctl(_BLOCK_SIZE, 0) or 512
+        self.size = self.block_size * device.ioctl(_BLOCK_COUNT, 0)
+
+    def read(self, at, mv):
+        """Fill mv (whole program units) from address `at`. Raises OSError."""
+        block, offset = divmod(at, self.block_size)
+        if self.overwrite:
+            _ok(self.device.readblocks(block, mv))
+        else:
+            _ok(self.device.readblocks(block, mv, offset))
+
+    def write(self, at, mv):
+        """Program mv (whole program units) at address `at`; never erases NOR. Raises OSError."""
+        block, offset = divmod(at, self.block_size)
+        if self.overwrite:
+            _ok(self.device.writeblocks(block, mv))
+        else:
+            _ok(self.device.writeblocks(block, mv, offset))
+
+    def erase(self, at, size, feed=None):
+        """Erase whole erase blocks; nothing to do where writes replace. Raises OSError.
+
+        feed: called after every block, for the watchdog (a 64 KiB erase may take 2 s)
+        """
+        if self.overwrite:
+            return
+        for block in range(at // self.block_size, (at + size) // self.block_size):
+            _ok(self.device.ioctl(_BLOCK_ERASE, block))
+            if feed:
+                feed()
+
+
+def up(value, unit):
+    """Round up to a multiple of unit."""
+    return (value + unit - 1) // unit * unit
+
+
+def down(value, unit):
+    """Round down to a multiple of unit."""
+    return value // unit * unit
+
+
+def _ok(result):
+    # The protocol says None or 0, or a negative errno; one port returns a positive number.
+    if result:
+        raise OSError(-result if result < 0 else EIO)
