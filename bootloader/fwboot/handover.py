@@ -1,0 +1,131 @@
+"""Hand-over: mount the active image read-only on /app and run its main.py.
+
+The last act of the boot stage. It trusts the header it is given, because main.run()
+has just checked the image against it.
+"""
+
+import gc
+import os
+import sys
+from errno import EIO, ENODEV
+
+from micropython import const
+
+from fwcore.slot import active_slot
+from fwcore.storage import up
+
+_ROOT = "/app"
+_EROFS = const(30)  # not among the names of MicroPython's errno
+_FAT_SECTOR_AT = const(11)  # u16 of the FAT boot sector: bytes per sector
+
+_BLOCK_COUNT = const(4)
+_BLOCK_SIZE = const(5)
+_BLOCK_ERASE = const(6)
+
+
+class Window:
+    """`size` bytes of a Storage as a block device that can only be read.
+
+    vfs.mount(readonly=True) is not enough: LittleFS still erases a block when a file is
+    opened for writing. Bytes after the last whole block are out of reach.
+
+    start:  byte address of block 0, whole program units
+    block:  bytes in a block, whole program units
+    """
+
+    def __init__(self, storage, start, size, block):
+        self._storage = storage
+        self._start = start
+        self._block = block
+        self._count = size // block
+
+    def readblocks(self, block, buf, offset=0):
+        """Raises OSError when the device does not answer."""
+        at = block * self._block + offset
+        if at < 0 or at + len(buf) > self._count * self._block:
+            return -EIO
+        self._storage.read(self._start + at, buf)
+        return 0
+
+    def writeblocks(self, block, buf, offset=0):
+        return -_EROFS
+
+    def ioctl(self, op, arg):
+        if op == _BLOCK_COUNT:
+            return self._count
+        if op == _BLOCK_SIZE:
+            return self._block
+        return -_EROFS if op == _BLOCK_ERASE else 0
+
+
+def start(board, head):
+    """Mount the active image and run its main.py, as __main__, or its main.mpy.
+
+    board:   see docs/DESIGN.md, "What a board offers"
+    head:    Header that main.run() returned; its size is the size of the file system
+    returns: when the application ends
+    raises:  OSError when the image cannot be mounted; what the application raises
+    """
+    import vfs
+
+    vfs.mount(_file_system(board, head.size), _ROOT, readonly=True)
+    # A file of the application must not shadow a frozen module, this boot stage among them.
+    rest = [path for path in sys.path if path not in ("", ".frozen")]
+    sys.path[:] = [".frozen", _ROOT, _ROOT + "/lib"] + rest
+    os.chdir(_ROOT)
+    _forget("fwboot")
+    _run_main()
+
+
+def _file_system(board, size):
+    import vfs
+
+    active = board.layout["active"]
+    slot = active_slot(board.layout, board.device(active["device"]))
+    storage = slot.storage
+    if active["format"] == "romfs":
+        image = _mapped(board, active["device"], slot.body_at, size)
+        return vfs.VfsRom(image or _in_ram(storage, slot.body_at, size))
+    if active["format"] == "fat":
+        sector = _fat_sector(storage, slot.body_at)
+        return vfs.VfsFat(Window(storage, slot.body_at, size, sector))
+    unit = storage.program_size  # Storage reads whole units, so LittleFS has to as well
+    window = Window(storage, slot.body_at, size, storage.erase_size)
+    return vfs.VfsLfs2(window, readsize=unit, progsize=unit)
+
+
+def _fat_sector(storage, at):
+    page = memoryview(bytearray(storage.program_size))
+    storage.read(at, page)
+    sector = page[_FAT_SECTOR_AT] | page[_FAT_SECTOR_AT + 1] << 8
+    if sector not in (512, 1024, 2048, 4096):
+        raise OSError(ENODEV)  # what vfs.VfsFat says when there is no FAT
+    return sector
+
+
+def _mapped(board, name, at, size):
+    whole = board.mapped(name)
+    return whole and whole[at : at + size]
+
+
+def _in_ram(storage, at, size):
+    image = memoryview(bytearray(up(size, storage.program_size)))
+    storage.read(at, image)
+    return image
+
+
+def _forget(package):
+    """Let go of a package's modules: their code and globals are the application's RAM now."""
+    for name in list(sys.modules):
+        if name.split(".")[0] == package:
+            del sys.modules[name]
+    gc.collect()
+
+
+def _run_main():
+    try:
+        os.stat(_ROOT + "/main.py")
+    except OSError:
+        __import__("main")  # compiled; an import cannot be told to use the name __main__
+        return
+    execfile(_ROOT + "/main.py", {"__name__": "__main__"})  # noqa: F821

@@ -1,0 +1,147 @@
+"""A board in memory: what fwboot and ufota are handed, on disks that cut power.
+
+Small on purpose: a sweep over every cut runs a whole update hundreds of times. All
+disks share one Power, so a Board is a world for simdisk.every_cut.
+Runs on CPython and on MicroPython.
+
+    flash  16 KiB  0x0000 boot   0x0400 active header   0x0800 active image, 5 KiB
+                   0x2000 candidates, when they are internal (8 KiB)
+    spi    24 KiB  candidates from 0x400, 20 KiB
+    sd     24 KiB  candidates from 0x400, 20 KiB
+"""
+
+from errno import ENODEV
+from hashlib import sha256
+
+from fwcore import header
+from fwcore import slot as slots
+from fwcore.errors import FwError
+from helpers import noise
+from simdisk import Disk, Power
+
+ROT = bytes(range(16))
+VENDOR_ID = b"vendor-of-tests!"
+CLASS_ID = b"class--of--tests"
+KINDS = ("sd", "spi", "internal")
+MAX_SIZE = 0x1400  # of an active image
+
+_CANDIDATES = {
+    "sd": {"device": "sd", "start": 0x400, "size": 0x5000},
+    "spi": {"device": "spi", "start": 0x400, "size": 0x5000},
+    "internal": {"device": "flash", "start": 0x2000, "size": 0x2000, "internal": True},
+}
+
+
+def layout(kind="sd", locations=1):
+    """A LAYOUT dict. kind: where the candidates are, one of KINDS."""
+    candidates = dict(_CANDIDATES[kind])
+    candidates["locations"] = locations
+    return {
+        "devices": {
+            "flash": {"size": 0x4000, "erase": 1024, "program": 256},
+            "spi": {"size": 0x6000, "erase": 1024, "program": 256},
+            "sd": {"size": 0x6000, "erase": 512, "program": 512, "overwrite": True},
+        },
+        "active": {
+            "device": "flash",
+            "header": 0x400,
+            "start": 0x800,
+            "size": MAX_SIZE,
+            "format": "lfs2",
+        },
+        "candidates": candidates,
+        "regions": {"boot": {"device": "flash", "start": 0, "size": 0x400}},
+        "copy_retries": 3,
+    }
+
+
+class Board:
+    """What docs/DESIGN.md, "What a board offers", asks for.
+
+    rot:     16 bytes, or None for a device without a root of trust
+    key:     what key() returns; tests without a manifest need none
+    disks:   name -> Disk, for every device of the layout that is used
+    pulled:  names of devices that do not answer: device() raises OSError
+    lines:   the boot log
+    fed:     calls of feed()
+    """
+
+    def __init__(self, layout_, rot=ROT, key=None):
+        self.layout = layout_
+        self.power = Power()
+        self.disks = {}
+        for name in sorted({layout_["active"]["device"], layout_["candidates"]["device"]}):
+            spec = layout_["devices"][name]
+            overwrite = spec.get("overwrite", False)
+            self.disks[name] = Disk(
+                spec["size"], spec["erase"], spec["program"], overwrite, self.power, name
+            )
+        self.pulled = set()
+        self.lines = []
+        self.fed = 0
+        self.vendor_id = VENDOR_ID
+        self.class_id = CLASS_ID
+        self._rot = rot
+        self._key = key
+
+    def device(self, name):
+        if name in self.pulled:
+            raise OSError(ENODEV)
+        return self.disks[name]
+
+    def rot(self):
+        return self._rot
+
+    def key(self):
+        return self._key
+
+    def log(self, text):
+        self.lines.append(text)
+
+    def feed(self):
+        self.fed += 1
+
+    def mapped(self, name):
+        return None
+
+    def reset(self):
+        raise AssertionError("nobody asked for a reset")
+
+
+# The factory's hand, and a look inside that counts no operation
+
+
+def make(kind="sd", locations=1, key=None):
+    """A Board that runs version 1 of everything: image noise(1200, 1)."""
+    made = Board(layout(kind, locations), ROT, key)
+    put(made, active_slot(made), 1, noise(1200, 1))
+    return made
+
+
+def active_slot(board):
+    return slots.active_slot(board.layout, board.disks[board.layout["active"]["device"]])
+
+
+def candidate_slots(board):
+    return slots.slots(board.layout, board.disks[board.layout["candidates"]["device"]])
+
+
+def put(board, slot, version, image):
+    """Put an image with its header into a slot."""
+    head = header.Header(version, len(image), sha256(image).digest(), header.NO_CAMPAIGN)
+    packed = header.pack_internal(head)
+    if slot.external:
+        packed = header.pack_external(head, header.device_key(board.rot()))
+    slot.storage.device.load(slot.header_at, packed)
+    slot.storage.device.load(slot.body_at, image)
+
+
+def read(board, slot):
+    """(version, image) of a slot whose header and digest are good, else (0, None)."""
+    scratch = memoryview(bytearray(slot.header_size()))
+    try:
+        head = slot.read_header(scratch, header.device_key(board.rot()))
+    except FwError:
+        return 0, None
+    image = bytes(slot.storage.device.data[slot.body_at : slot.body_at + head.size])
+    return (head.version, image) if sha256(image).digest() == head.digest else (0, None)
