@@ -1,0 +1,115 @@
+"""The virtual board: files for chips, identity.json for what the factory burnt in.
+
+Implements what fwboot and ufota are handed (DESIGN.md, boards). Applications make
+one the way they do on every board: `from board import Board; board = Board()`.
+"""
+
+import json
+import sys
+
+from blockdev import FileCard, FileFlash, Part
+
+
+class Board:
+    """One board, living in the folder state_dir (default: the one this process started with).
+
+    flash.bin, spi.bin, sd.bin   the devices of the layout; a missing file is a pulled card
+    identity.json                rot, key, vendor_id, class_id in hex; may be missing
+    layout.json                  replaces layout.py when present
+    """
+
+    def __init__(self, state_dir=None):
+        self._dir = state_dir or sys.argv[1]
+        self.layout = self._json("layout.json")
+        if self.layout is None:
+            from layout import LAYOUT
+
+            self.layout = LAYOUT
+        identity = self._json("identity.json") or {}
+        self._rot = bytes.fromhex(identity.get("rot", ""))
+        self._point = bytes.fromhex(identity.get("key", ""))
+        self.vendor_id = bytes.fromhex(identity.get("vendor_id", ""))
+        self.class_id = bytes.fromhex(identity.get("class_id", ""))
+        self._devices = {}
+        self._key = None
+        self.fed = 0
+
+    def _json(self, name):
+        try:
+            with open(self._dir + "/" + name) as file:
+                return json.load(file)
+        except OSError:
+            return None
+
+    def device(self, name):
+        """The block device `name` of the layout. Raises OSError when it is not there."""
+        if name not in self._devices:
+            spec = self.layout["devices"][name]
+            path = self._dir + "/" + name + ".bin"
+            if spec.get("overwrite"):
+                self._devices[name] = FileCard(path, spec["size"])
+            else:
+                self._devices[name] = FileFlash(path, spec["size"], spec["erase"], spec["program"])
+        return self._devices[name]
+
+    def rot(self):
+        """16 bytes only this device knows, or None before provisioning."""
+        return self._rot or None
+
+    def key(self):
+        """The public key updates are signed for. Raises FwError BAD_KEY."""
+        if self._key is None:
+            # Here, not above: the boot stage checks no signature and need not load it.
+            from fwcore.p256 import PublicKey
+
+            self._key = PublicKey(self._point)
+        return self._key
+
+    def mapped(self, name):
+        """None: files are not memory-mapped, a ROMFS image is read into RAM."""
+        return None
+
+    def feed(self):
+        """Count the calls; tests ask whether long loops feed."""
+        self.fed += 1
+
+    def log(self, text):
+        """One line of the boot log."""
+        print(text)
+
+    def reset(self):
+        """Does not return."""
+        import machine
+
+        machine.reset()
+
+    def mount_user(self):
+        """Mount the user files on /user; they live apart from the image and survive updates.
+
+        A region that is blank is formatted. One that does not mount is not: whatever is
+        wrong with it, the files are worth more than a clean start.
+        """
+        region = self.layout.get("regions", {}).get("user")
+        if region is None or "format" not in region:
+            return
+        import vfs
+
+        spec = self.layout["devices"][region["device"]]
+        part = Part(self.device(region["device"]), region["start"], region["size"])
+        unit = spec["program"]
+        if _is_blank(part, spec["erase"]):
+            vfs.VfsLfs2.mkfs(part, readsize=unit, progsize=unit)
+        try:
+            vfs.mount(vfs.VfsLfs2(part, readsize=unit, progsize=unit), "/user")
+        except OSError as error:
+            self.log("user files: not mounted, error " + str(error.errno))
+
+
+def _is_blank(part, block_size):
+    # LittleFS keeps its superblock in blocks 0 and 1: one of them is always written.
+    chunk = bytearray(256)
+    for at in range(0, 2 * block_size, len(chunk)):
+        part.readblocks(at // block_size, chunk, at % block_size)
+        if chunk != b"\xff" * len(chunk):
+            return False
+    return True

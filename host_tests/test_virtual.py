@@ -1,0 +1,380 @@
+"""The virtual board, on the real interpreter: boot, hand-over, resets, power cuts.
+
+Applications here are a few lines of MicroPython that print what they see.
+"""
+
+import json
+import signal
+import sys
+import textwrap
+import time
+import uuid
+from hashlib import sha256
+
+import pytest
+
+from fwcore import header
+from fwcore.slot import Writer, slots
+from fwtool import factory, image, layouts, paths, run
+from helpers import here, noise
+
+sys.path.append(here("../boards/virtual"))
+
+import blockdev  # noqa: E402
+
+VENDOR = uuid.UUID(int=1)
+CLASS = uuid.UUID(int=2)
+HEADER, ACTIVE, USER = 0x10000, 0x11000, 0x100000
+
+
+def make(folder, main, form="lfs2", block=4096, **more):
+    """A new board in folder/board whose application is this main.py and `more` files."""
+    tree = {"main.py": textwrap.dedent(main).encode(), **more}
+    layout = layouts.load(str(paths.board() / "layout.py"))
+    layout["active"]["format"] = form
+    built = image.build(tree, form, block)
+    factory.make(str(folder / "board"), layout, built, 1, b"\4" + bytes(64), VENDOR, CLASS)
+    return folder / "board"
+
+
+def play(state, **options):
+    """Run a board to its end: (lines of the application, exit code, VirtualBoard)."""
+    lines = []
+    with run.VirtualBoard(state, on_line=lines.append, **options) as board:
+        code = board.wait(20)
+    return after_boot(lines), code, board
+
+
+def after_boot(lines):
+    at = len(lines) - lines[::-1].index("booting...") if "booting..." in lines else 0
+    return [line for line in lines[at:] if line]
+
+
+def read_chip(state, start, size):
+    with open(state / "flash.bin", "rb") as file:
+        file.seek(start)
+        return file.read(size)
+
+
+FORMATS = [("lfs2", 4096), ("fat", 512), ("fat", 4096), ("romfs", 4096)]
+MOUNT = """
+    import hashlib, os
+    import part
+    print(__name__, os.getcwd(), part.NAME)
+    print(hashlib.sha256(open("data.bin", "rb").read()).digest() == open("sum", "rb").read())
+"""
+
+
+@pytest.mark.parametrize("form, block", FORMATS)
+def test_an_image_of_each_format_is_mounted_and_started(tmp_path, form, block):
+    data = noise(20000)
+    more = {"lib/part.py": b"NAME = 'part'", "data.bin": data}
+    state = make(tmp_path, MOUNT, form, block, sum=sha256(data).digest(), **more)
+    lines, code, _ = play(state)
+    assert lines == ["__main__ /app part", "True"]
+    assert code == 0
+
+
+def test_a_compiled_main_is_started_too(tmp_path):
+    tree = image.compile_all({"app.py": b"print('compiled')"})
+    state = make(tmp_path, "print('source')")
+    lines, code, _ = play(install(state, {"main.mpy": tree["app.mpy"]}))
+    assert (lines, code) == (["compiled"], 0)
+
+
+def install(state, tree):
+    """Put another application into a board, as an installation leaves it."""
+    built = image.build(tree, "lfs2", 4096)
+    layout = layouts.load(str(state / "layout.json"))
+    other = state.with_name("other")
+    factory.make(str(other), layout, built, 2, b"\4" + bytes(64), VENDOR, CLASS)
+    with open(state / "flash.bin", "r+b") as chip:
+        chip.seek(HEADER)
+        chip.write(read_chip(other, HEADER, USER - HEADER))
+    return state
+
+
+VANDAL = """
+    import os
+    def attempt(what, *args):
+        try:
+            what(*args)
+            print("done")
+        except OSError as error:
+            print(error.errno)
+        except AttributeError:
+            print("no such function")
+    attempt(open, "new.txt", "w")
+    attempt(open, "main.py", "w")
+    attempt(open, "main.py", "a")
+    attempt(os.remove, "main.py")
+    attempt(os.mkdir, "folder")
+    attempt(os.rename, "main.py", "x.py")
+"""
+
+
+@pytest.mark.parametrize("form, block", FORMATS)
+def test_an_application_cannot_change_its_image(tmp_path, form, block):
+    state = make(tmp_path, VANDAL, form, block)
+    before = read_chip(state, 0, USER)
+    lines, code, _ = play(state)
+    refused = {"30", "no such function"}  # EROFS; a ROMFS has no remove, mkdir and rename at all
+    assert len(lines) == 6 and set(lines) <= refused and code == 0
+    assert read_chip(state, 0, USER) == before
+
+
+COUNTER = """
+    import os
+    with open("/user/boots", "a") as file:
+        file.write("x")
+    print(os.stat("/user/boots")[6])
+"""
+
+
+def test_user_files_survive_restart_and_update(tmp_path):
+    state = make(tmp_path, COUNTER)
+    assert play(state)[0] == ["1"]
+    assert play(state)[0] == ["2"]
+    install(state, {"main.py": textwrap.dedent(COUNTER).encode(), "new.py": b""})
+    assert play(state)[0] == ["3"]
+
+
+def test_a_user_region_that_is_not_blank_is_never_formatted(tmp_path):
+    state = make(tmp_path, "print('runs')")
+    with open(state / "flash.bin", "r+b") as chip:
+        chip.seek(USER + 5000)
+        chip.write(b"precious")
+    before = read_chip(state, USER, USER)
+    lines, code, _ = play(state)
+    assert lines[-1] == "runs" and "user files: not mounted" in lines[0] and code == 0
+    assert read_chip(state, USER, USER) == before
+
+
+RESET = """
+    import builtins, asyncio, machine, sys
+    print("boot", machine.reset_cause(), hasattr(builtins, "left"), len(machine.unique_id()))
+    builtins.left = bytearray(100)
+    if machine.reset_cause() == machine.PWRON_RESET:
+        {}
+    print("end")
+"""
+RESETS = {
+    "plain": "machine.reset()",
+    "soft": "machine.soft_reset()",
+    "board": "from board import Board; Board().reset()",
+    "bare except": """
+        try:
+            machine.reset()
+        except:
+            print("swallowed")
+        finally:
+            print("finally")""",
+    "asyncio": """
+        async def task():
+            try:
+                machine.reset()
+            except:
+                print("swallowed")
+        async def both():
+            done = asyncio.create_task(task())
+            try:
+                await done
+            except:
+                print("swallowed")
+            print("went on")
+        asyncio.run(both())""",
+    "thread": """
+        import _thread, time
+        _thread.start_new_thread(machine.reset, ())
+        time.sleep(5)
+        print("went on")""",
+}
+
+
+@pytest.mark.parametrize("how", RESETS)
+def test_a_reset_is_a_restart_with_nothing_left(tmp_path, how):
+    seen = []
+    source = textwrap.dedent(RESET).format(textwrap.indent(textwrap.dedent(RESETS[how]), "    "))
+    with run.VirtualBoard(make(tmp_path, source), on_line=seen.append) as board:
+        assert board.wait(20) == 0
+    words = ("boot ", "swallowed", "finally", "went on", "end")
+    told = [line for line in seen if line.startswith(words)]
+    assert told == ["boot 1 False 8", "boot 2 False 8", "end"]
+    assert board.resets == 1
+
+
+def test_the_watchdog_bites_when_nobody_feeds(tmp_path):
+    source = """
+        import machine, time
+        if machine.reset_cause() == machine.WDT_RESET:
+            print("bitten")
+        else:
+            dog = machine.WDT(timeout=300)
+            for _ in range(8):
+                time.sleep_ms(100)
+                dog.feed()
+            print("fed")
+            while True:
+                pass
+    """
+    seen = []
+    with run.VirtualBoard(make(tmp_path, source), on_line=seen.append) as board:
+        assert board.wait(20) == 0
+    assert seen.index("fed") < seen.index("bitten") and board.resets == 1
+
+
+def test_a_storm_of_resets_ends(tmp_path):
+    state = make(tmp_path, "import machine; machine.reset()")
+    _, code, board = play(state, max_resets=3)
+    assert (code, board.resets) == (run.RESET, 3)
+
+
+WRITER = """
+    import os
+    try:
+        print("found", os.stat("/user/log")[6])
+    except OSError:
+        pass
+    with open("/user/log", "a") as file:
+        while True:
+            file.write("0123456789")
+            file.flush()
+            print("wrote", file.tell())
+"""
+
+
+@pytest.mark.timeout(60)
+def test_a_power_cut_loses_nothing_that_was_flushed(tmp_path):
+    state = make(tmp_path, WRITER)
+    flushed = 0
+    for more in (50, 300, 1234):
+        lines = write_and_cut(state, flushed + more)
+        found = [number(line) for line in lines if line.startswith("found ")]
+        assert bool(found) == bool(flushed) and all(size >= flushed for size in found)
+        flushed = number([line for line in lines if line.startswith("wrote ")][-1])
+
+
+def number(line):
+    return int(line.split()[1])
+
+
+def write_and_cut(state, size):
+    """Cut the power of a board when it says that it wrote `size` bytes: its lines so far."""
+    lines = []
+
+    def hear(line):
+        lines.append(line)
+        if line.startswith("wrote ") and number(line) >= size:
+            board.kill()
+
+    board = run.VirtualBoard(state, on_line=hear)
+    board.start()
+    assert board.wait(20) == -signal.SIGKILL
+    return lines
+
+
+CANDIDATES = {
+    "sd": {"device": "sd", "start": 0x100000, "size": 0x1000000, "locations": 2},
+    "spi": {"device": "spi", "start": 0, "size": 0x400000, "locations": 2},
+    "internal": {
+        "device": "flash",
+        "start": 0x180000,
+        "size": 0x80000,
+        "locations": 1,
+        "internal": True,
+    },
+}
+
+
+@pytest.mark.parametrize("where", CANDIDATES)
+def test_a_candidate_is_installed_from_wherever_the_layout_says(tmp_path, where):
+    state = make(tmp_path, "print('old')")
+    layout = json.loads((state / "layout.json").read_text())
+    layout["candidates"] = CANDIDATES[where]
+    layout["regions"]["user"]["size"] = 0x80000
+    (state / "layout.json").write_text(json.dumps(layout))
+    stage(state, layout, image.build({"main.py": b"print('new')"}, "lfs2", 4096))
+    assert play(state)[:2] == (["new"], 0)
+    assert play(state)[:2] == (["new"], 0)
+
+
+def stage(state, layout, built):
+    """Write an image of version 2 into the first candidate slot, as the client does."""
+    area = layout["candidates"]
+    spec = layout["devices"][area["device"]]
+    path = state / (area["device"] + ".bin")
+    if spec.get("overwrite"):
+        device = blockdev.FileCard(path, spec["size"])
+    else:
+        device = blockdev.FileFlash(path, spec["size"], spec["erase"], spec["program"])
+    slot = slots(layout, device)[0]
+    writer = Writer(slot, len(built))
+    writer.begin()
+    writer.write(memoryview(built))
+    head = header.Header(2, len(built), sha256(built).digest(), bytes(16))
+    if area.get("internal"):
+        slot.write_header(header.pack_internal(head))
+    else:
+        rot = bytes.fromhex(json.loads((state / "identity.json").read_text())["rot"])
+        slot.write_header(header.pack_external(head, header.device_key(rot)))
+
+
+def test_an_application_meets_frozen_modules_first_and_no_boot_stage(tmp_path):
+    source = """
+        import asyncio, sys
+        print(hasattr(asyncio, "run"), sys.path[:3])
+        print([name for name in sys.modules if name.startswith("fwboot")])
+    """
+    lines, _, _ = play(make(tmp_path, source, **{"asyncio.py": b"print('shadow')"}))
+    assert lines == ["True ['.frozen', '/app', '/app/lib']", "[]"]
+
+
+def test_an_exception_of_the_application_is_told(tmp_path):
+    lines, code, _ = play(make(tmp_path, "raise ValueError('oops')"))
+    assert code == 1 and lines[-1] == "ValueError: oops"
+
+
+def test_a_pulled_card_is_no_candidate(tmp_path):
+    state = make(tmp_path, "print('runs')")
+    (state / "sd.bin").unlink()
+    seen = []
+    with run.VirtualBoard(state, on_line=seen.append) as board:
+        assert board.wait(20) == 0
+    assert seen.count("No Update image") == 2 and seen[-1] == "runs"
+
+
+def test_boot_only_tells_by_its_exit_code(tmp_path, micropython):
+    state = make(tmp_path, "print('runs')")
+    command = (paths.board() / "_boot.py", state, "--boot-only")
+    good = micropython(*command, folders=[paths.board()])
+    assert good.returncode == 0 and "runs" not in good.stdout
+    with open(state / "flash.bin", "r+b") as chip:
+        chip.seek(ACTIVE)
+        chip.write(b"garbage")
+    bad = micropython(*command, folders=[paths.board()])
+    assert bad.returncode == 1
+    assert bad.stdout.endswith("Failed to jump to application!\n")
+
+
+def test_compiled_modules_boot_in_64_kib(tmp_path):
+    state = make(tmp_path, "print('runs')")
+    run.compile_modules(tmp_path / "mpy")
+    assert not list((tmp_path / "mpy").rglob("manifest_boot.mpy"))
+    lines, code, _ = play(state, heap="64k", mpy_dir=tmp_path / "mpy")
+    assert (lines, code) == (["runs"], 0)
+
+
+def test_a_board_can_be_switched_off_and_on(tmp_path):
+    seen = []
+    state = make(tmp_path, "print('up')\nwhile True: pass")
+    board = run.VirtualBoard(state, on_line=seen.append)
+    for times in (1, 2):
+        board.start()
+        deadline = time.monotonic() + 10
+        while seen.count("up") < times and time.monotonic() < deadline:
+            time.sleep(0.01)
+        with pytest.raises(TimeoutError):
+            board.wait(0.01)
+        board.kill()
+        assert board.wait(5) == -signal.SIGKILL
+    assert seen.count("up") == 2
