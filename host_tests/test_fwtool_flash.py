@@ -1,0 +1,218 @@
+"""fwtool header, layout, combine and factory: what ends up on which address."""
+
+import json
+import os
+import stat
+
+import bincopy
+import pytest
+
+from fwcore import errors, header, manifest
+from fwcore.stage import unpack_stage
+from fwtool import layouts
+from fwtool_cli import FOR_LAMP, LAYOUT, fwtool
+from helpers import noise, vectors
+
+HEADER_AT, IMAGE_AT = 0x10000, 0x11000  # boards/virtual/layout.py
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "image.bin").write_bytes(noise(5000))
+    (tmp_path / "boot.bin").write_bytes(noise(3000, 1))
+    os.chdir(tmp_path)
+    return tmp_path
+
+
+def _identity(folder, rot):
+    (folder / "identity.json").write_text(json.dumps({"rot": rot}))
+
+
+def test_headers_are_those_of_the_device(folder):
+    fwtool("header", "create", "image.bin", "-o", "h", "--version", "1.2.0", "--layout", LAYOUT)
+    head = header.unpack_internal((folder / "h").read_bytes())
+    assert (head.size, head.version) == (5000, manifest.version_word("1.2.0"))
+    _identity(folder, "00" * 16)
+    bound = ("--kind", "external", "--identity", "identity.json")
+    fwtool("header", "create", "image.bin", "-o", "h", "--version", "1700000000", *bound)
+    key = header.device_key(bytes(16))
+    assert header.unpack_external((folder / "h").read_bytes(), key).version == 1700000000
+    fwtool("header", "create", "image.bin", "-o", "h", "--version", "7", "--kind", "stage")
+    data = (folder / "h").read_bytes() + noise(5000)
+    assert unpack_stage(data, len(data)).size == 5000
+
+
+def test_arms_headers_are_shown(folder):
+    case = vectors("headers/internal_headers_v2.json")["vectors"][1]
+    raw = bytes.fromhex(case["header"])
+    (folder / "h").write_bytes(bytes(100) + raw)
+    shown = json.loads(fwtool("header", "show", "h", "--at", 100, "--json").stdout)
+    assert shown["kind"] == "internal"
+    assert str(shown["version_word"]) == case["version"]
+
+
+def test_a_damaged_or_foreign_header_is_not_shown(folder):
+    _identity(folder, "00" * 16)
+    bound = ("--kind", "external", "--identity", "identity.json")
+    fwtool("header", "create", "image.bin", "-o", "h", "--version", "1.0.0", *bound)
+    fwtool("header", "show", "h", "--identity", "identity.json")
+    fwtool("header", "show", "h", code=3)
+    _identity(folder, "11" * 16)
+    said = fwtool("header", "show", "h", "--identity", "identity.json", code=3).stderr
+    assert said.startswith(f"fwtool: error {errors.BAD_MAC}")
+    _identity(folder, "11" * 15)
+    fwtool("header", "show", "h", "--identity", "identity.json", code=1)
+    _identity(folder, "no hex")
+    fwtool("header", "show", "h", "--identity", "identity.json", code=1)
+    make = ("header", "create", "image.bin", "-o", "-")
+    fwtool(*make, "--version", "1", "--kind", "external", code=1)
+    for version in ("1.2", 2**64, "9" * 5000, "-1", "", "\xb2.0.0", "1.0.\u0663"):
+        fwtool(*make, "--version", version, code=2)
+
+
+def test_a_layout_is_checked_and_drawn(folder):
+    assert "good" in fwtool("layout", "check", LAYOUT).stdout
+    drawn = fwtool("layout", "show", LAYOUT, "--svg", "map.svg").stdout
+    for text in ("0x00011000", "956 KiB", "active image", "candidate 1", "user", "32 MiB"):
+        assert text in drawn
+    assert "\x1b" not in drawn  # no colours where no terminal is
+    first = (folder / "map.svg").read_bytes()
+    fwtool("layout", "show", LAYOUT, "--svg", "map.svg")
+    assert b"<svg" in first and (folder / "map.svg").read_bytes() == first
+
+
+def test_the_map_covers_every_byte_once():
+    for name, spec in layouts.load(LAYOUT)["devices"].items():
+        mine = [row for row in layouts.rows(layouts.load(LAYOUT)) if row["device"] == name]
+        assert mine[0]["start"] == 0 and mine[-1]["end"] == spec["size"]
+        assert all(a["end"] == b["start"] for a, b in zip(mine, mine[1:], strict=False))
+
+
+def test_a_json_layout_is_the_same_layout(folder):
+    (folder / "layout.json").write_text(json.dumps(layouts.load(LAYOUT)))
+    shown = fwtool("layout", "show", "layout.json", "--json").stdout
+    assert shown == fwtool("layout", "show", LAYOUT, "--json").stdout
+
+
+def _with(*path):
+    """The virtual board's layout with one field changed, as JSON."""
+    *keys, last, value = path
+    changed = place = layouts.load(LAYOUT)
+    for key in keys:
+        place = place[key]
+    place[last] = value
+    return json.dumps(changed)
+
+
+def test_a_bad_layout_is_named_not_executed(folder):
+    overlap = layouts.load(LAYOUT)
+    overlap["regions"]["user"]["start"] = 0xF0000
+    cases = (
+        (json.dumps(overlap), "user"),
+        ("LAYOUT = {'devices': {}}", "active"),
+        ("LAYOUT = __import__('os').mkdir('pwned')", "literal"),
+        ("import os\nos.mkdir('pwned')", "no LAYOUT"),
+        ("LAYOUT = " + "[" * 5000, "literal"),
+        ("LAYOUT = []", "error 60"),
+        ("LAYOUT = 7\n", "error 60"),
+        ("{", "literal"),
+        ("\x00\xff", "literal"),
+        ("x" * 70_000, "larger"),
+        (_with("devices", "sd", "size", 1 << 60), "(sd, size)"),
+        (_with("candidates", "locations", 1000), "locations"),
+        (_with("regions", "boot", "device", "\x1b[31m\n"), "error 60"),
+        ("LAYOUT = {'devices': {1, 2}}", "literal"),
+    )
+    for text, part in cases:
+        (folder / "layout.py").write_text(text)
+        assert part in fwtool("layout", "check", "layout.py", code=1).stderr, text[:40]
+    assert not (folder / "pwned").exists()
+
+
+def test_combine_puts_each_part_in_its_place(folder):
+    parts = ("--layout", LAYOUT, "--app", "image.bin", "--version", "1.2.0", "--boot", "boot.bin")
+    fwtool("combine", *parts, "-o", "all.bin")
+    data = (folder / "all.bin").read_bytes()
+    assert len(data) == IMAGE_AT + 8192  # whole erase blocks
+    assert data[:3000] == noise(3000, 1)
+    assert data[3000:HEADER_AT] == b"\xff" * (HEADER_AT - 3000)
+    assert header.unpack_internal(data[HEADER_AT:]).size == 5000
+    assert data[IMAGE_AT : IMAGE_AT + 5000] == noise(5000)
+    assert set(data[IMAGE_AT + 5000 :]) == {0xFF}
+
+
+def test_combine_to_hex_and_back(folder):
+    fwtool("header", "create", "image.bin", "-o", "h", "--version", "1.2.0")
+    boot = bincopy.BinFile()
+    boot.add_binary(noise(3000, 1), address=0x08000000)
+    (folder / "boot.hex").write_text(boot.as_ihex())
+    common = ("--layout", LAYOUT, "--app", "image.bin")
+    base = ("--base", "0x08000000")
+    fwtool("combine", *common, "--header", "h", "--boot", "boot.hex", *base, "-o", "all.hex")
+    fwtool("combine", *common, "--version", "1.2.0", "--boot", "boot.bin", "-o", "all.bin")
+    made = bincopy.BinFile(str(folder / "all.hex"))
+    assert made.minimum_address == 0x08000000
+    assert bytes(made.as_binary()) == (folder / "all.bin").read_bytes()
+
+
+def test_combine_refuses_what_does_not_fit_naming_both(folder):
+    common = ("combine", "--layout", LAYOUT, "-o", "all.bin", "--version", "1.2.0")
+    (folder / "large").write_bytes(bytes(0xF0000))
+    said = fwtool(*common, "--app", "large", code=1).stderr
+    assert "large" in said and "active region" in said and "error 33" in said
+    said = fwtool(*common, "--app", "image.bin", "--boot", "large", code=1).stderr
+    assert "boot" in said and str(0x10000) in said
+    fwtool("header", "create", "boot.bin", "-o", "h", "--version", "1.0.0")
+    wrong = ("--app", "image.bin", "--header", "h")
+    fwtool("combine", "--layout", LAYOUT, "-o", "all.bin", *wrong, code=3)
+    fwtool(*common, "--app", "image.bin", "--header", "h", code=2)
+    fwtool("combine", "--layout", LAYOUT, "-o", "all.bin", "--app", "image.bin", code=2)
+    assert not (folder / "all.bin").exists()
+
+
+def test_combine_refuses_hostile_hex_files(folder):
+    common = ("combine", "--layout", LAYOUT, "--version", "1.0.0", "--app", "image.bin")
+    far = bincopy.BinFile()
+    far.add_binary(b"a", address=0)
+    far.add_binary(b"b", address=0xFFFFFFF0)
+    elsewhere = bincopy.BinFile()
+    elsewhere.add_binary(b"a", address=0x20)
+    (folder / "boot.hex").write_text(far.as_ihex())
+    assert "covers" in fwtool(*common, "--boot", "boot.hex", "-o", "all.bin", code=1).stderr
+    for text in (elsewhere.as_ihex(), "", ":00", ":0000\xff", "garbage\n"):
+        (folder / "boot.hex").write_text(text)
+        fwtool(*common, "--boot", "boot.hex", "-o", "all.bin", code=1)
+    fwtool(*common, "--base", "0xffffffff", "-o", "all.hex", code=1)
+
+
+def test_a_board_leaves_the_factory_blank_but_for_its_application(folder):
+    fwtool("keygen", "key.pem")
+    common = ("--layout", LAYOUT, "--app", "image.bin", "--version", "1.2.0", "--key", "key.pub")
+    for name in ("one", "two"):
+        fwtool("factory", name, *common, *FOR_LAMP)
+    flash = (folder / "one" / "flash.bin").read_bytes()
+    assert len(flash) == 0x200000
+    assert header.unpack_internal(flash[HEADER_AT:]).version == manifest.version_word("1.2.0")
+    assert flash[IMAGE_AT : IMAGE_AT + 5000] == noise(5000)
+    assert set(flash[IMAGE_AT + 8192 :]) == set(flash[:HEADER_AT]) == {0xFF}
+    assert set((folder / "one" / "spi.bin").read_bytes()) == {0xFF}
+    card = (folder / "one" / "sd.bin").stat()
+    assert card.st_size == 0x2000000 and card.st_blocks * 512 < 1 << 20
+    assert json.loads((folder / "one" / "layout.json").read_text()) == layouts.load(LAYOUT)
+    assert stat.S_IMODE((folder / "one" / "identity.json").stat().st_mode) == 0o600
+    one, two = [json.loads((folder / n / "identity.json").read_text()) for n in ("one", "two")]
+    assert one["rot"] != two["rot"] and len(one["rot"]) == 32
+    assert bytes.fromhex(one["key"]) == (folder / "key.point").read_bytes()
+    assert one["vendor_id"] == two["vendor_id"]
+    fwtool("factory", "one", *common, *FOR_LAMP, code=5)  # a board is not made twice
+    fwtool("factory", "three", *common, code=2)
+
+
+def test_a_device_name_cannot_leave_the_folder(folder):
+    fwtool("keygen", "key.pem")
+    hostile = layouts.load(LAYOUT)
+    hostile["devices"]["../evil"] = {"size": 4096, "erase": 4096, "program": 256}
+    (folder / "layout.json").write_text(json.dumps(hostile))
+    options = ("--layout", "layout.json", "--app", "image.bin", "--version", "1", *FOR_LAMP)
+    fwtool("factory", "dev", *options, "--key", "key.pub", code=1)
+    assert not (folder / "evil.bin").exists() and not (folder / "dev").exists()

@@ -1,0 +1,67 @@
+"""fwtool: the host side of ufota. Keys, images, manifests, headers, layouts, a virtual board.
+
+Owns the list of commands and turns every refusal into one line and an exit code.
+A command's module is imported when it is asked for, so --help stays quick.
+"""
+
+import importlib
+
+import rich_click as click
+
+from fwcore.errors import FwError
+from fwtool import exits
+
+# name -> module:attribute, in the order of a first project
+COMMANDS = {
+    "keygen": "fwtool.keys:keygen",
+    "tables": "fwtool.keys:tables",
+    "image": "fwtool.image:image",
+    "manifest": "fwtool.manifests:manifest",
+    "bundle": "fwtool.manifests:bundle",
+    "header": "fwtool.headers:header",
+    "layout": "fwtool.layouts:layout",
+    "combine": "fwtool.combine:combine",
+    "factory": "fwtool.factory:factory",
+    "boot": "fwtool.boot:boot",
+    "run": "fwtool.run:run",
+    "serve": "fwtool.serve:serve",
+    "demo": "fwtool.demo:demo",
+    "explain": "fwtool.explain:explain",
+}
+
+
+class Tool(click.RichGroup):
+    def list_commands(self, ctx):
+        return list(COMMANDS)
+
+    def get_command(self, ctx, name):
+        if name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[name].split(":")
+        return getattr(importlib.import_module(module), attribute)
+
+    def invoke(self, ctx):
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # click ends quietly: `fwtool ... | head`
+        except (FwError, exits.Failure, OSError, UnicodeError) as error:
+            refusal = exits.failure(error)
+        # A name out of a hostile file must not reach the terminal as control codes.
+        text = "".join(char if char.isprintable() else "?" for char in str(refusal))
+        click.echo(f"fwtool: {text}", err=True)
+        ctx.exit(refusal.exit_code)
+
+
+@click.group(cls=Tool, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="ufota", prog_name="fwtool")
+def main():
+    """Firmware updates for MicroPython: everything that happens on the host.
+
+    Exit codes: 0 ok, 1 failed, 2 usage, 3 verification failed, 4 device or transport,
+    5 refused by policy.
+    """
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""`fwtool combine`: boot stage, header and application in one file for first programming."""
+
+import rich_click as click
+
+from fwcore import errors
+from fwcore.header import INTERNAL_SIZE
+from fwtool import exits, files, headers, layouts, options
+from fwtool.exits import Failure
+
+BLANK = 0xFF
+
+
+def parts(layout, image, head, boot=None):
+    """What goes where on the device that holds the active image.
+
+    image, head, boot: bytes; head is the 112-byte internal header
+    returns:  list of (name, start, limit, bytes), by address
+    raises:   Failure when the boot firmware has no place
+    """
+    active = layout["active"]
+    start = active["start"]
+    header_limit = active["header"] + INTERNAL_SIZE
+    found = [
+        ("header", active["header"], header_limit, head),
+        ("application", start, start + active["size"], image),
+    ]
+    if boot is not None:
+        region = layout.get("regions", {}).get("boot")
+        if region is None or region["device"] != active["device"]:
+            raise Failure(f"the layout has no region boot on {active['device']}")
+        found.append(("boot", region["start"], region["start"] + region["size"], boot))
+    return sorted(found, key=lambda part: part[1])
+
+
+def join(layout, found):
+    """Bytes from the first part's erase block to the last one's: (start, bytes).
+
+    Gaps are 0xFF, as an erase leaves them. Raises Failure naming part and region.
+    """
+    erase = layout["devices"][layout["active"]["device"]]["erase"]
+    for name, start, limit, data in found:
+        if start + len(data) > limit:
+            text = f"{name} of {len(data)} bytes does not fit its region of {limit - start}"
+            raise Failure(f"error {errors.TOO_BIG}: {text}")
+    first = found[0][1] // erase * erase
+    last = max(start + len(data) for _, start, _, data in found)
+    size = -(-last // erase) * erase - first
+    if size > files.MAX_IMAGE:
+        raise Failure(f"the parts are too far apart for one file of {files.MAX_IMAGE} bytes")
+    whole = bytearray([BLANK]) * size
+    for _, start, _, data in found:
+        whole[start - first : start - first + len(data)] = data
+    return first, bytes(whole)
+
+
+def read_firmware(path, base, limit):
+    """Firmware from .bin, or from .hex/.ihex/.s19/.srec with addresses from `base` on.
+
+    limit:    bytes the result may have, gaps filled; a hostile record names any address
+    returns:  (bytes, start): start is its offset from base, or None for .bin, which knows none
+    """
+    import bincopy
+
+    data = files.read(path)
+    if not path.lower().endswith((".hex", ".ihex", ".s19", ".srec")):
+        return data, None
+    try:
+        file = bincopy.BinFile()
+        file.add(data.decode("ascii"))
+    except (bincopy.Error, ValueError) as error:
+        raise Failure(f"{path}: {error}") from None
+    if not len(file):
+        raise Failure(f"{path} has no data")
+    low, high = file.minimum_address, file.maximum_address
+    if low < base or high - low > limit:
+        raise Failure(f"{path} covers {low:#x}..{high:#x}, which does not fit {limit} bytes")
+    return bytes(file.as_binary(padding=bytes([BLANK]))), low - base
+
+
+def write(path, start, data):
+    """Write .hex when the name says so, else .bin."""
+    if not path.lower().endswith((".hex", ".ihex")):
+        files.write(path, data)
+        return
+    import bincopy
+
+    if start + len(data) > 1 << 32:
+        raise Failure("an address in the hex file would not fit 32 bits")
+    file = bincopy.BinFile()
+    file.add_binary(data, address=start)
+    files.write(path, file.as_ihex().encode())
+
+
+@click.command()
+@click.option("--layout", "layout_path", required=True, metavar="FILE")
+@click.option("--app", required=True, metavar="IMAGE", help="Application image.")
+@click.option("--version", type=options.VERSION_WORD, help="Version of the application.")
+@click.option("--header", metavar="FILE", help="A header made before, instead of --version.")
+@click.option("--boot", metavar="FILE", help="Boot stage firmware, .bin or .hex.")
+@click.option(
+    "--base",
+    type=files.SIZE,
+    default=0,
+    help="Address the processor sees the flash at, for .hex files.",
+)
+@click.option("-o", "--output", required=True, metavar="FILE", help=".bin or .hex")
+@files.json_option
+def combine(layout_path, app, version, header, boot, base, output, as_json):
+    """Put boot stage, header and application into one file for a new device."""
+    if (version is None) == (header is None):
+        raise click.UsageError("give --version or --header")
+    layout = layouts.load(layout_path)
+    image = files.read(app)
+    layouts.check_fits(layout, app, image)
+    head = headers.internal(version, image) if header is None else _header(header, image)
+    found = parts(layout, image, head, _boot(layout, boot, base))
+    start, data = join(layout, found)
+    write(output, base + start, data)
+    if output != files.STDIO:
+        placed = {name: f"{at:#010x} {len(part)} bytes" for name, at, _, part in found}
+        files.show({"file": output, "start": base + start, "size": len(data), **placed}, as_json)
+
+
+def _header(path, image):
+    """A header file that is about this image, or Failure."""
+    data = files.read(path, INTERNAL_SIZE)
+    kind, head = headers.parse(data)
+    if kind != "internal" or data != headers.internal(head.version, image, head.campaign):
+        raise Failure(f"{path} is not the header of this application", exits.VERIFY)
+    return data
+
+
+def _boot(layout, path, base):
+    if path is None:
+        return None
+    active = layout["active"]
+    data, start = read_firmware(path, base, layout["devices"][active["device"]]["size"])
+    region = layout.get("regions", {}).get("boot", {})
+    if start is not None and region and start != region["start"]:
+        raise Failure(f"{path} begins at {start:#x}, region boot at {region['start']:#x}")
+    return data

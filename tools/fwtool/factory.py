@@ -1,0 +1,103 @@
+"""`fwtool factory`: what a production line does, for the virtual board.
+
+A new board gets blank chips, an identity that is its own (root of trust, the public key it
+trusts, vendor and class), and flash programmed with header and application. On real
+hardware the same file for the programmer comes from `fwtool combine`.
+"""
+
+import json
+import os
+import secrets
+
+import rich_click as click
+
+from fwtool import combine, exits, files, headers, keys, layouts, options
+from fwtool.exits import Failure
+
+ROT_SIZE = 16
+
+
+def make(state_dir, layout, image, version, point, vendor, class_, boot=None, rot=None):
+    """Create the folder of a new virtual board.
+
+    layout:   dict, checked
+    image:    bytes; version: u64 word
+    point:    public key, 65 bytes
+    vendor, class_: uuid.UUID
+    rot:      16 bytes, or None for random ones
+    raises:   Failure when something is too large, or the folder already holds a board
+    """
+    head = headers.internal(version, image)
+    start, data = combine.join(layout, combine.parts(layout, image, head, boot))
+    _new_folder(state_dir)
+    for name, spec in layout["devices"].items():
+        _blank(os.path.join(state_dir, name + ".bin"), spec)
+    _program(os.path.join(state_dir, layout["active"]["device"] + ".bin"), start, data)
+    identity = {
+        "rot": (rot or secrets.token_bytes(ROT_SIZE)).hex(),
+        "key": point.hex(),
+        "vendor_id": vendor.hex,
+        "class_id": class_.hex,
+    }
+    _write_json(os.path.join(state_dir, "layout.json"), layout)
+    # Last: a folder with an identity is a whole board.
+    _write_json(os.path.join(state_dir, "identity.json"), identity, 0o600)
+
+
+def _new_folder(path):
+    try:
+        os.makedirs(path, exist_ok=True)
+        if os.listdir(path):
+            raise Failure(f"{path} is not empty", exits.REFUSED)
+    except (OSError, ValueError) as error:
+        raise Failure(f"cannot make {path}: {files.reason(error)}") from None
+
+
+def _blank(path, spec):
+    """Flash reads 0xFF when it is new, a card reads 0; the card's file stays sparse."""
+    with open(path, "wb") as file:
+        if spec.get("overwrite"):
+            file.truncate(spec["size"])
+            return
+        file.write(b"\xff" * spec["size"])
+
+
+def _program(path, start, data):
+    with open(path, "r+b") as file:
+        file.seek(start)
+        file.write(data)
+
+
+def _write_json(path, value, mode=0o644):
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(handle, "w") as file:
+        json.dump(value, file, indent=2)
+
+
+@click.command()
+@click.argument("state_dir")
+@click.option("--layout", "layout_path", required=True, metavar="FILE")
+@click.option("--app", required=True, metavar="IMAGE", help="Application image.")
+@click.option("--version", type=options.VERSION_WORD, required=True)
+@click.option("--key", required=True, help="Public key the board will trust.")
+@click.option("--boot", metavar="FILE", help="Boot stage firmware for region boot.")
+@options.identity_options
+def factory(state_dir, layout_path, app, version, key, boot, vendor, class_):
+    """Make a new virtual board in the folder STATE_DIR, which must be empty or new."""
+    if vendor is None or class_ is None:
+        raise click.UsageError(options.NO_IDENTITY)
+    layout = layouts.load(layout_path)
+    _check_size(layout)
+    image = files.read(app)
+    layouts.check_fits(layout, app, image)
+    firmware = None if boot is None else files.read(boot)
+    make(state_dir, layout, image, version, keys.load_point(key), vendor, class_, firmware)
+    click.echo(f"{state_dir}: a board with {len(image)} bytes of application")
+
+
+def _check_size(layout):
+    for name, spec in layout["devices"].items():
+        if not name.isidentifier():
+            raise Failure(f"device {name!r} cannot name a file")
+        if spec["size"] > files.MAX_IMAGE and not spec.get("overwrite"):
+            raise Failure(f"device {name} is larger than {files.MAX_IMAGE} bytes")

@@ -1,0 +1,111 @@
+"""What every command shares: bounded reads, whole writes, `-`, `--json`, rows of text."""
+
+import json
+import os
+import sys
+import tempfile
+
+import rich_click as click
+
+from fwtool.exits import Failure
+
+STDIO = "-"
+MAX_IMAGE = 256 << 20  # bytes; larger than any device this serves, small enough to hold
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def read(path, limit=MAX_IMAGE):
+    """Bytes of a file, or of stdin for "-". Raises Failure when unreadable or over `limit`."""
+    try:
+        if path == STDIO:
+            data = sys.stdin.buffer.read(limit + 1)
+        else:
+            with open(path, "rb") as file:
+                data = file.read(limit + 1)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise Failure(f"cannot read {path}: {reason(error)}") from None
+    if len(data) > limit:
+        raise Failure(f"{path} is larger than {limit} bytes")
+    return data
+
+
+def write(path, data):
+    """Put a whole file in place, or nothing; "-" is stdout. Raises Failure."""
+    if path == STDIO:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        _replace(path, data)
+    except (OSError, ValueError) as error:
+        raise Failure(f"cannot write {path}: {reason(error)}") from None
+
+
+def _replace(path, data):
+    """Through a file beside it, so that a full disk leaves the old one."""
+    if os.path.exists(path) and not os.path.isfile(path):  # /dev/stdout, a pipe
+        with open(path, "wb") as file:
+            file.write(data)
+        return
+    folder = os.path.dirname(os.path.abspath(path))
+    handle, scratch = tempfile.mkstemp(dir=folder)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(scratch, 0o666 & ~mask)
+        os.replace(scratch, path)
+    except BaseException:
+        os.unlink(scratch)
+        raise
+
+
+def reason(error):
+    """OSError -> "No such file or directory", without number and path."""
+    return getattr(error, "strerror", None) or str(error)
+
+
+def note(text, output):
+    """Tell people about a result: on stdout, unless the result itself goes there."""
+    click.echo(text, err=output == STDIO)
+
+
+def print_json(value):
+    click.echo(json.dumps(value, indent=2, sort_keys=True))
+
+
+def print_rows(rows):
+    """Dict -> one aligned "name  value" line each."""
+    width = max(len(name) for name in rows)
+    for name, value in rows.items():
+        click.echo(f"{name.replace('_', ' '):<{width}}  {value}")
+
+
+def show(rows, as_json):
+    (print_json if as_json else print_rows)(rows)
+
+
+class Size(click.ParamType):
+    """A number of bytes: decimal, 0x..., or with k or M behind it."""
+
+    name = "bytes"
+
+    def convert(self, value, param, ctx):
+        if isinstance(value, int):
+            return value
+        text, unit = value, 1
+        for suffix, factor in (("k", 1 << 10), ("m", 1 << 20)):
+            if value.lower().endswith(suffix):
+                text, unit = value[:-1], factor
+        try:
+            number = int(text, 0) * unit
+        except ValueError:
+            self.fail(f"{value!r} is not a number of bytes", param, ctx)
+        if number < 0:
+            self.fail(f"{value!r} is negative", param, ctx)
+        return number
+
+
+SIZE = Size()

@@ -1,0 +1,214 @@
+"""`fwtool layout`: check a board's layout, and draw its flash and storage map.
+
+A layout file is Python with one literal LAYOUT dict, or JSON. It is never executed.
+"""
+
+import ast
+import json
+
+import rich_click as click
+
+from fwcore import errors, slot, storage
+from fwcore import layout as rules
+from fwtool import files
+from fwtool.exits import Failure
+
+MAX_LAYOUT = 64 << 10  # bytes of a layout file
+BAR_WIDTH = 64  # characters a whole device is drawn in
+COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "red", "bright_cyan", "bright_green")
+
+
+def load(path):
+    """LAYOUT of a file, checked by the device's own rules. Raises Failure, FwError."""
+    layout = _literal(path, files.read(path, MAX_LAYOUT))
+    rules.check(layout)
+    return layout
+
+
+def _literal(path, data):
+    try:
+        text = data.decode()
+        if path.endswith(".json") or text.lstrip().startswith("{"):
+            return json.loads(text)
+        for node in ast.parse(text).body:
+            if isinstance(node, ast.Assign) and _names(node) == ["LAYOUT"]:
+                # What JSON cannot say (keys that are no text) is no layout either.
+                return json.loads(json.dumps(ast.literal_eval(node.value)))
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
+        raise Failure(f"{path} is not a layout of pure literals: {_first_line(error)}") from None
+    raise Failure(f"{path} has no LAYOUT")
+
+
+def _names(node):
+    return [target.id for target in node.targets if isinstance(target, ast.Name)]
+
+
+def _first_line(error):
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def check_fits(layout, name, image):
+    """Raises Failure naming both, when an image is larger than the active region takes."""
+    active = layout["active"]
+    device = _Blank(layout["devices"][active["device"]]["size"])
+    if not slot.active_slot(layout, device).fits(len(image)):
+        text = f"{name} of {len(image)} bytes does not fit the active region of {active['size']}"
+        raise Failure(f"error {errors.TOO_BIG}: {text}")
+
+
+def regions(layout):
+    """Everything the layout places: list of (device, start, end, name), sorted."""
+    active = layout["active"]
+    # The header takes its erase block with it, up to an image that shares the block.
+    erase = layout["devices"][active["device"]]["erase"]
+    header_end = storage.up(active["header"] + rules.INTERNAL_SIZE, erase)
+    if active["header"] < active["start"]:
+        header_end = min(header_end, active["start"])
+    found = [
+        (active["device"], active["header"], header_end, "active header"),
+        (active["device"], active["start"], active["start"] + active["size"], "active image"),
+    ]
+    for i, start, end in _candidates(layout):
+        found.append((layout["candidates"]["device"], start, end, f"candidate {i}"))
+    for name, region in layout.get("regions", {}).items():
+        start = region["start"]
+        found.append((region["device"], start, start + region["size"], name))
+    return sorted(found)
+
+
+def _candidates(layout):
+    """(index, start, end) of each slot, by the device's own arithmetic."""
+    if "candidates" not in layout:
+        return
+    spec = layout["devices"][layout["candidates"]["device"]]
+    for i, each in enumerate(slot.slots(layout, _Blank(spec["size"]))):
+        yield i, each.header_at, each.end
+
+
+class _Blank:
+    """A block device with nothing but a size, for the slot arithmetic."""
+
+    def __init__(self, size):
+        self._size = size
+
+    def ioctl(self, op, arg):
+        return self._size if op == 4 else 1  # blocks of one byte
+
+
+def rows(layout):
+    """Every device's regions and gaps in order: list of dicts."""
+    found = []
+    placed = regions(layout)
+    for device, spec in layout["devices"].items():
+        at = 0
+        for _, start, end, name in [row for row in placed if row[0] == device]:
+            if start > at:
+                found.append(_row(device, "free", at, start))
+            found.append(_row(device, name, start, end))
+            at = max(at, end)
+        if at < spec["size"]:
+            found.append(_row(device, "free", at, spec["size"]))
+    return found
+
+
+def _row(device, name, start, end):
+    return {"device": device, "name": name, "start": start, "end": end, "size": end - start}
+
+
+def draw(layout, marks=("\u2588", "\u2591")):
+    """Rich renderables: a bar and a table for each device.
+
+    marks:  characters for what is used and what is free
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    parts = []
+    found = rows(layout)
+    for device, spec in layout["devices"].items():
+        mine = [row for row in found if row["device"] == device]
+        colours = _colours(mine)
+        kind = "overwrites" if spec.get("overwrite") else f"erase {spec['erase']}"
+        parts.append(
+            Text(f"{device}  {amount(spec['size'])}, {kind}, program {spec['program']}", "bold")
+        )
+        parts.append(_bar(mine, spec["size"], colours, marks))
+        table = Table("start", "end", "size", "region", box=None, padding=(0, 2, 0, 0))
+        for row in mine:
+            start, end = f"{row['start']:#010x}", f"{row['end']:#010x}"
+            label = Text(f"{marks[0]} {row['name']}", colours[row["name"]])
+            table.add_row(start, end, amount(row["size"]), label)
+        parts += [table, Text()]
+    return parts
+
+
+def _colours(mine):
+    names = [row["name"] for row in mine if row["name"] != "free"]
+    found = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(names)}
+    return {**found, "free": "bright_black"}
+
+
+def _bar(mine, size, colours, marks):
+    """One line to scale, where every region gets at least one character."""
+    from rich.text import Text
+
+    line = Text()
+    for row in mine:
+        width = max(1, round(row["size"] * BAR_WIDTH / size))
+        line.append(marks[row["name"] == "free"] * width, colours[row["name"]])
+    return line
+
+
+def amount(size):
+    """4096 -> "4 KiB"; sizes that are no whole KiB stay bytes."""
+    for unit, factor in (("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if size and size % factor == 0:
+            return f"{size // factor} {unit}"
+    return f"{size} B"
+
+
+@click.group()
+def layout():
+    """Check a board's layout, and draw it."""
+
+
+@layout.command("check")
+@click.argument("path", metavar="FILE")
+@files.json_option
+def check_command(path, as_json):
+    """Check that everything in the layout FILE fits, aligned and without overlap."""
+    found = load(path)
+    size = len(regions(found))
+    if as_json:
+        files.print_json({"layout": path, "good": True, "regions": size})
+    else:
+        click.echo(f"{path}: {size} regions on {len(found['devices'])} devices, good")
+
+
+@layout.command("show")
+@click.argument("path", metavar="FILE")
+@click.option("--svg", metavar="OUT", help="Also write the drawing as an SVG file.")
+@files.json_option
+def show_command(path, svg, as_json):
+    """Draw the flash and storage map of the layout FILE."""
+    from rich.console import Console
+
+    found = load(path)
+    if svg is not None:
+        files.write(svg, _svg(draw(found), path).encode())
+    if as_json:
+        files.print_json(rows(found))
+    elif svg != files.STDIO:
+        console = Console(highlight=False)
+        parts = draw(found, "#.") if console.options.ascii_only else draw(found)
+        console.print(*parts, sep="\n")
+
+
+def _svg(parts, title):
+    import io
+
+    from rich.console import Console
+
+    console = Console(record=True, width=80, file=io.StringIO(), force_terminal=True)
+    console.print(*parts, sep="\n")
+    return console.export_svg(title=title)

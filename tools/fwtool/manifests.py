@@ -1,0 +1,252 @@
+"""`fwtool manifest` and `fwtool bundle`: say what an update is, sign it, check it.
+
+Manifests are Arm's v3 (fwcore/manifest.py has the bytes); `manifest-tool` reads what this
+makes, and the other way round. A bundle is a manifest directly followed by its payload.
+"""
+
+import uuid
+from hashlib import sha256
+
+import rich_click as click
+
+from fwcore import errors
+from fwcore import manifest as format_
+from fwcore.errors import FwError
+from fwtool import exits, files, keys, options
+from fwtool.exits import Failure
+
+MAX_VENDOR_DATA = 64 << 10  # bytes read; the device's own limit is in fwcore.manifest
+# Names of Arm's schema. Reading shows them all; the device takes what it can install.
+PAYLOAD_FORMATS = {
+    1: "raw-binary",
+    5: "arm-patch-stream",
+    6: "combined",
+    257: "encrypted-raw",
+    262: "encrypted-combined",
+}
+
+
+def making_options(required):
+    """Options that describe a new manifest; `required` is False where --manifest may stand."""
+
+    def decorate(command):
+        for option in reversed(
+            (
+                click.option("--key", required=required, help="Private key, PEM."),
+                click.option("--version", type=options.VERSION_TEXT, required=required),
+                click.option("--priority", type=click.IntRange(0, 2**31 - 1), default=0),
+                click.option("--component", default="MAIN", show_default=True),
+                click.option(
+                    "--sign-image/--no-sign-image",
+                    default=True,
+                    show_default=True,
+                    help="Also sign the image's digest (installed-signature).",
+                ),
+                click.option("--vendor-data", metavar="FILE", help="At most 64 bytes."),
+            )
+        ):
+            command = option(command)
+        return options.identity_options(command)
+
+    return decorate
+
+
+def create(
+    key,
+    payload,
+    vendor,
+    class_,
+    version,
+    uri="",
+    priority=0,
+    component="MAIN",
+    sign_image=True,
+    vendor_data=None,
+):
+    """Make a signed manifest for a raw image.
+
+    key:      private key object (keys.load_private)
+    payload:  bytes of the image
+    vendor, class_: uuid.UUID
+    returns:  DER bytes, read back by the device's own parser
+    raises:   Failure when no device could accept it
+    """
+    from fwtool import manifest_der
+
+    digest = sha256(payload).digest()
+    fields = {
+        "vendor-id": vendor.bytes,
+        "class-id": class_.bytes,
+        "update-priority": priority,
+        "component-name": component,
+        "payload-version": version,
+        "payload-digest": digest,
+        "payload-size": len(payload),
+        "payload-uri": uri,
+        "payload-format": format_.RAW,
+        "installed-signature": keys.sign(key, digest) if sign_image else b"",
+    }
+    if vendor_data is not None:
+        fields["vendor-data"] = vendor_data
+    try:
+        made = manifest_der.signed_resource(
+            fields, lambda body: keys.sign(key, sha256(body).digest())
+        )
+        check_payload(read(made, keys.point(key.public_key())), payload)
+    except FwError as error:
+        text = f"no device would accept this: error {error.code}: {exits.words(error)}"
+        raise Failure(text) from None
+    return made
+
+
+def read(data, point=None):
+    """Parse a manifest as the device does, and verify it when a point (65 bytes) is given.
+
+    raises:  FwError
+    """
+    verify = _believe
+    if point is not None:
+        from fwcore.p256 import PublicKey
+
+        verify = PublicKey(point).verify
+    found = format_.read(memoryview(data), verify, tuple(PAYLOAD_FORMATS))
+    found.signer = verify
+    return found
+
+
+def _believe(digest, signature):
+    return True
+
+
+def check_payload(found, payload):
+    """Raises FwError CORRUPT or BAD_SIGNATURE when payload is not what the manifest announced."""
+    if len(payload) != found.size:
+        raise FwError(errors.CORRUPT, len(payload))
+    if sha256(payload).digest() != found.digest:
+        raise FwError(errors.CORRUPT)
+    if found.image_signature and not found.signer(found.installed_digest, found.image_signature):
+        raise FwError(errors.BAD_SIGNATURE)
+
+
+def rows(found, point=None):
+    """Manifest -> dict for people and for JSON."""
+    signer = "not checked" if point is None else f"good, key {keys.key_id(point)}"
+    shown = {
+        "vendor_id": str(uuid.UUID(bytes=found.vendor_id)),
+        "class_id": str(uuid.UUID(bytes=found.class_id)),
+        "component": found.component,
+        "version": format_.version_text(found.version),
+        "priority": found.priority,
+        "format": PAYLOAD_FORMATS[found.format],
+        "size": found.size,
+        "digest": found.digest.hex(),
+        "uri": found.uri,
+        "image_signed": bool(found.image_signature),
+        "manifest_size": found.end,
+        "signature": signer,
+    }
+    if found.precursor:
+        shown["installed_size"] = found.installed_size
+        shown["installed_digest"] = found.installed_digest.hex()
+        shown["precursor"] = found.precursor.hex()
+    if found.vendor_data:
+        shown["vendor_data"] = found.vendor_data.hex()
+    return shown
+
+
+@click.group()
+def manifest():
+    """Make, show and verify signed manifests (Arm v3)."""
+
+
+@manifest.command("create")
+@click.argument("image")
+@click.option("-o", "--output", required=True, metavar="FILE")
+@click.option("--uri", required=True, help="Where the device downloads IMAGE.")
+@making_options(required=True)
+def create_command(image, output, uri, **making):
+    """Sign a manifest for IMAGE."""
+    made = _make(files.read(image), uri=uri, **making)
+    files.write(output, made)
+    files.note(f"{output}: manifest of {len(made)} bytes for {image}", output)
+
+
+def _make(payload, key, vendor, class_, vendor_data, **fields):
+    if vendor is None or class_ is None:
+        raise click.UsageError(options.NO_IDENTITY)
+    if vendor_data is not None:
+        vendor_data = files.read(vendor_data, MAX_VENDOR_DATA)
+    private = keys.load_private(key)
+    return create(private, payload, vendor, class_, vendor_data=vendor_data, **fields)
+
+
+@manifest.command("show")
+@click.argument("path", metavar="FILE")
+@files.json_option
+def show_command(path, as_json):
+    """Show what a manifest or bundle FILE says. Nothing is verified."""
+    files.show(rows(read(files.read(path))), as_json)
+
+
+@manifest.command("verify")
+@click.argument("path", metavar="FILE")
+@click.option("--key", "--cert", required=True, help="Public key: PEM, DER, certificate, point.")
+@click.option("--payload", metavar="FILE", help="The image; in a bundle it is found behind.")
+@click.option("--newer-than", type=options.VERSION_TEXT, help="Refuse any other version.")
+@options.identity_options
+@files.json_option
+def verify_command(path, key, payload, newer_than, vendor, class_, as_json):
+    """Verify a manifest or bundle FILE as a device would.
+
+    With a vendor, a class or --newer-than it is also asked whether that device takes it.
+    """
+    point = keys.load_point(key)
+    data = files.read(path)
+    found = read(data, point)
+    check_policy(found, vendor, class_, newer_than)
+    if payload is not None and len(data) > found.end:
+        raise click.UsageError(f"{path} has a payload of its own")
+    body = data[found.end :] if payload is None else files.read(payload)
+    if payload is not None or body:
+        check_payload(found, body)
+    shown = rows(found, point)
+    shown["payload"] = "good" if payload is not None or body else "not checked"
+    files.show(shown, as_json)
+
+
+def check_policy(found, vendor, class_, newer_than):
+    """What a device refuses although it is well signed. Raises FwError."""
+    if vendor is not None and vendor.bytes != found.vendor_id:
+        raise FwError(errors.WRONG_VENDOR)
+    if class_ is not None and class_.bytes != found.class_id:
+        raise FwError(errors.WRONG_CLASS)
+    if newer_than is not None and found.version <= format_.version_word(newer_than):
+        raise FwError(errors.NOT_NEWER)
+
+
+@click.command()
+@click.argument("image")
+@click.option("-o", "--output", required=True, metavar="FILE")
+@click.option("--manifest", "made", metavar="FILE", help="A manifest made before for IMAGE.")
+@making_options(required=False)
+def bundle(image, output, made, **making):
+    """Put a manifest and IMAGE into one file that any transport can carry.
+
+    With --key, --version, vendor and class the manifest is made here; with --manifest an
+    existing one is used.
+    """
+    payload = files.read(image)
+    if made is None:
+        if making["key"] is None or making["version"] is None:
+            raise click.UsageError("give --manifest, or --key and --version")
+        head = _make(payload, uri="", **making)
+    else:
+        if making["key"] is not None or making["version"] is not None:
+            raise click.UsageError("--manifest already says what --key and --version would")
+        head = files.read(made, format_.MAX_SIZE)
+        found = read(head)
+        if found.end != len(head):
+            raise Failure(f"{made} goes on after the manifest", exits.VERIFY)
+        check_payload(found, payload)
+    files.write(output, head + payload)
+    files.note(f"{output}: bundle of {len(head)} + {len(payload)} bytes", output)
