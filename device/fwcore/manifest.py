@@ -68,16 +68,16 @@ class Manifest:
         self.end = end
 
 
-def frame_size(buf, have):
+def frame_size(buf, count):
     """Bytes of the SignedResource that begins at buf[0].
 
-    have:     bytes of buf that are filled
+    count:    bytes of buf that are filled
     returns:  total bytes, or 0 when more of the frame is needed to tell
     raises:   FwError MALFORMED when it cannot be a manifest of at most MAX_SIZE bytes
     """
-    if have and buf[0] != _SEQUENCE:
+    if count and buf[0] != _SEQUENCE:
         raise FwError(errors.MALFORMED)
-    if have < 4:
+    if count < 4:
         return 0
     start, length = _length(buf, 1)
     if start + length > MAX_SIZE:
@@ -172,11 +172,11 @@ def version_word(text):
     return _SEMVER | major << 40 | minor << 16 | patch
 
 
-def version_text(word):
-    """u64 -> "1.2.3"; a word that is no semver (a UNIX time) -> its decimal number."""
-    if not word & _SEMVER:
-        return str(word)
-    return "%d.%d.%d" % ((word >> 40) & 0x7FFF, (word >> 16) & 0xFFFFFF, word & 0xFFFF)
+def version_text(version):
+    """u64 -> "1.2.3"; a version that is no semver (a UNIX time) -> its decimal number."""
+    if not version & _SEMVER:
+        return str(version)
+    return "%d.%d.%d" % ((version >> 40) & 0x7FFF, (version >> 16) & 0xFFFFFF, version & 0xFFFF)
 
 
 class _Der:

@@ -151,7 +151,9 @@ class Writer:
             self._pad()
             for at in range(slot.header_at, slot.header_at + slot.header_size(), len(self._page)):
                 self._storage.write(at, self._page)
-        self._erase_to(self._at)
+            self._erased = slot.end  # as good as: every write replaces
+        else:
+            self._erase_to(self._at)
 
     def write(self, data):
         """Take all of data, or raise.
@@ -166,12 +168,14 @@ class Writer:
         self.left -= count
         if self._waiting:
             data = self._top_up(data)
-        whole = down(len(data), self._storage.program_size)
-        if whole:
-            self._program(data if whole == len(data) else data[:whole])
-        if whole < len(data):
-            self._waiting = len(data) - whole
-            self._page[: self._waiting] = data[whole:]
+            count = len(data)
+        rest = count % self._storage.program_size
+        if rest:
+            self._waiting = rest
+            self._page[:rest] = data[count - rest :]
+            data = data[: count - rest]
+        if count > rest:
+            self._program(data)
         if not self.left and self._waiting:
             self._pad()
             self._program(self._page)

@@ -39,19 +39,23 @@ class Storage:
 
     def read(self, at, mv):
         """Fill mv (whole program units) from address `at`. Raises OSError."""
-        block, offset = divmod(at, self.block_size)
+        block = at // self.block_size
         if self.overwrite:
-            _ok(self.device.readblocks(block, mv))
+            code = self.device.readblocks(block, mv)
         else:
-            _ok(self.device.readblocks(block, mv, offset))
+            code = self.device.readblocks(block, mv, at % self.block_size)
+        if code:
+            _fail(code)
 
     def write(self, at, mv):
         """Program mv (whole program units) at address `at`; never erases NOR. Raises OSError."""
-        block, offset = divmod(at, self.block_size)
+        block = at // self.block_size
         if self.overwrite:
-            _ok(self.device.writeblocks(block, mv))
+            code = self.device.writeblocks(block, mv)
         else:
-            _ok(self.device.writeblocks(block, mv, offset))
+            code = self.device.writeblocks(block, mv, at % self.block_size)
+        if code:
+            _fail(code)
 
     def erase(self, at, size, feed=None):
         """Erase whole erase blocks; nothing to do where writes replace. Raises OSError.
@@ -61,7 +65,9 @@ class Storage:
         if self.overwrite:
             return
         for block in range(at // self.block_size, (at + size) // self.block_size):
-            _ok(self.device.ioctl(_BLOCK_ERASE, block))
+            code = self.device.ioctl(_BLOCK_ERASE, block)
+            if code:
+                _fail(code)
             if feed:
                 feed()
 
@@ -76,7 +82,6 @@ def down(value, unit):
     return value // unit * unit
 
 
-def _ok(result):
+def _fail(code):
     # The protocol says None or 0, or a negative errno; one port returns a positive number.
-    if result:
-        raise OSError(-result if result < 0 else EIO)
+    raise OSError(-code if code < 0 else EIO)

@@ -1,0 +1,228 @@
+"""What tests of the update client share: signed manifests, payloads, a fake network.
+
+Runs on CPython and on MicroPython.
+"""
+
+from errno import ENODEV
+
+import simboard
+from fwcore import errors
+from fwcore.errors import FwError
+from fwcore.p256 import PublicKey
+from helpers import noise, vectors
+from ufota import client
+
+BASE = "http://host/dir/"
+MANIFEST_URL = BASE + "update"
+PAYLOAD_URL = BASE + "payload.bin"
+
+_fixtures = vectors("client/manifests.json")
+
+
+def signed(name):
+    """DER bytes of a manifest of vectors/client; make_client_vectors.py lists them."""
+    return bytes.fromhex(_fixtures["manifests"][name]["hex"])
+
+
+def payload(name):
+    entry = _fixtures["manifests"][name]
+    return noise(entry["size"], entry["seed"])
+
+
+def bundle(name):
+    return signed(name) + payload(name)
+
+
+def delivery(name):
+    """Pages of a manifest-first delivery."""
+    return {MANIFEST_URL: Page(signed(name)), PAYLOAD_URL: Page(payload(name))}
+
+
+class Key:
+    """The public key of the fixtures; remembers verdicts, as sweeps ask a thousand times."""
+
+    _key = PublicKey(bytes.fromhex(_fixtures["key"]))
+    _known = {}
+
+    def verify(self, digest, signature):
+        case = bytes(digest), bytes(signature)
+        if case not in self._known:
+            self._known[case] = self._key.verify(digest, signature)
+        return self._known[case]
+
+
+class Page:
+    """What a server does when asked for one address.
+
+    body:    bytes, all that ever comes
+    length:  what it announces: a number, None for nothing; the length of body if left out
+    hangs:   True when it falls silent after body, instead of closing
+    error:   raised instead of the end of body
+    """
+
+    def __init__(self, body, length=-1, hangs=False, error=None):
+        self.body = body
+        self.length = len(body) if length == -1 else length
+        self.hangs = hangs
+        self.error = error
+
+
+class FakeSource:
+    """The source interface (ufota/sources/http.py) without a network.
+
+    pages:   url -> Page, or bytes for an honest one
+    pieces:  bytes a read returns at most, used in turn
+    gaps:    reads that find nothing (None) before each one that finds bytes
+    patience: reads in a row that may find nothing before the source gives up: TIMEOUT
+
+    opened:  addresses asked for;  is_open: close() came last, or open()
+    waited:  calls of wait()
+    """
+
+    def __init__(self, pages, pieces=(4096,), gaps=0, patience=100):
+        self._pages = pages
+        self._pieces = pieces
+        self._gaps = gaps
+        self._patience = patience
+        self.length = None
+        self.opened = []
+        self.is_open = False
+        self.waited = 0
+
+    def open(self, url):
+        self.opened.append(url)
+        page = self._pages.get(url)
+        if page is None:
+            raise FwError(errors.CONNECT)
+        self._page = page if isinstance(page, Page) else Page(page)
+        self._at = self._turn = self._silent = 0
+        self.length = None
+        self.is_open = True
+
+    def readinto(self, mv):
+        assert self.is_open and len(mv)
+        if self._silent < self._gaps:
+            return self._nothing()
+        page = self._page
+        self.length = page.length
+        count = min(len(mv), self._pieces[self._turn % len(self._pieces)], self._due())
+        if not count:
+            return self._end()
+        self._silent = 0
+        self._turn += 1
+        mv[:count] = memoryview(page.body)[self._at : self._at + count]
+        self._at += count
+        return count
+
+    def _due(self):
+        page = self._page
+        end = len(page.body) if page.length is None else min(len(page.body), page.length)
+        return end - self._at
+
+    def _end(self):
+        page = self._page
+        if page.length == self._at:
+            return 0
+        if page.error:
+            raise page.error
+        if page.hangs:
+            return self._nothing()
+        if page.length is not None:
+            raise FwError(errors.CUT_SHORT, self._at)
+        return 0
+
+    def _nothing(self):
+        self._silent += 1
+        if self._silent > self._patience:
+            raise FwError(errors.TIMEOUT)
+
+    def wait(self, ms):
+        self.waited += 1
+
+    def close(self):
+        self.is_open = False
+
+
+class Faulty:
+    """A disk that lies: stands in front of a Disk and spoils one write, or is pulled.
+
+    spoil:   number of the writeblocks call (from 1) that goes wrong without an error
+    how:     "flip" one bit, or "lose" the write
+    pull:    number of the block protocol call after which nothing answers any more
+    """
+
+    def __init__(self, disk, spoil=0, how="flip", pull=0):
+        self.disk = disk
+        self.writes = 0
+        self.calls = 0
+        self._spoil = spoil
+        self._how = how
+        self._pull = pull
+
+    def _answer(self):
+        self.calls += 1
+        if self._pull and self.calls > self._pull:
+            raise OSError(ENODEV)
+
+    def readblocks(self, *args):
+        self._answer()
+        return self.disk.readblocks(*args)
+
+    def writeblocks(self, block, buf, *offset):
+        self._answer()
+        self.writes += 1
+        if self.writes == self._spoil:
+            if self._how == "lose":
+                return 0
+            buf = bytearray(buf)
+            buf[1] ^= 0x10  # in the image even where the rest of the unit is padding
+        return self.disk.writeblocks(block, buf, *offset)
+
+    def ioctl(self, request, argument):
+        self._answer()
+        return self.disk.ioctl(request, argument)
+
+
+def setup(pages, kind="sd", locations=1, **options):
+    """(board, source, client) for an update; start() and run() are the test's.
+
+    options: of FakeSource (pieces, gaps, patience) and of Client
+    """
+    board = simboard.make(kind, locations, Key())
+    names = ("pieces", "gaps", "patience")
+    mine = {name: options.pop(name) for name in names if name in options}
+    source = FakeSource(pages, **mine)
+    return board, source, client.Client(board, source, **options)
+
+
+def update(made):
+    """Run the update of setup() from MANIFEST_URL to its end."""
+    made[2].start(MANIFEST_URL)
+    return made[2].run()
+
+
+def refused(code, made):
+    """The update must end with this error: state FAILED, source closed, active image untouched.
+
+    returns: the FwError
+    """
+    board, source, machine = made
+    try:
+        update(made)
+    except FwError as error:
+        assert error.code == code, "code {}, not {}".format(error.code, code)
+        assert machine.state == client.FAILED and machine.error is error
+        assert not source.is_open
+        assert running(board) == (1, noise(1200, 1))
+        return error
+    raise AssertionError("accepted, but code {} was due".format(code))
+
+
+def running(board):
+    """(version, image) in the active region."""
+    return simboard.read(board, simboard.active_slot(board))
+
+
+def staged(board):
+    """(version, image) of each candidate slot; (0, None) for an empty one."""
+    return [simboard.read(board, slot) for slot in simboard.candidate_slots(board)]
