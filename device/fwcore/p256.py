@@ -101,15 +101,20 @@ def _verify(digest, signature, recode, table):
     s = int.from_bytes(signature[32:], "big")
     if not (0 < r < _N and 0 < s < _N):
         return False
-    w = _inverse(s, _N)
-    u1 = int.from_bytes(digest, "big") * w % _N
-    x, _, z = _sum(_comb(u1), recode(r * w % _N), table)
+    columns, digits = _factors(digest, r, s, recode)
+    x, _, z = _sum(columns, digits, table)
     if not z:
         return False
     # The point's affine x is x / z^2; multiplying r instead saves an inverse. x mod N is what
     # was signed, so an x of N or more shows as r + N.
     zz = z * z % _P
     return x == r * zz % _P or (r + _N < _P and x == (r + _N) * zz % _P)
+
+
+def _factors(digest, r, s, recode):
+    """u1 and u2 as digits; a function of its own, so that its big numbers are gone after it."""
+    w = _inverse(s, _N)
+    return _comb(int.from_bytes(digest, "big") * w % _N), recode(r * w % _N)
 
 
 def _sum(columns, digits, table):

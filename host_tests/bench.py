@@ -1,0 +1,305 @@
+"""Benches: what ufota costs on MicroPython, against floors that do no more than they must.
+
+    python host_tests/bench.py [ROW ...] [--quick] [--json]
+
+Every time is a ratio within one run of one process, the floor and the measured taking
+turns, so it can be compared between machines; heaps are bisected and exact. Exit code 1
+when a bound is missed, 2 for wrong usage. --quick has no bounds on times.
+"""
+
+import argparse
+import ast
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+
+import bench_lab
+from bench_lab import KEY, SOURCES, Lab, keys, paths
+
+KB = 1 << 10
+MB = 1 << 20
+TIMED_HEAP = "256k"  # what `fwtool run` gives the virtual board
+RATIO_BOUND = 1.25  # what an update or install may take, when its floor takes 1
+# The best MicroPython updaters that check a hash at all take 33 and 49 KiB, without signature.
+HEAP_BOUND_KB = 48
+ABOVE_BOUND_KB = 14  # of it above what the imports left in use: buffer and work space
+
+
+def row(name, figure, unit, bound=None, note=""):
+    missed = bound is not None and figure > bound
+    return {
+        "name": name,
+        "figure": round(figure, 2),
+        "unit": unit,
+        "bound": bound,
+        "ok": not missed,
+        "note": note,
+    }
+
+
+def timed(lab, name, size, repeats):
+    done = lab.micropython(TIMED_HEAP, "bench_time", name, lab.state, lab.url, size, repeats)
+    if done.returncode:
+        raise RuntimeError(done.stdout + done.stderr)
+    return json.loads(done.stdout)
+
+
+def writer(lab, quick):
+    """fwcore.slot.Writer into a card that does nothing, against hashing the same buffers."""
+    found = timed(lab, "writer", MB, 5 if quick else 101)
+    return [
+        row(f"writer / hash, {size} B", ratio, "x", None, f"hash of 1 MiB: {floor_ms:.2f} ms")
+        for size, (ratio, floor_ms) in found.items()
+    ]
+
+
+def update(lab, quick):
+    """A whole update against socket, sha256, block writes and a digest read back."""
+    size = MB if quick else 8 * MB
+    lab.image(size)
+    lab.blank()
+    ratio, floor_ms = timed(lab, "update", size, 3 if quick else 15)["update"]
+    note = f"floor {floor_ms:.0f} ms; signature, manifest and header included"
+    return [row(f"whole update / floor, {size // MB} MiB", ratio, "x", _bound(quick), note)]
+
+
+def _bound(quick):
+    # What an update does once costs the same for all sizes: a small image shows little else.
+    return None if quick else RATIO_BOUND
+
+
+def verify(lab, quick):
+    """One ECDSA P-256 verify against sha256 of 64 KiB."""
+    _write_signed(lab)
+    found = timed(lab, "verify", 0, 3 if quick else 101)
+    rows = []
+    for kind, (verify_ratio, make_ratio, floor_ms) in found.items():
+        note = f"making the key {make_ratio:.1f}x; sha256 {floor_ms:.2f} ms"
+        rows.append(row(f"P-256 verify, {kind} / sha256 of 64 KiB", verify_ratio, "x", None, note))
+    return rows
+
+
+def _write_signed(lab):
+    digest = bench_lab.sha256(b"signed").digest()
+    (lab.state / "signed").write_bytes(digest + keys.sign(KEY, digest))
+
+
+def install(lab, quick):
+    """fwboot.install against read, write and a digest read back."""
+    size = MB if quick else 8 * MB
+    lab.fill(size)
+    ratio, floor_ms = timed(lab, "install", size, 3 if quick else 15)["install"]
+    note = f"floor {floor_ms:.0f} ms"
+    return [row(f"install / floor, {size // MB} MiB", ratio, "x", _bound(quick), note)]
+
+
+def boot(lab, quick):
+    """A whole boot against reading and hashing the image once."""
+    size = MB if quick else 8 * MB
+    lab.fill(size)
+    found = timed(lab, "boot", size, 3 if quick else 15)
+    says = {"installing": "digests both, copies, digests again", "idle": "digests the active"}
+    return [
+        row(f"{kind} boot / image hashed once", ratio, "x", None, f"{says[kind]}; {ms:.0f} ms")
+        for kind, (ratio, ms) in found.items()
+    ]
+
+
+def heap(lab, quick):
+    """Smallest heap of a whole update (any image size, either key) and of a boot that installs."""
+    rows = _update_heap(lab, quick, "PublicKey", HEAP_BOUND_KB)
+    rows += _update_heap(lab, quick, "FixedKey", None)
+    rows[-2]["note"] += "; 1.1 KiB are tables, which sit in ROM on a device"
+    least, used = _smallest(lab, 64 * KB, None)
+    note = f"{used} B in use after the imports"
+    return [*rows, row("heap of a boot that installs", least, "KiB", None, note)]
+
+
+def _update_heap(lab, quick, kind, bound):
+    sizes = (64 * KB, 2 * MB) if quick else (64 * KB, 2 * MB, 8 * MB)
+    found = {size: _smallest(lab, size, kind) for size in sizes}
+    most, used = max(found.values())
+    note = "images of " + ", ".join(f"{size // KB} KiB: {found[size][0]}" for size in sizes)
+    whole = row(f"heap of an update, {kind}", most, "KiB", bound, note)
+    if len({least for least, _ in found.values()}) > 1:
+        whole["ok"] = False
+        whole["note"] += "; MUST be the same"
+    above = (most * KB - used) / KB
+    note = f"{used} B in use after the imports"
+    return [whole, row("  of it above the imports", above, "KiB", ABOVE_BOUND_KB, note)]
+
+
+def _smallest(lab, size, kind):
+    """(KiB of the smallest heap that does it, bytes in use after the imports)"""
+    low, high = 8, 128
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _fits(lab, size, kind, middle) is None:
+            low = middle
+        else:
+            high = middle
+    return high, _fits(lab, size, kind, high)
+
+
+def _fits(lab, size, kind, heap_kb):
+    """Bytes in use after the imports when the work gets done in that heap, else None."""
+    if kind:
+        lab.image(size)
+        lab.blank()
+        command = "bench_board", lab.state, kind, f"{lab.url}{size}.der"
+    else:
+        lab.fill(size)
+        command = "bench_boot", lab.state
+    done = lab.micropython(f"{heap_kb}k", *command)
+    if not done.stdout.endswith("done\n"):
+        return None
+    if kind and not lab.holds(size):
+        raise RuntimeError(f"an update in {heap_kb} KiB did not leave the image in its slot")
+    return int(done.stdout.split()[0])
+
+
+def sizes(lab, quick):
+    """.mpy bytes of the two programs with all they import."""
+    rows = []
+    for name, roots in (
+        ("boot stage", ["fwboot.main", "fwboot.handover"]),
+        ("client", ["ufota.client", "ufota.sources.http", "fwcore.p256"]),
+    ):
+        files = {part: _mpy_size(lab, part) for part in sorted(_closure(roots))}
+        note = ", ".join(f"{part} {size}" for part, size in files.items())
+        rows.append(row(f".mpy of the {name}", sum(files.values()), "B", None, note))
+    return rows
+
+
+def _mpy_size(lab, module):
+    return (lab.code / (module.replace(".", "/") + ".mpy")).stat().st_size
+
+
+def _closure(modules):
+    """The modules and all of ours that they import, at any depth."""
+    found = set()
+    waiting = list(modules)
+    while waiting:
+        module = waiting.pop()
+        path = _source(module)
+        if path and module not in found:
+            found.add(module)
+            waiting += _imports(path)
+    return found
+
+
+def _source(module):
+    for folder in SOURCES[:2]:
+        path = folder / (module.replace(".", "/") + ".py")
+        if path.is_file():
+            return path
+    return None
+
+
+def _imports(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def instructions(lab, quick):
+    """The same as writer and verify, counted: machine instructions, free of noise."""
+    if quick or not shutil.which("valgrind"):
+        reason = "--quick" if quick else "valgrind is not installed"
+        return [row("instructions", 0, "", None, f"SKIPPED: {reason}")]
+    _write_signed(lab)
+    counts = {kind: _count(lab, kind) for kind in ("hash", "writer", "PublicKey", "FixedKey")}
+    return [
+        row(
+            f"{kind} / sha256 of 64 KiB",
+            counts[kind] / counts["hash"],
+            "x instructions",
+            None,
+            f"{counts[kind] / 1e6:.2f} million",
+        )
+        for kind in ("writer", "PublicKey", "FixedKey")
+    ]
+
+
+def _count(lab, kind):
+    """Instructions of one piece of work: a run that does it three times, less one that does
+    it once, halved."""
+    tool = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
+    totals = []
+    for times in (1, 3):
+        arguments = ("bench_time", "count", lab.state, kind, times, 0)
+        done = lab.micropython("2M", *arguments, before=(*tool, sys.executable))
+        totals.append(int(re.search(r"Collected : (\d+)", done.stderr)[1]))
+    return (totals[1] - totals[0]) / 2
+
+
+ROWS = {
+    "writer": writer,
+    "update": update,
+    "verify": verify,
+    "install": install,
+    "boot": boot,
+    "heap": heap,
+    "sizes": sizes,
+    "instructions": instructions,
+}
+
+
+def about():
+    command = [paths.micropython(), "-c", "import sys; print(sys.version)"]
+    said = subprocess.run(
+        command, env=paths.environment(), capture_output=True, text=True, check=True
+    )
+    return {
+        "machine": f"{platform.machine()}, {os.cpu_count()} CPUs, {platform.system()}",
+        "micropython": said.stdout.strip(),
+        "python": platform.python_version(),
+        "compiled": "mpy-cross -O3",
+    }
+
+
+def show(facts, rows):
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    console.print(", ".join(f"{name} {value}" for name, value in facts.items()), highlight=False)
+    table = Table("row", "figure", "bound", "", "notes")
+    for each in rows:
+        bound = "" if each["bound"] is None else f"{each['bound']} {each['unit']}"
+        verdict = "MISSED" if not each["ok"] else "" if each["bound"] is None else "ok"
+        figure = f"{each['figure']:g} {each['unit']}"
+        style = None if each["ok"] else "red"
+        table.add_row(each["name"], figure, bound, verdict, each["note"], style=style)
+    console.print(table)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=", ".join(ROWS))
+    parser.add_argument("--quick", action="store_true", help="small images, few repeats")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    unknown = set(options.rows) - set(ROWS)
+    if unknown:
+        parser.error(f"no row {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
+    rows = []
+    with Lab() as lab:
+        for name in options.rows or ROWS:
+            rows += ROWS[name](lab, options.quick)
+    if options.json:
+        print(json.dumps({**about(), "rows": rows}, indent=2))
+    else:
+        show(about(), rows)
+    return 0 if all(each["ok"] for each in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
