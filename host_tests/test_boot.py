@@ -417,7 +417,7 @@ def test_watchdog_is_fed_at_least_once_a_buffer():
 
 
 def test_units_of_storage_and_flash_may_differ():
-    for program, erase in ((8, 1024), (512, 1024), (1024, 1024), (2048, 2048), (4096, 4096)):
+    for program, erase in ((8, 1024), (512, 1024), (1024, 1024), (2048, 2048), (2048, 4096)):
         map = layout("spi")
         map["devices"]["flash"] = {"size": 0x8000, "erase": erase, "program": program}
         map["active"].update({"header": 0x1000, "start": 0x2000, "size": 0x2000})

@@ -498,7 +498,8 @@ def test_no_readable_slot_is_refused():
 def test_active_header_that_cannot_be_read_stops_the_update():
     board, _source, machine = setup({MANIFEST_URL: bundle("small")})
     board.disks["flash"].bad_blocks.add(1)
-    raises(errors.READ_FAILED, machine.start, MANIFEST_URL)
+    machine.start(MANIFEST_URL)
+    raises(errors.READ_FAILED, machine.run)
     assert board.power.ops == 0
 
 
@@ -507,11 +508,11 @@ def test_root_of_trust_is_needed_for_external_candidates_only():
         board = simboard.Board(simboard.layout(kind), None, Key())
         put(board, simboard.active_slot(board), 1, noise(1200, 1))
         machine = client.Client(board, FakeSource({MANIFEST_URL: bundle("small")}))
+        machine.start(MANIFEST_URL)
         if works:
-            machine.start(MANIFEST_URL)
             assert machine.run()
         else:
-            raises(errors.BAD_KEY, machine.start, MANIFEST_URL)
+            raises(errors.BAD_KEY, machine.run)
             assert board.power.ops == 0
 
 
@@ -588,8 +589,10 @@ def test_card_pulled_at_any_moment_ends_in_a_numbered_error():
 def test_card_that_is_not_there_or_too_small_is_refused():
     board, _source, machine = setup({MANIFEST_URL: bundle("two")})
     board.pulled.add("sd")
-    raises(errors.READ_FAILED, machine.start, MANIFEST_URL)
+    machine.start(MANIFEST_URL)
+    raises(errors.READ_FAILED, machine.run)
     board.pulled.clear()
     board.layout["candidates"]["size"] = 0x6000
-    raises(errors.OUT_OF_DEVICE, machine.start, MANIFEST_URL)
+    machine.start(MANIFEST_URL)
+    raises(errors.OUT_OF_DEVICE, machine.run)
     assert board.power.ops == 0

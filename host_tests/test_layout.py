@@ -132,7 +132,8 @@ def test_alignment():
     refused("devices.flash.erase", 0, errors.MISALIGNED, ("flash", "program"))
     refused("devices.flash.program", 0, errors.MISALIGNED, ("flash", "program"))
     refused("devices.flash.program", 3, errors.MISALIGNED, ("flash", "program"))
-    refused("devices.flash.program", 8192, errors.MISALIGNED, ("flash", "program"))
+    refused("devices.flash.program", 4096, errors.MISALIGNED, ("flash", "program"))
+    layout.check(changed("devices.flash.program", 2048))
     refused("devices.flash.size", 0x1F800, errors.MISALIGNED, ("flash", "erase"))
     refused("devices.sd.erase", 4096, errors.MISALIGNED, ("sd", "erase"))  # no offsets on cards
 

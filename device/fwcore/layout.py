@@ -58,8 +58,8 @@ def _check_device(name, spec):
     program = _number(spec, name, "program")
     if size > _MAX_SIZE:
         raise FwError(errors.BAD_LAYOUT, (name, "size"))
-    if not program or not erase or 4096 % program:
-        raise FwError(errors.MISALIGNED, (name, "program"))  # buffers are multiples of 4 KiB
+    if not program or not erase or 2048 % program:
+        raise FwError(errors.MISALIGNED, (name, "program"))  # buffers are multiples of 2 KiB
     one_unit = erase == program or not spec.get("overwrite", False)
     if erase % program or size % erase or not one_unit:
         raise FwError(errors.MISALIGNED, (name, "erase"))

@@ -35,9 +35,10 @@ APPROVE_INSTALL = const(6)
 COMMIT = const(7)
 READY = const(8)
 FAILED = const(9)
-_PREPARE = const(10)  # within start()
+_CONNECT = const(10)  # within start()
 
 _BUFFER = const(4096)
+_SCRATCH_AT = const(2048)  # the manifest stays below; headers are looked at above
 _WAIT_MS = const(50)  # how long run() sleeps between looks at the watchdog
 _COMPONENT = const("MAIN")
 
@@ -79,7 +80,7 @@ class Client:
         self.manifest = None
         self._have = 0  # bytes in the buffer
         self._url = url
-        self.state = _PREPARE
+        self.state = _CONNECT
         self.step()
 
     def step(self):
@@ -128,37 +129,16 @@ class Client:
             await sleep(0 if worked else _WAIT_MS / 1000)
         return True
 
-    def _prepare(self):
-        """Look at what is there, while the buffer is still free to look with."""
-        board = self.board
-        active = board.layout["active"]
-        self._active = active_slot(board.layout, board.device(active["device"]))
-        self._active_version = self._version_in(self._active, None)
-        area = board.layout["candidates"]
-        internal = area.get("internal", False)
-        self._key = None if internal else header.device_key(board.rot() or b"")
-        self._slots = []
-        for slot in slots(board.layout, board.device(area["device"])):
-            try:
-                self._slots.append((self._version_in(slot, self._key), slot))
-            except OSError:
-                pass  # what cannot be read is not erased either
+    def _connect(self):
         self.source.open(self._url)
         self.state = MANIFEST
         return True
-
-    def _version_in(self, slot, key):
-        """Version of the image in a slot, 0 when it holds none. Raises OSError."""
-        try:
-            return slot.read_header(self.buf, key).version
-        except FwError:
-            return 0
 
     def _read_manifest(self):
         """Read until the byte behind the manifest, or the end, shows which delivery this is."""
         size = manifest.frame_size(self.buf, self._have)
         if not size or self._have <= size:
-            count = self.source.readinto(self.buf[self._have :])
+            count = self.source.readinto(self.buf[self._have : _SCRATCH_AT])
             if count is None:
                 return False
             if count:
@@ -168,6 +148,7 @@ class Client:
                 raise FwError(errors.MALFORMED, self._have)
         self.manifest = manifest.read(self.buf[: self._have], self.board.key().verify)
         self._check()
+        self._check_delivery()
         self.state = APPROVE_DOWNLOAD
         return True
 
@@ -181,11 +162,17 @@ class Client:
             raise FwError(errors.WRONG_CLASS)
         if found.component != _COMPONENT:
             raise FwError(errors.WRONG_COMPONENT)
-        if found.version <= self._active_version:
+        area = board.layout["active"]
+        active = active_slot(board.layout, board.device(area["device"]))
+        if found.version <= self._version_in(active, None):
             raise FwError(errors.NOT_NEWER)
-        if not found.size or not self._active.fits(found.installed_size):
+        if not found.size or not active.fits(found.installed_size):
             raise FwError(errors.TOO_BIG, found.installed_size)
         self._slot = self._choose_slot(found.installed_size)
+
+    def _check_delivery(self):
+        """Where the payload comes from, and that its length can be right."""
+        found = self.manifest
         self._bundled = self._have > found.end
         self._due = found.size  # bytes of the body that carries the payload
         if self._bundled:
@@ -195,12 +182,31 @@ class Client:
                 raise FwError(errors.TOO_LONG, self._have)
 
     def _choose_slot(self, size):
-        """An empty slot, else the one with the oldest image."""
-        fitting = [entry for entry in self._slots if entry[1].fits(size)]
-        if not fitting:
-            code = errors.TOO_BIG if self._slots else errors.NO_SLOT
+        """An empty slot, else the one with the oldest image. What cannot be read is left alone."""
+        board = self.board
+        area = board.layout["candidates"]
+        internal = area.get("internal", False)
+        self._key = None if internal else header.device_key(board.rot() or b"")
+        code, best, oldest = errors.NO_SLOT, None, 0
+        for slot in slots(board.layout, board.device(area["device"])):
+            try:
+                version = self._version_in(slot, self._key)
+            except OSError:
+                continue
+            if not slot.fits(size):
+                code = errors.TOO_BIG
+            elif not best or version < oldest:
+                best, oldest = slot, version
+        if not best:
             raise FwError(code, size)
-        return min(fitting, key=lambda entry: entry[0])[1]
+        return best
+
+    def _version_in(self, slot, key):
+        """Version of the image in a slot, 0 when it holds none. Raises OSError."""
+        try:
+            return slot.read_header(self.buf[_SCRATCH_AT:], key).version
+        except FwError:
+            return 0
 
     def _check_length(self):
         """The server's length, where it gave one, must be what the manifest announces."""
@@ -315,7 +321,7 @@ _STEPS = (  # by state
     Client._commit,
     None,
     None,
-    Client._prepare,
+    Client._connect,
 )
 
 

@@ -70,7 +70,7 @@ class HttpSource:
         raises:   FwError TIMEOUT | CONNECT | HTTP_STATUS | BAD_RESPONSE | CUT_SHORT
         """
         if self._in_header:
-            if self._sent < len(self._request) and not self._send():
+            if self._request and not self._send():
                 return None
             if not self._read_header():
                 return None
@@ -136,6 +136,8 @@ class HttpSource:
             return False
         if self._sent < len(self._request):
             return False
+        self._request = b""  # sent; its RAM is wanted when a signature is verified
+        self._addresses = None
         self._poll.modify(self._socket, select.POLLIN)
         self._mark_ms = time.ticks_ms()
         return True
