@@ -27,6 +27,7 @@ RATIO_BOUND = 1.25  # what an update or install may take, when its floor takes 1
 # The best MicroPython updaters that check a hash at all take 33 and 49 KiB, without signature.
 HEAP_BOUND_KB = 48
 ABOVE_BOUND_KB = 14  # of it above what the imports left in use: buffer and work space
+TRIES = 3  # a heap is called large enough when it was so many times
 
 
 def row(name, figure, unit, bound=None, note=""):
@@ -135,19 +136,20 @@ def _update_heap(lab, quick, kind, bound):
 
 
 def _smallest(lab, size, kind):
-    """(KiB of the smallest heap that does it, bytes in use after the imports)
+    """(KiB of the smallest heap that does it TRIES times, bytes in use after the imports)
 
-    In quarters of a KiB: the collector takes what looks like an address for one, so that
-    some bytes more or less are chance.
+    In quarters of a KiB. The collector takes for an address what looks like one, and a
+    process has other addresses each time, so some bytes more or less are chance.
     """
-    low, high = 8 * 4, 128 * 4
+    low, high, used = 8 * 4, 128 * 4, 0
     while high - low > 1:
         middle = (low + high) // 2
-        if _fits(lab, size, kind, middle / 4) is None:
+        found = [_fits(lab, size, kind, middle / 4) for _ in range(TRIES)]
+        if None in found:
             low = middle
         else:
-            high = middle
-    return high / 4, _fits(lab, size, kind, high / 4)
+            high, used = middle, found[0]
+    return high / 4, used
 
 
 def _fits(lab, size, kind, heap_kb):
