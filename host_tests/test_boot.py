@@ -416,6 +416,32 @@ def test_watchdog_is_fed_at_least_once_a_buffer():
     assert board.fed == 13
 
 
+def test_watchdog_is_fed_after_every_block_of_an_erase():
+    for header_at, start in (
+        (0x400, 0x800),
+        (0x400, 0xC00),  # the header is erased on its own, before the image
+        (0x2000, 0x800),  # and so it is behind the image
+    ):
+        map = layout("spi")
+        map["active"].update({"header": header_at, "start": start})
+        board = Board(map)
+        load(active_slot(board), 1, OLD)
+        load(candidate_slots(board)[0], 2, noise(MAX_SIZE))
+        fed = []
+        erase = board.disks["flash"].ioctl
+
+        def note(request, block, board=board, fed=fed, erase=erase):
+            if request == 6:
+                fed.append(board.fed)
+            return erase(request, block)
+
+        board.disks["flash"].ioctl = note
+        main.run(board)
+        assert len(fed) == 6
+        assert fed == list(range(fed[0], fed[0] + 6)), (header_at, start)
+        assert board.fed == 13
+
+
 def test_units_of_storage_and_flash_may_differ():
     for program, erase in ((8, 1024), (512, 1024), (1024, 1024), (2048, 2048), (2048, 4096)):
         map = layout("spi")

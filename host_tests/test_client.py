@@ -1,8 +1,10 @@
 """The update client: every state, every refusal before an erase, every way to fail and go on."""
 
 import asyncio
+import sys
 
 import simboard
+from fwboot.main import run as boot
 from fwcore import errors
 from fwcore.errors import FwError
 from fwcore.manifest import version_word
@@ -92,6 +94,27 @@ def test_a_larger_buffer_and_one_handed_in_work_too():
         assert update(made)
         assert buf != bytearray(size)  # it was used
         assert staged(made[0]) == [(V2, payload("two"))]
+
+
+def test_buffer_of_another_size_is_refused():
+    board, source = make("sd", 1, Key()), FakeSource({})
+    for size in (1, 1024, 2048, 4095, 4097, 5000, 6143):
+        assert raises(errors.MISALIGNED, client.Client, board, source, bytearray(size)).at == size
+
+
+def test_every_buffer_that_is_taken_is_large_enough_to_see_the_versions():
+    for size in (None, 4096, 6144, 8192):
+        for kind in KINDS:
+            buf = size and bytearray(size)
+            made = setup({MANIFEST_URL: bundle("small")}, kind, 2, buf=buf)
+            put(made[0], candidate_slots(made[0])[0], 5, noise(300, 5))
+            before = staged(made[0])[0]
+            assert update(made)
+            assert staged(made[0]) == [before, (V2, payload("small"))], (size, kind)
+            put(made[0], simboard.active_slot(made[0]), V2, noise(1200, 1))
+            ops = made[0].power.ops
+            raises(errors.NOT_NEWER, update, made)
+            assert made[0].power.ops == ops
 
 
 def test_payload_address_is_resolved_as_a_browser_would():
@@ -273,6 +296,50 @@ def test_arun_lets_other_tasks_run_and_ends_like_run():
     for gaps in (0, 1):  # never waiting for a byte, and waiting for every one
         asyncio.run(main(both("two")[0], "sd", gaps))
         asyncio.run(main(both("two")[1], "spi", gaps))
+
+
+class Asyncio:
+    """Plays the module `asyncio` for arun(): notes how long it would sleep, and does not."""
+
+    def __init__(self):
+        self.asked = []
+
+    async def sleep(self, seconds):
+        self.asked.append(seconds)
+
+
+def sleeps_of(machine):
+    """Run arun() to its end; returns every sleep it asked for, in seconds."""
+    fake = Asyncio()
+    sys.modules["asyncio"] = fake
+    try:
+        machine.arun().send(None)
+    except StopIteration:
+        return fake.asked
+    finally:
+        sys.modules["asyncio"] = asyncio
+    raise AssertionError("it waits for something else")
+
+
+def test_arun_sleeps_only_and_always_when_nothing_has_arrived():
+    for pages in both("two"):
+        for gaps in (0, 3):
+            _board, source, machine = setup(pages, pieces=(500,), gaps=gaps)
+            found = []
+            read = source.readinto
+
+            def note(mv, read=read, found=found):
+                found.append(read(mv))
+                return found[-1]
+
+            source.readinto = note
+            machine.start(MANIFEST_URL)
+            asked = sleeps_of(machine)
+            assert machine.state == client.READY
+            assert found.count(None) == gaps * (len(found) - found.count(None))
+            assert asked.count(0.05) == found.count(None)
+            assert asked.count(0) == len(asked) - found.count(None)
+            assert source.waited == 0  # that would stop the other tasks
 
 
 def test_arun_tells_later_and_raises_like_run():
@@ -495,6 +562,14 @@ def test_no_readable_slot_is_refused():
     assert made[0].power.ops == 0
 
 
+def test_layout_without_candidates_is_refused():
+    for pages in both("two"):
+        made = setup(pages)
+        del made[0].layout["candidates"]
+        refused(errors.NO_SLOT, made)
+        assert made[1].opened == [MANIFEST_URL] and made[0].power.ops == 0
+
+
 def test_active_header_that_cannot_be_read_stops_the_update():
     board, _source, machine = setup({MANIFEST_URL: bundle("small")})
     board.disks["flash"].bad_blocks.add(1)
@@ -536,6 +611,38 @@ def test_every_storage_error_ends_the_update_and_the_next_one_works():
             assert update(made)
             assert staged(board) == [(V2, payload("small"))]
         assert count == ops, (kind, count)
+
+
+def test_header_that_cannot_be_read_back_fails_and_the_next_boot_runs_old_or_new():
+    for kind in KINDS:
+        for heals in (True, False):
+            board, source, machine = setup({MANIFEST_URL: bundle("small")}, kind)
+            slot = candidate_slots(board)[0]
+            disk = slot.storage.device
+            machine.start(MANIFEST_URL)
+            while machine.state != client.COMMIT:
+                machine.step()
+            goes_bad(disk, slot.header_at // disk.erase_size)
+            raises(errors.WRITE_FAILED, machine.run)
+            assert machine.state == client.FAILED and not source.is_open
+            assert running(board) == (1, noise(1200, 1))
+            if heals:  # the header was whole, and so is the image behind it
+                disk.bad_blocks.clear()
+            assert boot(board).version == (V2 if heals else 1)
+            image = payload("small") if heals else noise(1200, 1)
+            assert running(board) == (V2 if heals else 1, image)
+
+
+def goes_bad(disk, block):
+    """From the next write on the disk reports an error for every read of this block."""
+    write = disk.writeblocks
+
+    def last(*args):
+        del disk.writeblocks
+        disk.bad_blocks = {block}
+        return write(*args)
+
+    disk.writeblocks = last
 
 
 def test_silent_corruption_is_read_back_and_refused():

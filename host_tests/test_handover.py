@@ -1,6 +1,7 @@
 """What the boot stage mounts the application from can be read, and nothing else."""
 
 import sys
+from errno import ENODEV
 
 from fwboot import handover
 from fwcore.storage import Storage
@@ -13,6 +14,7 @@ ERASE = 1024
 PROGRAM = 256
 IMAGE = noise(2 * ERASE)
 EROFS, EIO = -30, -5
+ACTIVE = ERASE  # where a Board has its image
 
 
 def disk_with_image():
@@ -54,6 +56,100 @@ def test_a_window_ends_with_the_image():
 
 def test_blocks_before_the_window_are_out_of_reach():
     assert window(disk_with_image()).readblocks(-1, bytearray(PROGRAM)) == EIO
+
+
+class Vfs:
+    """Plays the module `vfs`: each file system is the device it was made on."""
+
+    def VfsFat(self, device):
+        return device
+
+    VfsRom = VfsFat
+
+    def VfsLfs2(self, device, readsize, progsize):
+        return device
+
+
+class Board:
+    """One flash with an image in it. program: bytes; whole: what mapped() returns."""
+
+    def __init__(self, form, image, program=PROGRAM, whole=None):
+        self.disk = Disk(8 * ERASE, ERASE, program)
+        self.disk.load(ACTIVE, image)
+        self.layout = {
+            "devices": {"flash": {"size": 8 * ERASE, "erase": ERASE, "program": program}},
+            "active": {
+                "device": "flash",
+                "header": 0,
+                "start": ACTIVE,
+                "size": 7 * ERASE,
+                "format": form,
+            },
+        }
+        self.whole = whole
+
+    def device(self, name):
+        return self.disk
+
+    def mapped(self, name):
+        return self.whole
+
+
+def mounted_on(board, size):
+    """The device, or the bytes, the file system of an image of `size` bytes is made on."""
+    kept = sys.modules.get("vfs")
+    sys.modules["vfs"] = Vfs()
+    try:
+        return handover._file_system(board, size)
+    finally:
+        del sys.modules["vfs"]
+        if kept:
+            sys.modules["vfs"] = kept
+
+
+def fat(sector):
+    """An image whose boot sector says so; all else of it is noise."""
+    image = bytearray(noise(4096))
+    image[11:13] = bytes((sector & 0xFF, sector >> 8))
+    return bytes(image)
+
+
+def test_a_fat_image_is_shown_in_its_own_sectors_whatever_the_program_size():
+    for program in (1, 4, 8, 16, 256, 512):
+        for sector in (512, 1024, 2048, 4096):
+            image = fat(sector)
+            view = mounted_on(Board("fat", image, program), len(image))
+            assert (view.ioctl(4, 0), view.ioctl(5, 0)) == (4096 // sector, sector)
+            buf = bytearray(512)
+            assert view.readblocks(0, memoryview(buf)) == 0
+            assert buf == image[:512]
+
+
+def test_what_is_no_fat_is_refused_before_it_is_mounted():
+    for program in (1, 8, 256):
+        for sector in (0, 1, 2, 128, 256, 511, 513, 1536, 3072, 4095, 8192, 0x8000, 0xFFFF):
+            try:
+                mounted_on(Board("fat", fat(sector), program), 4096)
+            except OSError as error:
+                assert error.args[0] == ENODEV
+                continue
+            raise AssertionError("taken: {} bytes in a sector".format(sector))
+
+
+def test_a_mapped_romfs_is_used_in_place_and_ends_with_its_image():
+    for size in (1, 700, 2 * ERASE):
+        flash = bytearray(noise(8 * ERASE))
+        board = Board("romfs", IMAGE, whole=memoryview(flash))
+        board.disk.bad_blocks = set(range(8))  # nothing is copied, so nothing is read
+        image = mounted_on(board, size)
+        assert bytes(image) == bytes(flash[ACTIVE : ACTIVE + size])
+        flash[ACTIVE] ^= 0xFF
+        assert image[0] == flash[ACTIVE]
+
+
+def test_a_romfs_that_is_not_mapped_is_read_into_ram():
+    for size, units in ((1, 1), (PROGRAM, 1), (PROGRAM + 1, 2), (2 * ERASE, 8)):
+        assert bytes(mounted_on(Board("romfs", IMAGE), size)) == IMAGE[: units * PROGRAM]
 
 
 def test_the_boot_stage_leaves_memory_but_what_it_shares_stays():

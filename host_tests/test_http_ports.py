@@ -277,6 +277,85 @@ def test_a_second_open_closes_the_first_connection():
         http.socket, http.select = kept
 
 
+def test_nothing_stays_open_when_the_next_address_cannot_be_used():
+    """Nor while its name is looked up, which may take a while: a port has few sockets."""
+    port = Port()
+    during = []
+    look_up = port.getaddrinfo
+
+    def getaddrinfo(*args):
+        during.append(port.open)
+        return look_up(*args)
+
+    port.getaddrinfo = getaddrinfo
+    kept = http.socket, http.select
+    http.socket, http.select = port, Select(port)
+    try:
+        source = http.HttpSource()
+        for url, error, code in (
+            ("http://user@host/", None, errors.BAD_URL),
+            ("http://host/", OSError(-2), errors.CONNECT),
+            ("http://host/", ValueError(), errors.BAD_URL),
+        ):
+            port.fail = {}
+            source.open("http://host/")
+            assert port.open == 1
+            if error:
+                port.fail = {"getaddrinfo": error}
+            raises(code, source.open, url)
+            assert port.open == 0, url
+        assert during == [0] * 5
+    finally:
+        http.socket, http.select = kept
+
+
+class Clock:
+    """Plays the module `time` of the source: it stands still until a test moves it."""
+
+    def __init__(self):
+        self.now = 0
+
+    def ticks_ms(self):
+        return self.now
+
+    def ticks_diff(self, later, earlier):
+        return later - earlier
+
+
+def test_server_has_the_whole_timeout_from_the_last_byte_sent():
+    """Not from the begin of the connection, which may have taken long itself."""
+    for late, code in ((1000, 0), (1001, errors.TIMEOUT)):
+        clock = Clock()
+        port = Port(slow=1)
+        kept = http.socket, http.select, http.time
+        http.socket, http.select, http.time = port, Select(port), clock
+        try:
+            source = http.HttpSource(1000)
+            source.open("http://host/path")
+            buf = memoryview(bytearray(64))
+            clock.now = 900
+            assert source.readinto(buf) is None and not port.made[0].sent  # still connecting
+            assert source.readinto(buf) is None and port.made[0].sent == REQUEST
+            clock.now += late
+            if code:
+                raises(code, drain, source, buf)
+            else:
+                assert drain(source, buf) == b"hello"
+            source.close()
+        finally:
+            http.socket, http.select, http.time = kept
+
+
+def drain(source, buf):
+    body = b""
+    for _ in range(1000):
+        count = source.readinto(buf)
+        if count == 0:
+            return body
+        body += bytes(buf[: count or 0])
+    raise AssertionError("no end")
+
+
 def test_url_is_split():
     for url, parts in (
         ("http://host", ("host", 80, "/")),
@@ -313,6 +392,8 @@ def test_url_that_is_no_plain_http_address_is_refused():
         "http://host:" + "9" * 5000 + "/",
         "http://user@host/",
         "http://user:password@host/",
+        "http://a@b@c/",
+        "http://@host/",
         "http://host\\@evil/",
         "http://host?x=/y",
         "http://host/a b",

@@ -3,11 +3,12 @@
 from hashlib import sha256
 
 from fwcore import errors, header
-from fwcore.slot import Reader, Slot, Writer, candidate_slots
+from fwcore.slot import Reader, Slot, Writer, active_slot, candidate_slots
+from fwcore.slot import slots as slots_of
 from fwcore.storage import Storage, up
 from helpers import noise, raises
 from images import CAMPAIGN, head_of, load, packed, stream
-from simboard import ROT
+from simboard import ROT, layout
 from simdisk import Disk
 
 BOTH = True  # runs on CPython and on MicroPython
@@ -86,6 +87,38 @@ def test_fits_counts_header_and_whole_erase_blocks():
         ragged = Slot(slot.storage, 0, 384, end, True)
         assert ragged.fits(3072 - 384)
         assert not ragged.fits(3072 - 384 + 1)
+
+
+# Devices that are not what the layout says
+
+
+def test_device_whose_blocks_do_not_divide_those_of_the_layout_is_refused():
+    """An erase of one of the layout's blocks would take the neighbour along."""
+    for block in (768, 2048, 4096):
+        disk = Disk(0xC000, block, 256)
+        for find in (slots_of, active_slot):
+            assert raises(errors.MISALIGNED, find, layout("spi"), disk).at == block
+        assert disk.power.ops == 0
+    for block in (256, 512, 1024):
+        disk = Disk(0xC000, block, 256)
+        storage = slots_of(layout("spi"), disk)[0].storage
+        assert active_slot(layout("spi"), disk).storage.erase_size == 1024
+        storage.erase(0x800, 1024)
+        assert disk.wear == [int(0x800 <= i * block < 0xC00) for i in range(0xC000 // block)]
+
+
+def test_device_that_ends_before_its_slots_is_refused():
+    behind = layout("spi")
+    behind["active"]["header"] = 0x2000  # takes one program unit behind the image
+    for find, map, end in (
+        (slots_of, layout("spi"), 0x5400),
+        (active_slot, layout("spi"), 0x1C00),
+        (active_slot, behind, 0x2400),
+    ):
+        find(map, Disk(end, 1024, 256))
+        disk = Disk(end - 1024, 1024, 256)
+        assert raises(errors.OUT_OF_DEVICE, find, map, disk).at == end - 1024
+        assert disk.power.ops == 0
 
 
 # Reading

@@ -63,16 +63,63 @@ MOUNT = """
     print(__name__, os.getcwd(), part.NAME)
     print(hashlib.sha256(open("data.bin", "rb").read()).digest() == open("sum", "rb").read())
 """
+DATA = noise(20000)
 
 
 @pytest.mark.parametrize("form, block", FORMATS)
 def test_an_image_of_each_format_is_mounted_and_started(tmp_path, form, block):
-    data = noise(20000)
-    more = {"lib/part.py": b"NAME = 'part'", "data.bin": data}
-    state = make(tmp_path, MOUNT, form, block, sum=sha256(data).digest(), **more)
+    more = {"lib/part.py": b"NAME = 'part'", "data.bin": DATA, "sum": sha256(DATA).digest()}
+    state = make(tmp_path, MOUNT, form, block, **more)
     lines, code, _ = play(state)
     assert lines == ["__main__ /app part", "True"]
     assert code == 0
+
+
+@pytest.mark.parametrize("form", ["fat", "lfs2", "romfs"])
+@pytest.mark.parametrize("program", [1, 4, 8, 16])
+def test_an_image_starts_from_flash_of_any_program_size(tmp_path, form, program):
+    more = {"lib/part.py": b"NAME = 'part'", "data.bin": DATA, "sum": sha256(DATA).digest()}
+    state = make(tmp_path, MOUNT, form, 4096 if form != "fat" else 512, **more)
+    layout = json.loads((state / "layout.json").read_text())
+    layout["devices"]["flash"]["program"] = program
+    (state / "layout.json").write_text(json.dumps(layout))
+    # The virtual flash remembers each program unit in a bit of RAM.
+    assert play(state, heap="1M")[:2] == (["__main__ /app part", "True"], 0)
+
+
+MAPPED = """
+    import sys
+    from board import Board
+    from fwboot import handover
+    from fwboot.main import run
+    class Mapped(Board):
+        def mapped(self, name):
+            print("mapped", name)
+            with open(sys.argv[1] + "/" + name + ".bin", "rb") as file:
+                return memoryview(file.read())
+    def in_ram(*args):
+        raise AssertionError("copied")
+    handover._in_ram = in_ram
+    board = Mapped()
+    handover.start(board, run(board))
+"""
+
+
+def test_a_romfs_image_in_mapped_flash_starts_in_place(tmp_path, micropython):
+    more = {"lib/part.py": b"NAME = 'part'", "data.bin": DATA, "sum": sha256(DATA).digest()}
+    state = make(tmp_path, MOUNT, "romfs", **more)
+    done = board_script(tmp_path, micropython, MAPPED, state)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = ["mapped flash", "__main__ /app part", "True"]
+    assert after_boot(done.stdout.splitlines()) == told
+
+
+def board_script(folder, micropython, source, state):
+    """Run MicroPython that finds the modules of the virtual board; its sys.argv[1] is state."""
+    script = folder / "script" / "script.py"  # apart: what is beside it can be imported
+    script.parent.mkdir()
+    script.write_text(textwrap.dedent(source))
+    return micropython(script, state, folders=[paths.board()])
 
 
 def test_a_compiled_main_is_started_too(tmp_path):
@@ -147,6 +194,42 @@ def test_a_user_region_that_is_not_blank_is_never_formatted(tmp_path):
     before = read_chip(state, USER, USER)
     lines, code, _ = play(state)
     assert lines[-1] == "runs" and "user files: not mounted" in lines[0] and code == 0
+    assert read_chip(state, USER, USER) == before
+
+
+FAULTY_READS = """
+    import sys
+    from board import Board
+    board = Board()
+    flash = board.device("flash")
+    read = flash.readblocks
+    reads = []
+    def faulty(block, buf, offset=0):
+        if block >= 0x100:
+            reads.append(block)
+            if len(reads) == {nth} or len(reads) > {nth} and {lasting}:
+                return -5
+        return read(block, buf, offset)
+    flash.readblocks = faulty
+    board.mount_user()
+    print(len(reads))
+"""
+
+
+@pytest.mark.parametrize("lasting", [False, True])
+@pytest.mark.parametrize("nth", [1, 2, 16, 17, 20, 32])
+def test_a_read_error_is_no_reason_to_format_user_files(tmp_path, micropython, nth, lasting):
+    """16 looks at each of two blocks; what is precious hides behind the one that fails."""
+    state = make(tmp_path, "print('runs')")
+    with open(state / "flash.bin", "r+b") as chip:
+        chip.seek(USER + 256 * (nth - 1))
+        chip.write(b"precious")
+    before = read_chip(state, USER, USER)
+    source = FAULTY_READS.format(nth=nth, lasting=lasting)
+    done = board_script(tmp_path, micropython, source, state)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("user files: not mounted")
+    assert int(done.stdout.split()[-1]) >= nth
     assert read_chip(state, USER, USER) == before
 
 
@@ -227,6 +310,60 @@ def test_a_storm_of_resets_ends(tmp_path):
     state = make(tmp_path, "import machine; machine.reset()")
     _, code, board = play(state, max_resets=3)
     assert (code, board.resets) == (run.RESET, 3)
+
+
+def spoil(state):
+    """A flipped bit of the active image."""
+    with open(state / "flash.bin", "r+b") as chip:
+        chip.seek(ACTIVE)
+        first = chip.read(1)
+        chip.seek(ACTIVE)
+        chip.write(bytes([first[0] ^ 1]))
+
+
+def test_a_board_with_nothing_to_start_tries_again_until_the_storm_ends(tmp_path):
+    state = make(tmp_path, "print('runs')")
+    spoil(state)
+    before = read_chip(state, 0, 0x200000)
+    seen = []
+    with run.VirtualBoard(state, on_line=seen.append, max_resets=3) as board:
+        assert board.wait(20) == run.RESET
+    assert board.resets == 3
+    assert seen.count("Failed to jump to application!") == 4 and "runs" not in seen
+    assert read_chip(state, 0, 0x200000) == before
+
+
+# What is missing at first -> what the boot stage says about it
+MISSING = {
+    "sd.bin": "Failed to jump to application!",
+    "flash.bin": "[ERR ] Active firmware unreadable, error 2",
+}
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_a_board_recovers_when_what_it_needs_comes_back(tmp_path, name):
+    """The active image is bad: the candidate on the card has to replace it."""
+    state = make(tmp_path, "print('old')")
+    spoil(state)
+    layout = json.loads((state / "layout.json").read_text())
+    stage(state, layout, image.build({"main.py": b"print('new')"}, "lfs2", 4096))
+    (state / name).rename(tmp_path / name)
+    seen = []
+
+    def hear(line):
+        seen.append(line)
+        if line == MISSING[name] and seen.count(line) == 3:
+            (tmp_path / name).rename(state / name)
+
+    with run.VirtualBoard(state, on_line=hear) as board:
+        assert board.wait(20) == 0
+    assert seen[-1] == "new" and board.resets >= 3
+    assert play(state)[:2] == (["new"], 0)
+
+
+def test_an_oserror_of_the_application_is_no_reason_to_reset(tmp_path):
+    _, code, board = play(make(tmp_path, "raise OSError(5)"))
+    assert (code, board.resets) == (1, 0)
 
 
 WRITER = """
@@ -354,6 +491,8 @@ def test_boot_only_tells_by_its_exit_code(tmp_path, micropython):
     bad = micropython(*command, folders=[paths.board()])
     assert bad.returncode == 1
     assert bad.stdout.endswith("Failed to jump to application!\n")
+    (state / "flash.bin").unlink()
+    assert micropython(*command, folders=[paths.board()]).returncode == 1
 
 
 def test_compiled_modules_boot_in_64_kib(tmp_path):

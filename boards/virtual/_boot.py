@@ -2,9 +2,12 @@
 
     micropython -m _boot STATE_DIR [--boot-only]
 
+When there is nothing to start, or the active image cannot be read, the board resets and
+tries again: a card may be put back, and a failed read may have been the last one.
+
 --boot-only runs the boot stage and stops. Exit code 0: the application ended (or, with
---boot-only, would start), 1: nothing bootable, or the application raised. Death by
-SIGUSR2 is machine.reset(): start it again.
+--boot-only, would start), 1: it raised (or nothing to start). Death by SIGUSR2 is
+machine.reset(): start it again.
 """
 
 import os
@@ -17,7 +20,10 @@ def _stage(board):
     # A function of its own, so that nothing of the boot stage stays referenced.
     from fwboot.main import run
 
-    return run(board)
+    try:
+        return run(board)
+    except OSError as error:
+        board.log("[ERR ] Active firmware unreadable, error " + str(error.errno))
 
 
 def _start(board, head):
@@ -31,11 +37,12 @@ def _main():
         sys.argv[1] = os.getcwd() + "/" + sys.argv[1]  # the hand-over changes folders
     board = Board()
     head = _stage(board)
+    if "--boot-only" in sys.argv:
+        sys.exit(0 if head else 1)
     if head is None:
-        sys.exit(1)
-    if "--boot-only" not in sys.argv:
-        board.mount_user()
-        _start(board, head)
+        board.reset()
+    board.mount_user()
+    _start(board, head)
 
 
 _main()

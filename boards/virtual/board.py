@@ -109,7 +109,7 @@ def _is_blank(part, block_size):
     # LittleFS keeps its superblock in blocks 0 and 1: one of them is always written.
     chunk = bytearray(256)
     for at in range(0, 2 * block_size, len(chunk)):
-        part.readblocks(at // block_size, chunk, at % block_size)
-        if chunk != b"\xff" * len(chunk):
-            return False
+        failed = part.readblocks(at // block_size, chunk, at % block_size)
+        if failed or chunk != b"\xff" * len(chunk):
+            return False  # a read that failed says nothing, so it must not lead to a format
     return True

@@ -95,7 +95,7 @@ def _file_system(board, size):
 
 
 def _fat_sector(storage, at):
-    page = memoryview(bytearray(storage.program_size))
+    page = memoryview(bytearray(up(_FAT_SECTOR_AT + 2, storage.program_size)))
     storage.read(at, page)
     sector = page[_FAT_SECTOR_AT] | page[_FAT_SECTOR_AT + 1] << 8
     if sector not in (512, 1024, 2048, 4096):

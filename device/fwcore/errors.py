@@ -39,7 +39,7 @@ BAD_KEY = const(53)  # public key or root of trust has the wrong length or is no
 
 # Layout
 BAD_LAYOUT = const(60)  # a field is missing, of the wrong kind, or out of bounds
-MISALIGNED = const(61)  # not a multiple of the erase or program size
+MISALIGNED = const(61)  # an address or size is not a multiple of what it must be
 OVERLAP = const(62)  # two regions share an erase block
 OUT_OF_DEVICE = const(63)  # region reaches past the end of its device
 NO_SLOT = const(64)  # no candidate location can be used

@@ -72,7 +72,7 @@ def is_v2(buf):
 
 
 def pack_internal(head):
-    """Header -> 112 bytes. source: facts of Arm's metadata header v2, FORMATS.md section 1"""
+    """Header -> 112 bytes. source: Arm's metadata header v2; FORMATS.md section 1"""
     body = struct.pack(_INTERNAL, _V2, head.version, head.size, head.digest, b"", head.campaign, 0)
     return body + struct.pack(">I", crc32(body))
 

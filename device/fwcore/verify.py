@@ -1,6 +1,6 @@
 """The comparisons trust hangs on: HMAC-SHA256 and a compare that does not leak.
 
-Used by header.py (a candidate header is bound to this device) and slot.py.
+Used by header.py: a candidate header is bound to this device.
 No I/O, no formats. MicroPython has no hmac module.
 source: RFC 2104; vectors in host_tests/vectors/wycheproof/hmac_sha256_test.json
 """

@@ -49,10 +49,13 @@ class Client:
     board:             see docs/DESIGN.md, "What a board offers"
     source:            open(url), readinto(mv), wait(ms), close(), length: see sources/http.py;
                        raises FwError only, an OSError is taken for the storage's
-    buf:               bytearray of whole program units, at least 4 KiB; made here when None
+    buf:               bytearray of 4096, 6144, 8192, ... bytes; made here when None
     approve_download(manifest), approve_install(manifest):
                        True yes, False no, None later (asked again at the next step)
     progress(done, total): payload bytes, after every buffer
+    raises:            FwError MISALIGNED for a buffer of another size
+
+    An OSError that a callback lets out is taken for the storage's.
     """
 
     def __init__(
@@ -67,6 +70,8 @@ class Client:
         self.board = board
         self.source = source
         self.buf = memoryview(buf or bytearray(_BUFFER))
+        if len(self.buf) < _BUFFER or len(self.buf) % _SCRATCH_AT:
+            raise FwError(errors.MISALIGNED, len(self.buf))
         self.approve_download = approve_download
         self.approve_install = approve_install
         self.progress = progress
@@ -88,7 +93,9 @@ class Client:
 
         returns:  True when something was done; False while waiting for bytes, for an
                   approval, or when there is nothing to do
-        raises:   FwError; the update is then FAILED and the active image untouched
+        raises:   FwError; the update is then FAILED and the active image untouched. The
+                  slot is empty, unless COMMIT failed: a header that could not be read
+                  back may be whole, and then so is the image behind it.
         """
         state = self.state
         work = _STEPS[state]
@@ -108,7 +115,10 @@ class Client:
         raise self.error
 
     def run(self):
-        """Step until READY (returns True) or until an approval says later (returns False)."""
+        """Step until READY (returns True), or until an approval says later (returns False).
+
+        False also when there is nothing to do. Raises as step() does.
+        """
         while self.state != READY:
             if not self.step():
                 if self.state not in (MANIFEST, DOWNLOAD):
@@ -184,7 +194,9 @@ class Client:
     def _choose_slot(self, size):
         """An empty slot, else the one with the oldest image. What cannot be read is left alone."""
         board = self.board
-        area = board.layout["candidates"]
+        area = board.layout.get("candidates")
+        if not area:
+            raise FwError(errors.NO_SLOT)
         internal = area.get("internal", False)
         self._key = None if internal else header.device_key(board.rot() or b"")
         code, best, oldest = errors.NO_SLOT, None, 0
@@ -340,11 +352,11 @@ def _resolve(uri, base):
 
     raises:  FwError BAD_URL when there is none: the manifest came without its payload
     """
-    if not uri:
+    if not uri or uri.startswith("//"):  # the second would name a host without saying how
         raise FwError(errors.BAD_URL)
-    if "://" in uri:
+    if uri.split("/")[0].endswith(":"):
         return uri
-    base = base.partition("?")[0]
+    base = base.partition("#")[0].partition("?")[0]
     root = base.find("/", base.find("://") + 3)  # where its path begins
     if root < 0:
         root = len(base)
