@@ -31,7 +31,7 @@ def run_micropython(*command, heap="4M", timeout_s=120, folders=()):
     command: script and arguments
     folders: more places to import from, searched first
     returns: CompletedProcess, stdout and stderr as text
-    raises:  subprocess.TimeoutExpired (MicroPython was killed), FileNotFoundError
+    raises:  subprocess.TimeoutExpired (MicroPython was killed), fwtool.exits.Failure
     """
     places = (*folders, paths.device(), paths.bootloader(), HERE)
     return subprocess.run(

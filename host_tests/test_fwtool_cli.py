@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from fwcore import errors
-from fwtool import cli, exits, explain
+from fwtool import cli, exits, explain, image
 from fwtool_cli import FOR_LAMP, LAYOUT, fwtool, python_environment
 from helpers import here, noise
 
@@ -89,7 +89,6 @@ def test_no_colours_and_no_traceback_as_a_process(tmp_path):
 
 
 # Each must end with a numbered or worded line and exit code 1 or 3, whatever FILE holds.
-EXTERNAL = ("header", "create", ARM, "-o", "OUT", "--version", "1", "--kind", "external")
 READING = (
     ("manifest", "show", "FILE"),
     ("manifest", "verify", "FILE", "--key", ARM_KEY),
@@ -114,8 +113,9 @@ READING = (
     ("header", "create", LAYOUT, "-o", "OUT", "--version", "1", "--layout", "FILE"),
     ("layout", "check", "FILE"),
     ("layout", "show", "FILE"),
-    ("combine", "--layout", "FILE", "--app", LAYOUT, "--version", "1", "-o", "OUT"),
-    ("combine", "--layout", LAYOUT, "--app", LAYOUT, "--header", "FILE", "-o", "OUT"),
+    ("combine", "--layout", "FILE", "--app", "APP", "--version", "1", "-o", "OUT"),
+    ("combine", "--layout", LAYOUT, "--app", "FILE", "--version", "1", "-o", "OUT"),
+    ("combine", "--layout", LAYOUT, "--app", "APP", "--header", "FILE", "-o", "OUT"),
     ("tables", "FILE", "-o", "OUT"),
     ("image", "FILE", "-o", "OUT"),
 )
@@ -135,8 +135,9 @@ def _garbage():
 
 @pytest.mark.parametrize("command", READING, ids=" ".join)
 def test_garbage_is_refused_in_one_line(tmp_path, command):
-    path, out = tmp_path / "file", tmp_path / "out"
-    line = [str({"FILE": path, "OUT": out}.get(part, part)) for part in command]
+    path, out, app = tmp_path / "file", tmp_path / "out", tmp_path / "app"
+    app.write_bytes(image.build({"main.py": b""}, "lfs2", 4096))
+    line = [str({"FILE": path, "OUT": out, "APP": app}.get(part, part)) for part in command]
     for data in _garbage():
         path.write_bytes(data)
         code = refusal_code(line)

@@ -3,22 +3,24 @@
 import json
 import os
 import stat
+import uuid
 
 import bincopy
 import pytest
 
 from fwcore import errors, header, manifest
 from fwcore.stage import unpack_stage
-from fwtool import layouts
+from fwtool import factory, image, layouts
 from fwtool_cli import FOR_LAMP, LAYOUT, fwtool
 from helpers import noise, vectors
 
 HEADER_AT, IMAGE_AT = 0x10000, 0x11000  # boards/virtual/layout.py
+IMAGE = image.build({"main.py": noise(5000)}, "lfs2", 4096)
 
 
 @pytest.fixture
 def folder(tmp_path):
-    (tmp_path / "image.bin").write_bytes(noise(5000))
+    (tmp_path / "image.bin").write_bytes(IMAGE)
     (tmp_path / "boot.bin").write_bytes(noise(3000, 1))
     os.chdir(tmp_path)
     return tmp_path
@@ -31,15 +33,18 @@ def _identity(folder, rot):
 def test_headers_are_those_of_the_device(folder):
     fwtool("header", "create", "image.bin", "-o", "h", "--version", "1.2.0", "--layout", LAYOUT)
     head = header.unpack_internal((folder / "h").read_bytes())
-    assert (head.size, head.version) == (5000, manifest.version_word("1.2.0"))
+    assert (head.size, head.version) == (len(IMAGE), manifest.version_word("1.2.0"))
     _identity(folder, "00" * 16)
     bound = ("--kind", "external", "--identity", "identity.json")
     fwtool("header", "create", "image.bin", "-o", "h", "--version", "1700000000", *bound)
     key = header.device_key(bytes(16))
     assert header.unpack_external((folder / "h").read_bytes(), key).version == 1700000000
     fwtool("header", "create", "image.bin", "-o", "h", "--version", "7", "--kind", "stage")
-    data = (folder / "h").read_bytes() + noise(5000)
-    assert unpack_stage(data, len(data)).size == 5000
+    data = (folder / "h").read_bytes() + IMAGE
+    assert unpack_stage(data, len(data)).size == len(IMAGE)
+    assert json.loads(fwtool("header", "show", "h", "--json").stdout)["kind"] == "stage"
+    (folder / "h").write_bytes(data[:30] + b"x" + data[31:])
+    assert f"error {errors.BAD_CRC}" in fwtool("header", "show", "h", code=3).stderr
 
 
 def test_arms_headers_are_shown(folder):
@@ -65,9 +70,21 @@ def test_a_damaged_or_foreign_header_is_not_shown(folder):
     _identity(folder, "no hex")
     fwtool("header", "show", "h", "--identity", "identity.json", code=1)
     make = ("header", "create", "image.bin", "-o", "-")
-    fwtool(*make, "--version", "1", "--kind", "external", code=1)
     for version in ("1.2", 2**64, "9" * 5000, "-1", "", "\xb2.0.0", "1.0.\u0663"):
         fwtool(*make, "--version", version, code=2)
+
+
+def test_an_option_the_kind_of_header_has_no_use_for_is_a_usage_error(folder):
+    _identity(folder, "00" * 16)
+    make = ("header", "create", "image.bin", "-o", "h", "--version", "1", "--kind")
+    campaign = ("--campaign", "0" * 32)
+    identity = ("--identity", "identity.json")
+    fwtool(*make, "external", code=2)
+    fwtool(*make, "internal", *identity, code=2)
+    fwtool(*make, "stage", *identity, code=2)
+    fwtool(*make, "stage", *campaign, code=2)
+    assert not (folder / "h").exists()
+    fwtool(*make, "internal", *campaign)
 
 
 def test_a_layout_is_checked_and_drawn(folder):
@@ -129,16 +146,83 @@ def test_a_bad_layout_is_named_not_executed(folder):
     assert not (folder / "pwned").exists()
 
 
+def test_a_layout_with_what_nobody_meant_is_refused(folder):
+    cases = (
+        (_with("copy_retry", 3), "'copy_retry'"),
+        (_with("devices", "sd", "overwrites", True), "'overwrites'"),
+        (_with("active", "offset", 0), "'offset'"),
+        (_with("candidates", "slots", 2), "'slots'"),
+        (_with("regions", "user", "formt", "lfs2"), "'formt'"),
+        (_with("devices", "sd", "overwrite", 1), "overwrite"),
+        (_with("candidates", "internal", "no"), "internal"),
+        (_with("candidates", "locations", True), "locations"),
+        (_with("regions", "boot", "start", False), "start"),
+        (_with("regions", "user", "format", 2), "format"),
+        (_with("active", "size", 0), "size"),
+        (_with("regions", "\x1b[31m", {"device": "sd", "start": 0, "size": 512}), "name"),
+        (_with("devices", "", {"size": 512, "erase": 512, "program": 512}), "name"),
+    )
+    for text, part in cases:
+        (folder / "layout.json").write_text(text)
+        for command in ("check", "show"):
+            said = fwtool("layout", command, "layout.json", code=1).stderr
+            assert part in said and "error 6" not in said, said
+
+
+def test_an_image_that_no_board_could_start_is_not_placed(folder):
+    fwtool("keygen", "key.pem")
+    cases = {
+        b"": "empty",
+        noise(5000): "LittleFS2",
+        image.build({"main.py": b""}, "lfs2", 512): "blocks of 512",
+        image.build({"lib/main.py": b""}, "lfs2", 4096): "main.py",
+        IMAGE[:-4096]: "mounted",
+        image.build({"main.py": b""}, "romfs", 4096): "LittleFS2",
+    }
+    common = ("--layout", LAYOUT, "--app", "bad.img")
+    for data, part in cases.items():
+        (folder / "bad.img").write_bytes(data)
+        making = ("--version", "1", "--key", "key.pub", *FOR_LAMP)
+        assert part in fwtool("factory", "board", *common, *making, code=1).stderr
+        assert part in fwtool("combine", *common, "--version", "1", "-o", "all", code=1).stderr
+    assert not (folder / "board").exists() and not (folder / "all").exists()
+
+
+@pytest.mark.parametrize("form", ["fat", "romfs"])
+def test_an_image_of_the_other_formats_is_checked_too(folder, form):
+    (folder / "layout.json").write_text(_with("active", "format", form))
+    combine = ("combine", "--layout", "layout.json", "--app", "app", "--version", "1", "-o", "all")
+    good = image.build({"main.py": b""}, form, 512)
+    bad = [IMAGE, b"", bytes(9000), good[1:]]
+    if form == "fat":
+        odd = good[:11] + b"\x00\x03" + good[13:] + bytes(1 << 15)  # sectors of 768 bytes
+        bad += [good[:-512], odd, good[:510] + b"\x55\xab" + good[512:]]
+    for data in bad:
+        (folder / "app").write_bytes(data)
+        fwtool(*combine, code=1)
+    (folder / "app").write_bytes(good)
+    fwtool(*combine)
+
+
+def test_fat_sectors_smaller_than_what_the_device_reads_are_refused(folder):
+    layout = json.loads(_with("active", "format", "fat"))
+    layout["devices"]["flash"]["program"] = 1024
+    (folder / "layout.json").write_text(json.dumps(layout))
+    combine = ("combine", "--layout", "layout.json", "--app", "app", "--version", "1", "-o", "all")
+    for sector, code in ((512, 1), (1024, 0)):
+        (folder / "app").write_bytes(image.build({"main.py": b""}, "fat", sector))
+        fwtool(*combine, code=code)
+
+
 def test_combine_puts_each_part_in_its_place(folder):
     parts = ("--layout", LAYOUT, "--app", "image.bin", "--version", "1.2.0", "--boot", "boot.bin")
     fwtool("combine", *parts, "-o", "all.bin")
     data = (folder / "all.bin").read_bytes()
-    assert len(data) == IMAGE_AT + 8192  # whole erase blocks
+    assert len(data) == IMAGE_AT + len(IMAGE)
     assert data[:3000] == noise(3000, 1)
     assert data[3000:HEADER_AT] == b"\xff" * (HEADER_AT - 3000)
-    assert header.unpack_internal(data[HEADER_AT:]).size == 5000
-    assert data[IMAGE_AT : IMAGE_AT + 5000] == noise(5000)
-    assert set(data[IMAGE_AT + 5000 :]) == {0xFF}
+    assert header.unpack_internal(data[HEADER_AT:]).size == len(IMAGE)
+    assert data[IMAGE_AT:] == IMAGE
 
 
 def test_combine_to_hex_and_back(folder):
@@ -153,6 +237,20 @@ def test_combine_to_hex_and_back(folder):
     made = bincopy.BinFile(str(folder / "all.hex"))
     assert made.minimum_address == 0x08000000
     assert bytes(made.as_binary()) == (folder / "all.bin").read_bytes()
+
+
+def test_no_output_replaces_an_input(folder):
+    (folder / "layout.json").write_text(json.dumps(layouts.load(LAYOUT)))
+    fwtool("header", "create", "image.bin", "-o", "h", "--version", "1.2.0")
+    parts = ("--app", "image.bin", "--header", "h", "--boot", "boot.bin")
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    for name in ("layout.json", "image.bin", "h", "boot.bin"):
+        fwtool("combine", "--layout", "layout.json", *parts, "-o", name, code=5)
+    fwtool("layout", "show", "layout.json", "--svg", "./layout.json", code=5)
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    (folder / "image.hex").write_bytes(IMAGE)
+    hexed = ("--app", "image.hex", "--version", "1", "-o", "image.hex")
+    fwtool("combine", "--layout", LAYOUT, *hexed, code=5)
 
 
 def test_combine_refuses_what_does_not_fit_naming_both(folder):
@@ -193,8 +291,8 @@ def test_a_board_leaves_the_factory_blank_but_for_its_application(folder):
     flash = (folder / "one" / "flash.bin").read_bytes()
     assert len(flash) == 0x200000
     assert header.unpack_internal(flash[HEADER_AT:]).version == manifest.version_word("1.2.0")
-    assert flash[IMAGE_AT : IMAGE_AT + 5000] == noise(5000)
-    assert set(flash[IMAGE_AT + 8192 :]) == set(flash[:HEADER_AT]) == {0xFF}
+    assert flash[IMAGE_AT : IMAGE_AT + len(IMAGE)] == IMAGE
+    assert set(flash[IMAGE_AT + len(IMAGE) :]) == set(flash[:HEADER_AT]) == {0xFF}
     assert set((folder / "one" / "spi.bin").read_bytes()) == {0xFF}
     card = (folder / "one" / "sd.bin").stat()
     assert card.st_size == 0x2000000 and card.st_blocks * 512 < 1 << 20
@@ -206,6 +304,15 @@ def test_a_board_leaves_the_factory_blank_but_for_its_application(folder):
     assert one["vendor_id"] == two["vendor_id"]
     fwtool("factory", "one", *common, *FOR_LAMP, code=5)  # a board is not made twice
     fwtool("factory", "three", *common, code=2)
+
+
+def test_a_root_of_trust_of_another_length_makes_no_board(folder):
+    ids = (uuid.UUID(int=1), uuid.UUID(int=2))
+    for size in (15, 32):
+        with pytest.raises(errors.FwError) as refused:
+            factory.make("board", layouts.load(LAYOUT), IMAGE, 1, bytes(65), *ids, rot=bytes(size))
+        assert refused.value.code == errors.BAD_KEY
+    assert not (folder / "board").exists()
 
 
 def test_a_device_name_cannot_leave_the_folder(folder):

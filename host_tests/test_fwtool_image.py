@@ -6,11 +6,10 @@ from hashlib import sha256
 
 import pytest
 
+from fwcore.layout import FORMATS
 from fwtool import image
 from fwtool_cli import application, fwtool
 from helpers import here
-
-FORMATS = ("lfs2", "fat", "romfs")
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -164,3 +163,42 @@ def test_a_module_twice_is_refused(tmp_path):
     folder = application(tmp_path)
     (folder / "lib" / "helper.mpy").write_bytes(b"M\x06\x00\x1f")
     assert "helper.mpy" in fwtool("image", folder, "-o", "-", "--compile", code=1).stderr
+
+
+def test_only_main_stays_source(tmp_path):
+    tree = {"main.py": b"", "boot.py": b"", "lib/main.py": b""}
+    assert set(image.compile_all(tree)) == {"main.py", "boot.mpy", "lib/main.mpy"}
+
+
+def test_what_is_neither_file_nor_folder_is_refused_with_its_name(tmp_path):
+    folder = application(tmp_path)
+    os.mkfifo(folder / "pipe")
+    assert "pipe is no file" in fwtool("image", folder, "-o", "-", code=1).stderr
+    (folder / "pipe").unlink()
+    (folder / "linked").symlink_to(folder / "lib")
+    assert "linked is a link" in fwtool("image", folder, "-o", "-", code=1).stderr
+    (folder / "linked").unlink()
+    (folder / "gone.py").symlink_to(folder / "nowhere")
+    assert "gone.py is no file" in fwtool("image", folder, "-o", "-", code=1).stderr
+
+
+def test_a_folder_that_cannot_be_read_is_not_left_out(tmp_path, monkeypatch):
+    folder = application(tmp_path)
+    scandir = os.scandir
+
+    def deny(path):
+        if str(path).endswith("lib"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", deny)
+    assert "lib: Permission denied" in fwtool("image", folder, "-o", "-", code=1).stderr
+
+
+def test_an_image_is_not_put_into_its_own_folder(tmp_path):
+    folder = application(tmp_path)
+    (tmp_path / "link").symlink_to(folder)
+    for output in (folder / "app.img", folder / "lib" / "x", tmp_path / "link" / "app.img"):
+        fwtool("image", folder, "-o", output, code=5)
+        assert not output.exists()
+    fwtool("image", folder, "-o", tmp_path / "app.img")

@@ -27,7 +27,7 @@ def test_a_new_key_is_p256_and_its_owners_alone(tmp_path):
 @pytest.mark.parametrize("name", ["key.pem", "key.pub", "key.point"])
 def test_no_file_of_a_key_is_ever_overwritten(tmp_path, name):
     (tmp_path / name).write_bytes(b"precious")
-    fwtool("keygen", tmp_path / "key.pem", code=1)
+    fwtool("keygen", tmp_path / "key.pem", code=5)
     assert (tmp_path / name).read_bytes() == b"precious"
     assert len(list(tmp_path.iterdir())) == 1
 
@@ -35,19 +35,22 @@ def test_no_file_of_a_key_is_ever_overwritten(tmp_path, name):
 def test_a_file_that_appears_meanwhile_is_not_overwritten_either(tmp_path, monkeypatch):
     (tmp_path / "key.pem").write_bytes(b"precious")
     monkeypatch.setattr("os.path.lexists", lambda path: False)
-    fwtool("keygen", tmp_path / "key.pem", code=1)
+    fwtool("keygen", tmp_path / "key.pem", code=5)
     assert (tmp_path / "key.pem").read_bytes() == b"precious"
 
 
 def test_a_dangling_link_is_not_followed(tmp_path):
     (tmp_path / "key.pem").symlink_to(tmp_path / "elsewhere")
-    fwtool("keygen", tmp_path / "key.pem", code=1)
+    fwtool("keygen", tmp_path / "key.pem", code=5)
     assert not (tmp_path / "elsewhere").exists()
 
 
 def test_key_name_must_leave_room_for_the_public_ones(tmp_path):
     fwtool("keygen", tmp_path / "key.pub", code=1)
     fwtool("keygen", tmp_path / "no" / "key.pem", code=1)
+    for path in ("", f"{tmp_path}/"):
+        assert "names no file" in fwtool("keygen", path, code=1).stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_encrypted_key_needs_its_passphrase(tmp_path, monkeypatch):

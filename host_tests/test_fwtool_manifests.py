@@ -11,8 +11,8 @@ import pytest
 
 from fwcore import errors, manifest
 from fwcore.p256 import PublicKey
-from fwtool import keys, manifests
-from fwtool_cli import BY_KEY, FOR_LAMP, fwtool
+from fwtool import image, keys, manifests
+from fwtool_cli import BY_KEY, FOR_LAMP, LAYOUT, fwtool
 from helpers import here, noise
 
 VECTORS = here("vectors/manifests/")
@@ -156,6 +156,81 @@ def test_policy_refuses_what_is_well_signed(maker):
     )
     for options, number in refused:
         assert f"error {number}:" in fwtool(*check, *options, code=5).stderr
+
+
+def _signed(maker, image, **changes):
+    """A bundle as fwtool makes it, but for some fields; its path."""
+    from fwtool import manifest_der
+
+    fwtool("bundle", "image.bin", "-o", "good.fw", "--key", "key.pem", *BY_KEY)
+    fields = _fields(manifests.read((maker / "good.fw").read_bytes()))
+    key = keys.load_private("key.pem")
+    made = manifest_der.signed_resource(
+        {**fields, "installed-signature": b"", **changes},
+        lambda body: keys.sign(key, sha256(body).digest()),
+    )
+    (maker / "other.fw").write_bytes(made + image)
+    return maker / "other.fw"
+
+
+def test_verify_refuses_what_the_client_cannot_install(maker):
+    image = (maker / "image.bin").read_bytes()
+    nothing = {"payload-size": 0, "payload-digest": sha256(b"").digest()}
+    cases = (
+        ({"component-name": "SENSOR"}, image, f"error {errors.WRONG_COMPONENT}:"),
+        (nothing, b"", "empty"),
+    )
+    for changes, payload, part in cases:
+        path = _signed(maker, payload, **changes)
+        said = fwtool("manifest", "verify", path, "--key", "key.pub", code=5).stderr
+        assert part in said
+        fwtool("manifest", "show", path)
+    delta = VECTORS + "v3_delta.manifest.bin"
+    said = fwtool("manifest", "verify", delta, "--key", ARM_KEY, code=5).stderr
+    assert f"error {errors.UNSUPPORTED}:" in said
+    assert "arm-patch-stream" in fwtool("manifest", "show", delta).stdout
+
+
+def test_an_empty_image_is_not_signed(maker):
+    (maker / "image.bin").write_bytes(b"")
+    key = ("--key", "key.pem", *BY_KEY)
+    fwtool("bundle", "image.bin", "-o", "a.fw", *key, code=5)
+    fwtool("manifest", "create", "image.bin", "-o", "a.fw", "--uri", "", *key, code=5)
+    assert not (maker / "a.fw").exists()
+
+
+def test_with_a_layout_an_image_must_be_one_its_boards_start(maker):
+    key = ("--key", "key.pem", *BY_KEY)
+    fwtool("manifest", "create", "image.bin", "-o", "m.der", "--uri", "", *key)
+    commands = (
+        ("bundle", "image.bin", "-o", "a.fw", "--layout", LAYOUT, *key),
+        ("bundle", "image.bin", "-o", "a.fw", "--layout", LAYOUT, "--manifest", "m.der"),
+        ("manifest", "create", "image.bin", "-o", "a.fw", "--layout", LAYOUT, "--uri", "", *key),
+    )
+    for command in commands:
+        assert "image.bin: no LittleFS2" in fwtool(*command, code=1).stderr
+    assert not (maker / "a.fw").exists()
+    (maker / "image.bin").write_bytes(image.build({"main.py": b""}, "lfs2", 4096))
+    fwtool("manifest", "create", "image.bin", "-o", "m.der", "--uri", "", *key)
+    for command in commands:
+        fwtool(*command)
+
+
+def test_no_output_replaces_an_input(maker):
+    (maker / "extra").write_bytes(b"x")
+    os.link(maker / "key.pem", maker / "other name")
+    fwtool(
+        "manifest", "create", "image.bin", "-o", "m.der", "--key", "key.pem", "--uri", "", *BY_KEY
+    )
+    making = ("--key", "key.pem", "--vendor-data", "extra", *BY_KEY)
+    before = {path: path.read_bytes() for path in maker.iterdir()}
+    for name in ("image.bin", "key.pem", "extra", "other name", "../" + maker.name + "/key.pem"):
+        fwtool("bundle", "image.bin", "-o", name, *making, code=5)
+        fwtool("manifest", "create", "image.bin", "-o", name, "--uri", "", *making, code=5)
+    fwtool("bundle", "image.bin", "-o", "m.der", "--manifest", "m.der", code=5)
+    fwtool("tables", "key.pem", "-o", "key.pem", code=5)
+    fwtool("header", "create", "image.bin", "-o", "image.bin", "--version", "1", code=5)
+    assert {path: path.read_bytes() for path in maker.iterdir()} == before
 
 
 def test_what_no_device_would_accept_is_not_made(maker):

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from fwtool import demo, serve
 from fwtool_cli import fwtool, python_environment
 from helpers import noise
 
@@ -65,6 +66,33 @@ def test_ranges(server):
 def test_nothing_outside_the_folder(server):
     for path in ("/missing", "/", "/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd"):
         assert ask(server, path)[0].status == 404
+
+
+def test_what_is_private_is_not_served(server, tmp_path):
+    for name in ("maker.pem", "maker.PEM", ".hidden", "identity.json", "public.txt"):
+        (tmp_path / name).write_text("x")
+        (tmp_path / name).chmod(0o600 if name == "identity.json" else 0o644)
+    for folder in (".git", "lib"):
+        (tmp_path / folder).mkdir(mode=0o700)
+        (tmp_path / folder / "config").write_text("x")
+        (tmp_path / folder / "config").chmod(0o644)
+    (tmp_path / "innocent").symlink_to("maker.pem")
+    private = ("maker.pem", "maker.PEM", ".hidden", "identity.json", ".git/config", "innocent")
+    for path in (*private, "lib/../maker.pem", "%2ehidden", "lib/../.git/config"):
+        for method in ("GET", "HEAD"):
+            assert ask(server, "/" + path, method)[0].status == 404, path
+    for path in ("public.txt", "lib/config"):
+        assert ask(server, "/" + path)[0].status == 200
+
+
+def test_a_folder_below_a_hidden_one_is_served(tmp_path):
+    assert serve.is_public("app.fw", 0o100644) and not serve.is_public("a/.b/c", 0o100644)
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / ".cache" / "app.fw").write_bytes(b"x")
+    (tmp_path / ".cache" / "app.fw").chmod(0o644)
+    with demo.Server(tmp_path / ".cache") as server:
+        address = server.url.removeprefix("http://").rstrip("/")
+        assert ask(address, "/app.fw")[1] == b"x"
 
 
 def test_no_folder_and_no_port(tmp_path):

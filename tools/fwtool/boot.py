@@ -17,6 +17,7 @@ from fwcore.header import INTERNAL_SIZE
 from fwtool import exits, files, headers, layouts, paths
 from fwtool.exits import Failure
 
+FIRST_WORDS = "Mbed Bootloader"  # of the boot stage's log, behind an empty line
 TIMEOUT_S = 300  # verifying and copying 16 MB takes a tenth of it
 
 
@@ -24,7 +25,7 @@ def boot_once(state_dir):
     """Run the boot stage on the files of a board's folder, once.
 
     returns:  (True when there is an image to start, list of log lines)
-    raises:   Failure when the boot stage does not end, or the interpreter is missing
+    raises:   Failure when the boot stage does not begin or end, or the interpreter is missing
     """
     command = [paths.micropython(), "-m", "_boot", os.path.abspath(state_dir), "--boot-only"]
     try:
@@ -39,7 +40,11 @@ def boot_once(state_dir):
         )
     except subprocess.TimeoutExpired:
         raise Failure(f"the boot stage did not end in {TIMEOUT_S} s", exits.DEVICE) from None
-    return done.returncode == 0, done.stdout.decode(errors="replace").splitlines()
+    log = done.stdout.decode(errors="replace").splitlines()
+    if FIRST_WORDS not in log[:2]:
+        said = next(filter(None, reversed(log)), "it says nothing")
+        raise Failure(f"{command[0]} does not run the boot stage: {said}", exits.DEVICE)
+    return done.returncode == 0, log
 
 
 def check_files(state_dir):

@@ -5,6 +5,7 @@ import rich_click as click
 from fwcore import errors
 from fwcore.header import INTERNAL_SIZE
 from fwtool import exits, files, headers, layouts, options
+from fwtool import image as images
 from fwtool.exits import Failure
 
 BLANK = 0xFF
@@ -77,10 +78,10 @@ def read_firmware(path, base, limit):
     return bytes(file.as_binary(padding=bytes([BLANK]))), low - base
 
 
-def write(path, start, data):
-    """Write .hex when the name says so, else .bin."""
+def write(path, start, data, inputs):
+    """Write .hex when the name says so, else .bin; inputs: as in files.write."""
     if not path.lower().endswith((".hex", ".ihex")):
-        files.write(path, data)
+        files.write(path, data, inputs)
         return
     import bincopy
 
@@ -88,7 +89,7 @@ def write(path, start, data):
         raise Failure("an address in the hex file would not fit 32 bits")
     file = bincopy.BinFile()
     file.add_binary(data, address=start)
-    files.write(path, file.as_ihex().encode())
+    files.write(path, file.as_ihex().encode(), inputs)
 
 
 @click.command()
@@ -111,11 +112,11 @@ def combine(layout_path, app, version, header, boot, base, output, as_json):
         raise click.UsageError("give --version or --header")
     layout = layouts.load(layout_path)
     image = files.read(app)
-    layouts.check_fits(layout, app, image)
+    images.check(layout, app, image)
     head = headers.internal(version, image) if header is None else _header(header, image)
     found = parts(layout, image, head, _boot(layout, boot, base))
     start, data = join(layout, found)
-    write(output, base + start, data)
+    write(output, base + start, data, (layout_path, app, header, boot))
     if output != files.STDIO:
         placed = {name: f"{at:#010x} {len(part)} bytes" for name, at, _, part in found}
         files.show({"file": output, "start": base + start, "size": len(data), **placed}, as_json)

@@ -26,13 +26,15 @@ from fwcore import errors
 from fwcore.errors import FwError
 from fwcore.manifest import version_word
 from fwtool import explain, factory, image, keys, layouts, manifests, paths, run, serve
-from fwtool.exits import Failure
+from fwtool.exits import REFUSED, Failure
 
 OLD, NEW = "1.0.0", "2.0.0"
 MICRODOT = {OLD: "2.5.1", NEW: "2.7.0"}
 VENDOR = uuid.uuid5(uuid.NAMESPACE_DNS, "vendor.example")
 CLASS = uuid.uuid5(VENDOR, "demo-board")
 _PATIENCE_S = 15
+_MARKER = ".fwtool-demo"  # a folder that has it is ours to empty
+_WHEELS = "wheels"  # kept, so that a second run needs no network
 
 
 @click.command()
@@ -42,11 +44,12 @@ _PATIENCE_S = 15
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("build/demo"),
     show_default=True,
-    help="Scratch folder; made anew each time.",
+    help="Scratch folder, emptied each time; refused when it is not this command's.",
 )
 def demo(folder):
     """Watch a virtual board update itself, and refuse what it must refuse."""
     began = time.monotonic()
+    paths.micropython()  # before anything is made
     Demo(folder, Console(highlight=False, soft_wrap=True)).play()
     click.echo(f"\nDone in {time.monotonic() - began:.0f} s. Everything is in {folder}.")
 
@@ -88,8 +91,8 @@ class Demo:
 
     def prepare(self):
         self.scene("Keys, images, factory")
-        shutil.rmtree(self.folder, ignore_errors=True)
-        (self.folder / "server").mkdir(parents=True)
+        make_scratch(self.folder)
+        (self.folder / "server").mkdir()
         self.key = self.make_key("maker")
         self.stranger = self.make_key("stranger")
         for version in (OLD, NEW):
@@ -122,7 +125,7 @@ class Demo:
         shutil.copytree(Path(__file__).with_name("demo_app"), app)
         release = MICRODOT[version]
         (app / "about.py").write_text(f'VERSION = "{version}"\nMICRODOT = "{release}"\n')
-        with zipfile.ZipFile(_wheel(release, self.folder.parent / "wheels")) as wheel:
+        with zipfile.ZipFile(_wheel(release, self.folder / _WHEELS)) as wheel:
             for name in ("microdot/__init__.py", "microdot/microdot.py"):
                 wheel.extract(name, app)
         return image.build(image.compile_all(image.collect(str(app))), "lfs2", 4096)
@@ -173,7 +176,9 @@ class Demo:
         return made + payload
 
     def publish(self, name, data):
-        (self.folder / "server" / name).write_bytes(data)
+        path = self.folder / "server" / name
+        path.write_bytes(data)
+        path.chmod(0o644)  # whatever the umask: `fwtool serve` keeps private files back
 
     def hear(self, line):
         """A line from the board: progress moves the bar, the rest is shown."""
@@ -212,6 +217,24 @@ class Demo:
                 return f"GET / -> {text}"
             time.sleep(0.1)
         raise Failure(f"the board does not serve {version}: {text}")
+
+
+def make_scratch(folder):
+    """Make the scratch folder, or empty it of all but the wheels.
+
+    raises:  Failure for a folder with files that this command did not make
+    """
+    marker = folder / _MARKER
+    if folder.exists() and any(folder.iterdir()) and not marker.is_file():
+        raise Failure(f"{folder} is not empty, and not made by fwtool demo", REFUSED)
+    folder.mkdir(parents=True, exist_ok=True)
+    marker.touch()
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            if path.name != _WHEELS:
+                shutil.rmtree(path)
+        elif path != marker:
+            path.unlink()
 
 
 class Server:

@@ -11,10 +11,12 @@ import secrets
 
 import rich_click as click
 
+from fwcore.header import device_key
 from fwtool import combine, exits, files, headers, keys, layouts, options
+from fwtool import image as images
 from fwtool.exits import Failure
 
-ROT_SIZE = 16
+ROT_SIZE = 16  # what fwcore.header.device_key takes
 
 
 def make(state_dir, layout, image, version, point, vendor, class_, boot=None, rot=None):
@@ -25,8 +27,11 @@ def make(state_dir, layout, image, version, point, vendor, class_, boot=None, ro
     point:    public key, 65 bytes
     vendor, class_: uuid.UUID
     rot:      16 bytes, or None for random ones
-    raises:   Failure when something is too large, or the folder already holds a board
+    raises:   Failure when something is too large, or the folder already holds a board;
+              FwError BAD_KEY for a root of trust of another length
     """
+    rot = rot or secrets.token_bytes(ROT_SIZE)
+    device_key(rot)  # the device's own check
     head = headers.internal(version, image)
     start, data = combine.join(layout, combine.parts(layout, image, head, boot))
     _new_folder(state_dir)
@@ -34,7 +39,7 @@ def make(state_dir, layout, image, version, point, vendor, class_, boot=None, ro
         _blank(os.path.join(state_dir, name + ".bin"), spec)
     _program(os.path.join(state_dir, layout["active"]["device"] + ".bin"), start, data)
     identity = {
-        "rot": (rot or secrets.token_bytes(ROT_SIZE)).hex(),
+        "rot": rot.hex(),
         "key": point.hex(),
         "vendor_id": vendor.hex,
         "class_id": class_.hex,
@@ -89,7 +94,7 @@ def factory(state_dir, layout_path, app, version, key, boot, vendor, class_):
     layout = layouts.load(layout_path)
     _check_size(layout)
     image = files.read(app)
-    layouts.check_fits(layout, app, image)
+    images.check(layout, app, image)
     firmware = None if boot is None else files.read(boot)
     make(state_dir, layout, image, version, keys.load_point(key), vendor, class_, firmware)
     click.echo(f"{state_dir}: a board with {len(image)} bytes of application")
@@ -97,7 +102,5 @@ def factory(state_dir, layout_path, app, version, key, boot, vendor, class_):
 
 def _check_size(layout):
     for name, spec in layout["devices"].items():
-        if not name.isidentifier():
-            raise Failure(f"device {name!r} cannot name a file")
         if spec["size"] > files.MAX_IMAGE and not spec.get("overwrite"):
             raise Failure(f"device {name} is larger than {files.MAX_IMAGE} bytes")

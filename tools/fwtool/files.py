@@ -7,7 +7,7 @@ import tempfile
 
 import rich_click as click
 
-from fwtool.exits import Failure
+from fwtool.exits import REFUSED, Failure
 
 STDIO = "-"
 MAX_IMAGE = 256 << 20  # bytes; larger than any device this serves, small enough to hold
@@ -30,8 +30,15 @@ def read(path, limit=MAX_IMAGE):
     return data
 
 
-def write(path, data):
-    """Put a whole file in place, or nothing; "-" is stdout. Raises Failure."""
+def write(path, data, inputs=()):
+    """Put a whole file in place, or nothing; "-" is stdout.
+
+    inputs:  files the command read (None: an option not given); none is ever overwritten
+    raises:  Failure
+    """
+    for name in inputs:
+        if name is not None and _are_same(path, name):
+            raise Failure(f"{path} is an input of this command: not overwritten", REFUSED)
     if path == STDIO:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
@@ -40,6 +47,14 @@ def write(path, data):
         _replace(path, data)
     except (OSError, ValueError) as error:
         raise Failure(f"cannot write {path}: {reason(error)}") from None
+
+
+def _are_same(path, other):
+    """True when both names are of one file; a terminal may be read and written."""
+    try:
+        return os.path.isfile(path) and os.path.samefile(path, other)
+    except (OSError, ValueError):  # one of them does not exist
+        return False
 
 
 def _replace(path, data):
@@ -92,6 +107,9 @@ class Size(click.ParamType):
 
     name = "bytes"
 
+    def __init__(self, least=0):
+        self.least = least
+
     def convert(self, value, param, ctx):
         if isinstance(value, int):
             return value
@@ -103,8 +121,8 @@ class Size(click.ParamType):
             number = int(text, 0) * unit
         except ValueError:
             self.fail(f"{value!r} is not a number of bytes", param, ctx)
-        if number < 0:
-            self.fail(f"{value!r} is negative", param, ctx)
+        if number < self.least:
+            self.fail(f"{value!r} is less than {self.least}", param, ctx)
         return number
 
 

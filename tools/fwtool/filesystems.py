@@ -8,13 +8,12 @@ import types
 
 from fwtool.exits import Failure
 
-FORMATS = ("lfs2", "fat", "romfs")
-
 _LFS_IO = 32  # MicroPython's defaults for VfsLfs2: read, program and look-ahead size
 _LFS_CACHE = 128  # what MicroPython takes with them: the image is as a device would write it
 _LFS_DISK = 0x00020000  # version 2.0: every MicroPython with LittleFS2 reads it
 _LFS_NO_SPACE = -28
 _FAT_SECTORS = 128  # the least FatFs formats
+_FAT_SIZES = (512, 1024, 2048, 4096)  # bytes of a sector MicroPython mounts
 _FAT_FORBIDDEN = '"*:<>?\\|'
 
 
@@ -43,7 +42,7 @@ def build(tree, form, block, size=None):
 
 
 def _check_fat(tree, block):
-    if block not in (512, 1024, 2048, 4096):
+    if block not in _FAT_SIZES:
         raise Failure("a FAT image needs a block of 512, 1024, 2048 or 4096 bytes")
     seen = {}
     for name in tree:
@@ -186,3 +185,53 @@ def _romfs(tree, block, size):
     if len(data) > length:
         raise Failure(f"a ROMFS of {len(data)} bytes does not fit {size}")
     return data + b"\xff" * (length - len(data))
+
+
+def check(form, spec, data):
+    """Refuse bytes that MicroPython would not mount and start.
+
+    form:    "lfs2", "fat" or "romfs"
+    spec:    the device it is mounted from: entry of the layout's devices
+    data:    bytes
+    raises:  Failure; main.py or main.mpy is looked for in LittleFS only
+    """
+    if not data:
+        raise Failure("the image is empty")
+    {"lfs2": _check_lfs, "fat": _check_fat_image, "romfs": _check_romfs}[form](data, spec)
+
+
+def _check_lfs(data, spec):
+    import littlefs
+
+    erase = spec["erase"]
+    if b"littlefs" not in (data[8:16], data[erase + 8 : erase + 16]):
+        raise Failure(f"no LittleFS2 with blocks of {erase} bytes")
+    stored = int.from_bytes(data[24:28], "little")  # of the superblock, when it is in block 0
+    if data[8:16] == b"littlefs" and stored != erase:
+        raise Failure(f"a LittleFS2 with blocks of {stored} bytes; the device erases {erase}")
+    context = littlefs.UserContext(buffer=bytearray(data))
+    count = len(data) // erase
+    disk = littlefs.LittleFS(context, mount=False, block_size=erase, block_count=count)
+    try:
+        disk.mount()
+        found = disk.listdir("/")
+    except littlefs.LittleFSError as error:
+        raise Failure(f"a LittleFS2 that cannot be mounted: {error}") from None
+    if "main.py" not in found and "main.mpy" not in found:
+        raise Failure("there is no main.py and no main.mpy in it")
+
+
+def _check_fat_image(data, spec):
+    sector = int.from_bytes(data[11:13], "little")
+    if data[510:512] != b"\x55\xaa" or sector not in _FAT_SIZES:
+        raise Failure("no FAT boot sector")
+    if sector % spec["program"]:
+        raise Failure(f"a FAT with sectors of {sector} bytes; the device reads {spec['program']}")
+    sectors = int.from_bytes(data[19:21], "little") or int.from_bytes(data[32:36], "little")
+    if sectors * sector > len(data):
+        raise Failure(f"a FAT of {sectors * sector} bytes, cut short")
+
+
+def _check_romfs(data, spec):
+    if data[:3] != b"\xd2\xcd\x31":
+        raise Failure("no ROMFS")

@@ -26,8 +26,6 @@ def internal(version, image, campaign=format_.NO_CAMPAIGN):
 
 def rot_of(path):
     """Root of trust from a device's identity.json. Raises Failure."""
-    if path is None:
-        raise Failure("an external header is bound to one device: --identity is needed")
     try:
         return bytes.fromhex(json.loads(files.read(path, MAX_IDENTITY))["rot"])
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -36,8 +34,11 @@ def rot_of(path):
 
 def parse(data, identity=None):
     """Bytes that begin with a header -> (kind, Header). Raises FwError, Failure."""
-    if data[:4] == b"uFWs":
+    try:
         return "stage", unpack_stage(data, files.MAX_IMAGE)
+    except FwError as error:
+        if error.code != errors.BAD_MAGIC:
+            raise
     if not format_.is_v2(data):
         raise FwError(errors.BAD_MAGIC)
     if identity is not None:
@@ -67,6 +68,7 @@ def header():
 @click.option("--identity", metavar="FILE", help="identity.json with the device's root of trust.")
 def create_command(image, output, version, kind, campaign, layout, identity):
     """Make the header that goes in front of IMAGE."""
+    _check_usage(kind, campaign, identity)
     data = files.read(image)
     if layout is not None:
         from fwtool import layouts
@@ -85,8 +87,17 @@ def create_command(image, output, version, kind, campaign, layout, identity):
             made = format_.pack_internal(head)
         else:
             made = format_.pack_external(head, format_.device_key(rot_of(identity)))
-    files.write(output, made)
+    files.write(output, made, (image, layout, identity))
     files.note(f"{output}: {kind} header of {len(made)} bytes for {image}", output)
+
+
+def _check_usage(kind, campaign, identity):
+    if kind == "external" and identity is None:
+        raise click.UsageError("an external header is bound to one device: give --identity")
+    if kind != "external" and identity is not None:
+        raise click.UsageError("--identity is for --kind external only")
+    if kind == "stage" and campaign is not None:
+        raise click.UsageError("a stage header has no campaign")
 
 
 @header.command("show")

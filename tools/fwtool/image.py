@@ -11,11 +11,11 @@ from hashlib import sha256
 
 import rich_click as click
 
-from fwtool import files, filesystems
-from fwtool.exits import Failure
+from fwcore.layout import FORMATS
+from fwtool import files, filesystems, layouts
+from fwtool.exits import REFUSED, Failure
 
-# MicroPython starts these two by their name, so they stay source.
-STAY_SOURCE = ("boot.py", "main.py")
+STAY_SOURCE = "main.py"  # the hand-over runs it as __main__, which an import cannot
 MAX_NAME = 255
 build = filesystems.build  # after collect() and compile_all(), the third step of one job
 
@@ -24,21 +24,36 @@ def collect(folder):
     """Files of a folder -> {"lib/x.py": bytes}, sorted by directory and name.
 
     Left out: names that begin with a dot, and __pycache__.
-    raises:  Failure when it is no folder, is empty, or a name does not suit a device
+    raises:  Failure when it is no folder, is empty, holds what is neither file nor
+             folder, or a name does not suit a device; OSError for a folder it cannot read
     """
     if not os.path.isdir(folder):
         raise Failure(f"{folder} is not a folder")
     found = {}
-    for path, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if _wanted(name))
+    for path, folders, names in os.walk(folder, onerror=_unreadable):
+        folders[:] = sorted(filter(_wanted, folders))
+        for name in folders:
+            if os.path.islink(os.path.join(path, name)):
+                raise Failure(f"{os.path.join(path, name)} is a link to a folder")
         for name in sorted(filter(_wanted, names)):
             inside = os.path.relpath(os.path.join(path, name), folder).replace(os.sep, "/")
-            if len(name) > MAX_NAME or not (name.isascii() and name.isprintable()):
-                raise Failure(f"{inside!r}: file names must be ASCII, at most {MAX_NAME}")
-            found[inside] = files.read(os.path.join(path, name))
+            found[inside] = _content(os.path.join(path, name), inside)
     if not found:
         raise Failure(f"{folder} has no files")
     return found
+
+
+def _unreadable(error):
+    raise error
+
+
+def _content(path, inside):
+    name = os.path.basename(path)
+    if len(name) > MAX_NAME or not (name.isascii() and name.isprintable()):
+        raise Failure(f"{inside!r}: file names must be ASCII, at most {MAX_NAME}")
+    if not os.path.isfile(path):  # a pipe would be waited for
+        raise Failure(f"{path} is no file")
+    return files.read(path)
 
 
 def _wanted(name):
@@ -46,10 +61,10 @@ def _wanted(name):
 
 
 def compile_all(tree):
-    """Replace every .py but boot.py and main.py by its .mpy. Raises Failure on bad source."""
+    """Replace every .py but main.py by its .mpy. Raises Failure on bad source."""
     compiled = {}
     for name, data in tree.items():
-        if name.endswith(".py") and name not in STAY_SOURCE:
+        if name.endswith(".py") and name != STAY_SOURCE:
             target = name[:-3] + ".mpy"
             if target in tree:
                 raise Failure(f"both {name} and {target} are there")
@@ -75,12 +90,23 @@ def _compile(name, data):
         return files.read(target)
 
 
+def check(layout, name, data):
+    """Refuse an image that a board of this layout could not start. Raises Failure.
+
+    name:  of the image, for people
+    """
+    layouts.check_fits(layout, name, data)
+    active = layout["active"]
+    try:
+        filesystems.check(active["format"], layout["devices"][active["device"]], data)
+    except Failure as error:
+        raise Failure(f"{name}: {error}") from None
+
+
 @click.command()
 @click.argument("folder")
 @click.option("-o", "--output", required=True, metavar="FILE", help="Image file; - for stdout.")
-@click.option(
-    "--format", "form", type=click.Choice(filesystems.FORMATS), default="lfs2", show_default=True
-)
+@click.option("--format", "form", type=click.Choice(FORMATS), default="lfs2", show_default=True)
 @click.option("--compile", "compiled", is_flag=True, help="Turn .py into .mpy by mpy-cross.")
 @click.option(
     "--block",
@@ -94,10 +120,11 @@ def _compile(name, data):
 def image(folder, output, form, compiled, block, size, as_json):
     """Turn FOLDER into an application image, deterministically.
 
-    With --compile, main.py and boot.py stay source: MicroPython starts them by name.
+    With --compile, main.py stays source: it is run, not imported.
     """
     if block < 1 or max(block, size or 0) > files.MAX_IMAGE:
         raise Failure(f"block and size must be 1..{files.MAX_IMAGE}")
+    _check_outside(output, folder)
     tree = collect(folder)
     data = build(compile_all(tree) if compiled else tree, form, block, size)
     files.write(output, data)
@@ -110,3 +137,10 @@ def image(folder, output, form, compiled, block, size, as_json):
     }
     if output != files.STDIO:
         files.show(about, as_json)
+
+
+def _check_outside(output, folder):
+    """An image inside its own folder would be in the next image."""
+    inside = os.path.realpath(folder)
+    if output != files.STDIO and os.path.realpath(output).startswith(inside + os.sep):
+        raise Failure(f"{output} is inside {folder}, which it is made of", REFUSED)

@@ -11,7 +11,7 @@ import sys
 import rich_click as click
 
 from fwtool import files
-from fwtool.exits import Failure
+from fwtool.exits import REFUSED, Failure
 
 PASSPHRASE = "FWTOOL_PASSPHRASE"
 MAX_KEY = 64 << 10  # bytes; a certificate chain fits
@@ -25,7 +25,8 @@ POINT_SIZE = 65  # 04 | X | Y
 def keygen(path, encrypt, as_json):
     """Make a signing key: KEY (private), KEY's name with .pub (PEM) and .point (65 bytes).
 
-    The .point file is what a device is given. Existing files are never overwritten.
+    The .point file is what a device is given. Existing files are never overwritten:
+    exit code 5.
     """
     passphrase = _new_passphrase() if encrypt else None
     files.show(create(path, passphrase), as_json)
@@ -39,13 +40,15 @@ def create(path, passphrase=None):
     returns:     dict private, public, point (the file names) and key_id
     raises:      Failure
     """
+    if not os.path.basename(path):
+        raise Failure(f"{path!r} names no file for the key")
     stem = os.path.splitext(path)[0]
     names = {"private": path, "public": stem + ".pub", "point": stem + ".point"}
     if len(set(names.values())) < len(names):
         raise Failure("a private key's name must not end in .pub or .point")
     for name in names.values():
         if os.path.lexists(name):
-            raise Failure(f"{name} exists; a key is never overwritten")
+            raise Failure(f"{name} exists; a key is never overwritten", REFUSED)
     private, public, raw = _new_key(passphrase)
     _create(names["private"], private, 0o600)
     _create(names["public"], public, 0o644)
@@ -71,6 +74,8 @@ def _create(path, data, mode):
     """Write a file that must not exist yet, readable by `mode` from its first moment."""
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    except FileExistsError:
+        raise Failure(f"{path} exists; a key is never overwritten", REFUSED) from None
     except (OSError, ValueError) as error:
         raise Failure(f"cannot write {path}: {files.reason(error)}") from None
     with os.fdopen(handle, "wb") as file:
@@ -201,5 +206,5 @@ def tables(path, output):
     from fwtool import comb
 
     made = comb.tables(load_point(path))
-    files.write(output, made)
+    files.write(output, made, (path,))
     files.note(f"{output}: tables of {len(made)} bytes for {path}", output)

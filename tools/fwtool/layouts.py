@@ -5,6 +5,7 @@ A layout file is Python with one literal LAYOUT dict, or JSON. It is never execu
 
 import ast
 import json
+import re
 
 import rich_click as click
 
@@ -15,14 +16,60 @@ from fwtool.exits import Failure
 
 MAX_LAYOUT = 64 << 10  # bytes of a layout file
 BAR_WIDTH = 64  # characters a whole device is drawn in
+_NAME = re.compile("[A-Za-z_][A-Za-z0-9_-]*")  # of a device (and its file) or region
+# The fields of docs/FORMATS.md section 6, and of what kind their values are.
+_LAYOUT = {
+    "devices": dict,
+    "active": dict,
+    "candidates": dict,
+    "regions": dict,
+    "copy_retries": int,
+}
+_DEVICE = {"size": int, "erase": int, "program": int, "overwrite": bool}
+_SPAN = {"device": str, "start": int, "size": int}
+_ACTIVE = {**_SPAN, "header": int, "format": str}
+_CANDIDATES = {**_SPAN, "locations": int, "internal": bool}
+_REGION = {**_SPAN, "format": str}
 COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "red", "bright_cyan", "bright_green")
 
 
 def load(path):
-    """LAYOUT of a file, checked by the device's own rules. Raises Failure, FwError."""
+    """LAYOUT of a file, checked by the device's own rules and more strictly still.
+
+    raises:  Failure, FwError
+    """
     layout = _literal(path, files.read(path, MAX_LAYOUT))
     rules.check(layout)
+    _check_fields(layout)
     return layout
+
+
+def _check_fields(layout):
+    """What a device has no room to check: misspelt fields, names nobody could read."""
+    _check_kinds("layout", layout, _LAYOUT)
+    for name, spec in layout["devices"].items():
+        _check_name("devices", name)
+        _check_kinds(name, spec, _DEVICE)
+    _check_kinds("active", layout["active"], _ACTIVE)
+    if not layout["active"]["size"]:
+        raise Failure("active: size is 0")
+    _check_kinds("candidates", layout.get("candidates", {}), _CANDIDATES)
+    for name, region in layout.get("regions", {}).items():
+        _check_name("regions", name)
+        _check_kinds(name, region, _REGION)
+
+
+def _check_name(place, name):
+    if not _NAME.fullmatch(name):
+        raise Failure(f"{place}: {name!r} is no name of letters, digits, _ and -")
+
+
+def _check_kinds(place, table, kinds):
+    for field, value in table.items():
+        if field not in kinds:
+            raise Failure(f"{place}: {field!r} is no field of it")
+        if type(value) is not kinds[field]:  # isinstance takes True for a number
+            raise Failure(f"{place}: {field} is no {kinds[field].__name__}")
 
 
 def _literal(path, data):
@@ -195,7 +242,7 @@ def show_command(path, svg, as_json):
 
     found = load(path)
     if svg is not None:
-        files.write(svg, _svg(draw(found), path).encode())
+        files.write(svg, _svg(draw(found), path).encode(), (path,))
     if as_json:
         files.print_json(rows(found))
     elif svg != files.STDIO:

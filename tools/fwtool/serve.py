@@ -10,12 +10,28 @@ from fwtool.exits import DEVICE, Failure
 
 
 def application(folder):
-    """ASGI application that serves the files of a folder; Range and HEAD included."""
+    """ASGI application that serves the public files of a folder; Range and HEAD included."""
     from starlette.applications import Starlette
     from starlette.routing import Mount
     from starlette.staticfiles import StaticFiles
 
-    return Starlette(routes=[Mount("/", StaticFiles(directory=folder))])
+    class PublicFiles(StaticFiles):
+        def lookup_path(self, path):
+            full, about = super().lookup_path(path)
+            inside = os.path.relpath(full, os.path.realpath(folder)) if about else path
+            return (full, about) if about and is_public(inside, about.st_mode) else ("", None)
+
+    return Starlette(routes=[Mount("/", PublicFiles(directory=folder))])
+
+
+def is_public(path, mode):
+    """False for what must not leave: keys, hidden files, what only its owner may read.
+
+    path:  relative to the folder served, links resolved
+    mode:  st_mode of the file
+    """
+    hidden = any(part.startswith(".") for part in path.split(os.sep))
+    return not hidden and not path.lower().endswith(".pem") and bool(mode & 0o077)
 
 
 def listen(host, port):
@@ -37,7 +53,8 @@ def serve(folder, host, port, quiet):
     """Serve FOLDER over HTTP until interrupted.
 
     The first line printed is the address. Plain HTTP is enough for signed updates; it is
-    not meant for the open Internet.
+    not meant for the open Internet. Not served are .pem files, names that begin with a
+    dot, and files that only their owner may read.
     """
     import uvicorn
 
