@@ -65,9 +65,8 @@ class Demo:
         self.folder = folder
         self.console = console
         self.images = {}
-        self.lines = []
         self.bar = None
-        self.heard = threading.Condition()
+        self.answered = threading.Event()  # the board has printed all about an update
 
     def play(self):
         self.prepare()
@@ -181,10 +180,12 @@ class Demo:
         path.chmod(0o644)  # whatever the umask: `fwtool serve` keeps private files back
 
     def hear(self, line):
-        """A line from the board: progress moves the bar, the rest is shown."""
+        """A line from the board: some drive the show, the rest is shown."""
         if line.startswith("progress "):
             done, total = map(int, line.split()[1:])
             self.show_progress(done, total)
+        elif line.startswith("answer "):
+            self.answered.set()
         elif line and not line.startswith("Starting async server"):
             self.say(f"    | {line}")
 
@@ -202,7 +203,11 @@ class Demo:
             self.bar = None
 
     def tell(self, url):
-        return _request(f"http://127.0.0.1:{self.port}/update", url.encode())
+        """Tell the board of an update; its answer, when all it printed has been shown."""
+        self.answered.clear()
+        answer = _request(f"http://127.0.0.1:{self.port}/update", url.encode())
+        self.answered.wait(_PATIENCE_S)
+        return answer
 
     def page(self, version):
         """What the board serves, once it serves this version."""

@@ -31,7 +31,9 @@ async def update(request):
         client.start(request.body.decode())
         await client.arun()
     except FwError as error:
+        print("answer", error.code)
         return str(error.code), 409
+    print("answer ready")
     asyncio.create_task(restart())
     return "ready"
 
