@@ -41,3 +41,12 @@ def application(folder, text="print('hello')\n"):
     (lib / "small.py").write_text("X = 1\n")
     (folder / "app" / "data.bin").write_bytes(bytes(range(256)) * 40)
     return folder / "app"
+
+
+def new_board(folder):
+    """A board fresh from the factory in the current folder, `folder`; returns its own."""
+    fwtool("keygen", "key.pem")
+    fwtool("image", application(folder), "-o", "app.img")
+    common = ("--layout", LAYOUT, "--key", "key.pub", *FOR_LAMP)
+    fwtool("factory", "board", *common, "--app", "app.img", "--version", "1.0.0")
+    return folder / "board"

@@ -1,7 +1,6 @@
 """fwtool boot: the boot stage on a board's files, in a process of its own."""
 
 import json
-import os
 import shutil
 
 import pytest
@@ -9,19 +8,14 @@ import pytest
 from fwcore import header, manifest
 from fwcore.slot import Writer, slots
 from fwtool import layouts
-from fwtool_cli import FOR_LAMP, LAYOUT, application, fwtool
+from fwtool_cli import LAYOUT, fwtool, new_board
 from helpers import noise
 
 
 @pytest.fixture
-def board(tmp_path):
-    """A folder with a board fresh from the factory in it; returns the board's."""
-    os.chdir(tmp_path)
-    fwtool("keygen", "key.pem")
-    fwtool("image", application(tmp_path), "-o", "app.img")
-    common = ("--layout", LAYOUT, "--key", "key.pub", *FOR_LAMP)
-    fwtool("factory", "board", *common, "--app", "app.img", "--version", "1.0.0")
-    return tmp_path / "board"
+def board(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return new_board(tmp_path)
 
 
 def test_a_board_from_the_factory_boots(board):

@@ -6,18 +6,13 @@ import shutil
 import pytest
 
 from fwtool import run
-from fwtool_cli import FOR_LAMP, LAYOUT, application, fwtool
+from fwtool_cli import fwtool, new_board
 
 
 @pytest.fixture
-def board(tmp_path):
-    """A folder with a board fresh from the factory in it; returns the board's."""
-    os.chdir(tmp_path)
-    fwtool("keygen", "key.pem")
-    fwtool("image", application(tmp_path), "-o", "app.img")
-    common = ("--layout", LAYOUT, "--key", "key.pub", *FOR_LAMP)
-    fwtool("factory", "board", *common, "--app", "app.img", "--version", "1.0.0")
-    return tmp_path / "board"
+def board(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return new_board(tmp_path)
 
 
 def test_a_board_runs_to_the_end_of_its_application(board):
