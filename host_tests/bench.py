@@ -127,7 +127,7 @@ def _update_heap(lab, quick, kind, bound):
     note = "images of " + ", ".join(f"{size // KB} KiB: {found[size][0]:g}" for size in sizes)
     whole = row(f"heap of an update, {kind}", most, "KiB", bound, note)
     spread = most - min(found.values())[0]
-    if spread >= 1:  # more is not what the collector finds by chance
+    if spread > 1:  # more is not what the collector finds by chance
         whole["ok"] = False
         whole["note"] += "; MUST be the same"
     above = (most * KB - used) / KB
