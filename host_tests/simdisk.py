@@ -15,8 +15,9 @@ What a cut leaves in the unit it hits (its neighbours stay as they were):
     nothing  old bytes             old bytes
     half     first half new        first half blank
     junk     arbitrary bytes       arbitrary bytes
+    moody    at each read old, new or arbitrary bytes, unit by unit
 
-A unit torn by half or junk counts as programmed: only an erase makes it usable.
+A unit torn by anything but nothing counts as programmed: only an erase makes it usable.
 
 Runs on CPython and on MicroPython.
 """
@@ -24,6 +25,7 @@ Runs on CPython and on MicroPython.
 from helpers import noise
 
 TEARS = ("nothing", "half", "junk")
+MOODY = TEARS + ("moody",)
 
 _EIO = 5
 
@@ -63,7 +65,7 @@ class Power:
 
     def cut_at(self, op, tear="nothing"):
         """Cut power in operation number op (the next one is ops + 1)."""
-        assert tear in TEARS, tear
+        assert tear in MOODY, tear
         self._cut = (op, tear)
 
     def fail_at(self, op):
@@ -126,6 +128,8 @@ class Disk:
         self.wear = [0] * (size // erase)
         self.bad_blocks = set()
         self._used = bytearray(size // program)  # 1: only an erase makes it writable
+        self._moody = {}  # unit -> (old bytes, new bytes): torn so that reads differ
+        self._reads = 0
         self.power = power or Power()
         self.power.disks.append(self)
 
@@ -136,6 +140,8 @@ class Disk:
         start = self._address(block, buf, offset)
         if self._bad(start, len(buf)):
             return -_EIO
+        for unit in self._moody:
+            self._settle(unit)
         buf[:] = memoryview(self.data)[start : start + len(buf)]
         return 0
 
@@ -185,12 +191,14 @@ class Disk:
 
     def snapshot(self):
         """The state of the medium (not of the supply), for restore()."""
-        return bytes(self.data), bytes(self._used), list(self.wear)
+        return bytes(self.data), bytes(self._used), list(self.wear), dict(self._moody), self._reads
 
     def restore(self, snapshot):
         self.data[:] = snapshot[0]
         self._used[:] = snapshot[1]
         self.wear[:] = snapshot[2]
+        self._moody = dict(snapshot[3])
+        self._reads = snapshot[4]  # so that the same moods come again
 
     # Inside
 
@@ -240,15 +248,32 @@ class Disk:
         used: 1 when the units cannot be programmed again without an erase
         """
         size = len(new)
+        units = range(start // self.program_size, (start + size) // self.program_size)
         if tear == "half":
             new = new[: size // 2]
         elif tear == "junk":
             new = noise(size, self.power.ops)
+        elif tear == "moody":
+            for unit in units:
+                at = unit * self.program_size
+                old = bytes(self.data[at : at + self.program_size])
+                self._moody[unit] = (old, bytes(new[at - start : at - start + len(old)]))
+        elif tear is None:
+            for unit in units:
+                self._moody.pop(unit, None)
         if tear != "nothing":
             self.data[start : start + len(new)] = new
-            for unit in range(start // self.program_size, (start + size) // self.program_size):
+            for unit in units:
                 self._used[unit] = used or tear is not None
         self.power.alive()
+
+    def _settle(self, unit):
+        """Let a moody unit show another face for the next read."""
+        self._reads += 1
+        old, new = self._moody[unit]
+        mood = noise(1, self._reads)[0] % 3
+        face = (old, new, noise(len(old), self._reads))[mood]
+        self.data[unit * len(old) : (unit + 1) * len(old)] = face
 
 
 def every_cut(make, act, check, tears=TEARS):
