@@ -1,0 +1,139 @@
+"""Swap: exchange active and new image block by block, through one spare block.
+
+Owns the order of moves; where it stands is the journal's, what it is for is main.py's.
+P[0..] are the blocks of the active image, S[0..] those of staging: S[0] is the spare (the
+hole), the new image lies in S[1..].
+
+    hole = S[0]
+    for i in 0 .. max(old, new) - 1:                  blocks of the old and the new image
+      both have a block i, and they are equal         nothing
+      both have a block i      P[i] -> hole; S[i+1] -> P[i]; hole = S[i+1]
+      only the new one has     S[i+1] -> P[i]         what P[i] held was not the old image's
+      only the old one has     nothing                the old tail stays where it is
+
+    back: for each exchanged i:  S[hole at i] -> P[i]
+
+Every move has an intact source and a dead destination, so whatever a cut leaves in the
+destination is harmless, and doing the move again is too. Moves forward are counted by
+marks, because the next one overwrites what the last one read. Moves back need no count:
+none of them writes to what another reads.
+"""
+
+from fwcore import errors
+from fwcore.errors import FwError
+
+TRIES = 3  # of one move
+
+
+class Swap:
+    """One exchange.
+
+    active, staging:        Storage of P and of S
+    active_at, staging_at:  byte address of P[0] and S[0], whole blocks
+    block:     bytes; a multiple of the erase sizes of both
+    old, new:  blocks of the two images; staging has new + 1 blocks at least, and old + 1
+    equal:     bit i is 1 when block i of both is the same: from equal_blocks(), made
+               before the first move and kept in the journal
+    buf:       memoryview; each half is whole program units of both storages
+    feed:      called after every piece
+    """
+
+    def __init__(self, active, active_at, staging, staging_at, block, old, new, equal, buf, feed):
+        self._active = active
+        self._active_at = active_at
+        self._staging = staging
+        self._staging_at = staging_at
+        self._block = block
+        self._old = old
+        self._new = new
+        self._equal = equal
+        half = min(len(buf) // 2, block)
+        self._one = buf[:half]
+        self._other = buf[half : 2 * half]
+        self._feed = feed
+
+    def equal_blocks(self):
+        """The bit map of equal blocks, bytes. Raises OSError."""
+        equal = bytearray((min(self._old, self._new) + 7) // 8)
+        for i in range(min(self._old, self._new)):
+            if self._same(self._p(i), self._s(i + 1)):
+                equal[i >> 3] |= 1 << (i & 7)
+        return bytes(equal)
+
+    def forward(self, journal, first, save):
+        """Exchange, from move `first` on.
+
+        journal:  Journal, to which this session has put, so that marks can follow
+        save:     save(k) puts the caller's snapshot anew, saying that k moves are done
+        raises:   OSError; FwError WRITE_FAILED. Both images are whole then
+        """
+        for done, (source, target) in enumerate(self._moves()):
+            if done >= first:
+                if not journal.room():
+                    save(done)
+                self._move(source, target)
+                journal.mark()
+
+    def back(self):
+        """Put the old image back after a whole forward(). May be done again and again.
+
+        raises:  OSError; FwError WRITE_FAILED
+        """
+        for i in range(min(self._old, self._new)):
+            if not self._is_equal(i):
+                self._move(self._backup(i), self._p(i))
+
+    def old_block(self, i):
+        """(Storage, address) of block i of the old image after a whole forward()."""
+        if i < self._new and not self._is_equal(i):
+            return self._backup(i)
+        return self._p(i)
+
+    def _moves(self):
+        """(source, target) of every move forward, in order; each a (Storage, address)."""
+        hole = 0
+        for i in range(self._new):
+            if i < self._old:
+                if self._is_equal(i):
+                    continue
+                yield self._p(i), self._s(hole)
+                hole = i + 1
+            yield self._s(i + 1), self._p(i)
+
+    def _backup(self, i):
+        """Where forward() put block i of the old image: the block freed by the exchange before."""
+        for before in range(i - 1, -1, -1):
+            if not self._is_equal(before):
+                return self._s(before + 1)
+        return self._s(0)
+
+    def _is_equal(self, i):
+        return self._equal[i >> 3] >> (i & 7) & 1
+
+    def _p(self, i):
+        return self._active, self._active_at + i * self._block
+
+    def _s(self, i):
+        return self._staging, self._staging_at + i * self._block
+
+    def _move(self, source, target):
+        """Copy one block, read back. Never skips the erase: what looks blank may be torn."""
+        storage, at = target
+        for _ in range(TRIES):
+            storage.erase(at, self._block, self._feed)
+            for offset in range(0, self._block, len(self._one)):
+                source[0].read(source[1] + offset, self._one)
+                storage.write(at + offset, self._one)
+                self._feed()
+            if self._same(source, target):
+                return
+        raise FwError(errors.WRITE_FAILED, at)
+
+    def _same(self, a, b):
+        for offset in range(0, self._block, len(self._one)):
+            a[0].read(a[1] + offset, self._one)
+            b[0].read(b[1] + offset, self._other)
+            self._feed()
+            if self._one != self._other:
+                return False
+        return True

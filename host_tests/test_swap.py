@@ -1,0 +1,245 @@
+"""The swap: after any cuts the new image is active, and after going back the old one is."""
+
+from fwboot.swap import Swap
+from fwcore.errors import FwError
+from fwcore.journal import Journal
+from fwcore.storage import Storage
+from helpers import noise
+from simdisk import MOODY, Disk, Power, every_cut
+
+BOTH = True  # runs on CPython and on MicroPython
+TIMEOUT_S = 300
+
+BLOCK = 256
+UNIT = 64
+AREA = 8 * BLOCK  # room for P, and for S
+
+FORWARD, DONE, BACK, RESTORED = range(4)
+
+
+class World:
+    """Flash with P and a journal, and staging on a chip or card of its own.
+
+    old, new: lists of letters, one a block: equal letters are equal blocks
+    """
+
+    def __init__(self, old, new, card=False):
+        self.power = Power()
+        self.flash = Disk(AREA + 3 * 512, BLOCK, UNIT, power=self.power, name="flash")
+        if card:
+            self.staging = Disk(AREA, UNIT, UNIT, True, power=self.power, name="card")
+        else:
+            self.staging = Disk(AREA, BLOCK // 2, UNIT, power=self.power, name="staging")
+        self.old = [block(letter) for letter in old]
+        self.new = [block(letter) for letter in new]
+        self.flash.load(0, b"".join(self.old))
+        self.staging.load(BLOCK, b"".join(self.new))
+        self.saves = 0
+        self.equal = self.swap(None).equal_blocks()
+        journal = self.journal()
+        journal.put(bytes((FORWARD, 0)))
+
+    def storage(self, disk):
+        return Storage(disk, disk.erase_size, disk.program_size, disk.overwrite)
+
+    def journal(self):
+        return Journal(self.storage(self.flash), AREA, 3 * 512, 8)
+
+    def swap(self, equal):
+        return Swap(
+            self.storage(self.flash),
+            0,
+            self.storage(self.staging),
+            0,
+            BLOCK,
+            len(self.old),
+            len(self.new),
+            equal,
+            memoryview(bytearray(4 * UNIT)),
+            lambda: None,
+        )
+
+    def boot(self):
+        """What a boot stage does with a swap: go on with what the journal says."""
+        journal = self.journal()
+        phase, done = journal.load()
+        if phase in (DONE, RESTORED):
+            return
+
+        def save(moves):
+            self.saves += 1
+            journal.put(bytes((phase, moves)))
+
+        save(done + journal.marks)  # before anything is moved: R1
+        swap = self.swap(self.equal)
+        if phase == FORWARD:
+            swap.forward(journal, journal.payload[1], save)
+        else:
+            swap.back()
+        journal.put(bytes((phase + 1, 0)))
+
+    def go_back(self):
+        self.journal().put(bytes((BACK, 0)))
+
+    def active(self, image):
+        whole = b"".join(image)
+        return bytes(self.flash.data[: len(whole)]) == whole
+
+
+def block(letter):
+    return noise(BLOCK, ord(letter))
+
+
+SHAPES = (
+    ("ABCD", "EFGH"),
+    ("ABCD", "EBGH"),
+    ("ABCD", "ABCH"),
+    ("ABC", "ABC"),
+    ("AB", "EFGH"),
+    ("ABCD", "E"),
+    ("A", "E"),
+    ("ABCD", "AFC"),
+    ("", "EF"),
+    ("ABCDE", "EDCBA"),
+)
+
+
+def moved(old, new):
+    """Moves forward, by the formula: two for each block that differs, one for each new."""
+    pairs = min(len(old), len(new))
+    return 2 * sum(old[i] != new[i] for i in range(pairs)) + len(new) - pairs
+
+
+def test_a_swap_and_back_leaves_first_the_new_then_the_old():
+    for old, new in SHAPES:
+        for card in False, True:
+            world = World(old, new, card)
+            wear = list(world.flash.wear), list(world.staging.wear)
+            world.boot()
+            assert world.active(world.new), (old, new)
+            swap = world.swap(world.equal)
+            for i in range(len(old)):
+                storage, at = swap.old_block(i)
+                found = bytearray(BLOCK)
+                storage.read(at, memoryview(found))
+                assert found == world.old[i], (old, new, i)
+            erased = sum(world.flash.wear[: AREA // BLOCK]) - sum(wear[0][: AREA // BLOCK])
+            if not card:
+                erased += (sum(world.staging.wear) - sum(wear[1])) // 2
+            assert erased == moved(old, new) or card
+            world.go_back()
+            world.boot()
+            assert world.active(world.old), (old, new)
+
+
+def finish(world, image):
+    """Boot until it is done, with the power on."""
+    for _ in range(3):
+        world.power.reset()
+        world.boot()
+    for _ in range(3):
+        assert world.active(image), "neither image"
+
+
+def test_a_cut_anywhere_in_a_swap_ends_with_the_new_image():
+    cases = 0
+    for old, new in SHAPES:
+        for card in False, True:
+            cases += every_cut(
+                lambda old=old, new=new, card=card: World(old, new, card),
+                World.boot,
+                lambda world: finish(world, world.new),
+                MOODY,
+            )
+    assert cases == CUTS_FORWARD
+
+
+def test_a_cut_anywhere_on_the_way_back_ends_with_the_old_image():
+    def swapped(old, new, card):
+        world = World(old, new, card)
+        world.boot()
+        world.go_back()
+        return world
+
+    cases = 0
+    for old, new in SHAPES:
+        for card in False, True:
+            cases += every_cut(
+                lambda old=old, new=new, card=card: swapped(old, new, card),
+                World.boot,
+                lambda world: finish(world, world.old),
+                MOODY,
+            )
+    assert cases == CUTS_BACK
+
+
+def test_two_cuts_end_with_the_new_image():
+    inner = []
+
+    def check(world):
+        torn = world.power.snapshot()
+
+        def again():
+            world.power.restore(torn)
+            return world
+
+        inner.append(every_cut(again, World.boot, lambda w: finish(w, w.new), MOODY))
+
+    for card in False, True:
+        every_cut(
+            lambda card=card: World("ABC", "EBG", card), World.boot, check, ("half", "moody")
+        )
+    assert sum(inner) == PAIRS
+
+
+def test_a_storm_of_cuts_ends_with_the_new_image_and_then_the_old():
+    for seed in range(40):
+        world = World("ABCDE", "EBXDYZ", card=seed % 2)
+        dice = noise(600, seed)
+        at = 0
+        for image in world.new, world.old:
+            for _ in range(12):
+                world.power.reset()
+                world.power.cut_at(dice[at] % 23 + 1, MOODY[dice[at + 1] % 4])
+                at += 2
+                try:
+                    world.boot()
+                except BaseException as error:
+                    if type(error).__name__ != "PowerCut":
+                        raise
+            finish(world, image)
+            world.go_back()
+
+
+def test_a_full_bank_is_followed_by_another():
+    world = World("ABCDEFG", "HIJKLMN")
+    world.boot()
+    assert world.saves > 1 and world.active(world.new)
+
+
+def test_a_block_that_does_not_keep_its_bytes_is_tried_again_then_told():
+    world = World("AB", "EF")
+    keep = world.flash._put
+    tries = []
+
+    def forget(start, new, tear, used):
+        if start == 0 and used:
+            tries.append(start)
+            new = bytes(len(new))
+        keep(start, new, tear, used)
+
+    world.flash._put = forget
+    try:
+        world.boot()
+    except FwError as error:
+        assert error.code == 35 and error.at == 0
+    else:
+        raise AssertionError("not noticed")
+    assert len(tries) == 3
+    world.flash._put = keep
+    finish(world, world.new)  # both images were whole all the while
+
+
+CUTS_FORWARD = 2688
+CUTS_BACK = 1480
+PAIRS = 13104
