@@ -8,7 +8,7 @@ from micropython import const
 
 from fwcore import header
 from fwcore.errors import FwError
-from fwcore.storage import down, up
+from fwcore.storage import blank, down, up
 
 DONE = const(0)
 REFUSED = const(1)  # nothing was touched
@@ -73,15 +73,10 @@ def _erase(active, size, separate, feed):
 def _copy(candidate, size, active, buf, feed):
     """Program the image; the last unit is padded with FF."""
     source, target = candidate.storage, active.storage
-    mv = buf
     for at in range(0, size, len(buf)):
         count = min(size - at, len(buf))
-        if count < len(buf):
-            source.read(candidate.body_at + at, buf[: up(count, source.program_size)])
-            mv = buf[: up(count, target.program_size)]
-            for i in range(count, len(mv)):
-                mv[i] = 0xFF
-        else:
-            source.read(candidate.body_at + at, buf)
+        source.read(candidate.body_at + at, buf[: up(count, source.program_size)])
+        mv = buf[: up(count, target.program_size)]
+        blank(mv, count)
         target.write(active.body_at + at, mv)
         feed()

@@ -12,7 +12,7 @@ from hashlib import sha256
 
 from fwcore import errors, header
 from fwcore.errors import FwError
-from fwcore.storage import Storage, down, up
+from fwcore.storage import Storage, blank, down, up
 
 
 class Slot:
@@ -68,9 +68,9 @@ class Slot:
         """
         page = memoryview(bytearray(self.header_size()))
         page[: len(packed)] = packed
-        _blank(page, len(packed))
+        blank(page, len(packed))
         self.storage.write(self.header_at, page)
-        _blank(page, 0)
+        blank(page, 0)
         self.storage.read(self.header_at, page)
         if page[: len(packed)] != packed:
             raise FwError(errors.WRITE_FAILED, self.header_at)
@@ -195,7 +195,7 @@ class Writer:
         return data[take:]
 
     def _pad(self):
-        _blank(self._page, self._waiting)
+        blank(self._page, self._waiting)
         self._waiting = 0
 
     def _program(self, mv):
@@ -262,11 +262,6 @@ def candidate_slots(storage, start, size, locations, external=True):
         end = down(at + each, erase)
         slots.append(Slot(storage, at, body, end, external))
     return slots
-
-
-def _blank(mv, start):
-    for i in range(start, len(mv)):
-        mv[i] = 0xFF
 
 
 def _header_size(storage, external):

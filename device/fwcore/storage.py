@@ -82,6 +82,12 @@ def down(value, unit):
     return value // unit * unit
 
 
+def blank(mv, start):
+    """Fill a buffer with FF, what erased bytes read, from `start` on."""
+    for i in range(start, len(mv)):
+        mv[i] = 0xFF
+
+
 def _fail(code):
     # The protocol says None or 0, or a negative errno; one port returns a positive number.
     raise OSError(-code if code < 0 else EIO)
