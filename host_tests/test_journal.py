@@ -1,27 +1,20 @@
 """The journal: the newest snapshot survives, whatever a cut leaves."""
 
+import journals
 from fwcore import errors
 from fwcore.journal import Journal
 from fwcore.storage import Storage
 from helpers import noise, raises
-from simdisk import MOODY, Disk, every_cut
+from journals import card, nor
+from simdisk import MOODY, every_cut
 
 BOTH = True  # runs on CPython and on MicroPython
 
 LIMIT = 80
 
 
-def nor():
-    return Disk(3 * 1024, 1024, 64)
-
-
-def card():
-    return Disk(12 * 512, 512, 512, True)
-
-
 def journal(disk):
-    storage = Storage(disk, disk.erase_size, disk.program_size, disk.overwrite)
-    return Journal(storage, 0, len(disk.data), LIMIT)
+    return journals.journal(disk, LIMIT)
 
 
 def loaded(disk):

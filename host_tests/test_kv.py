@@ -1,26 +1,16 @@
 """The key-value store: a torn put yields the old value or the new one, for every key."""
 
 from fwcore import errors
-from fwcore.journal import Journal
 from fwcore.kv import KeyValue
-from fwcore.storage import Storage
 from helpers import noise, raises
-from simdisk import MOODY, Disk, every_cut
+from journals import card, journal, nor
+from simdisk import MOODY, every_cut
 
 BOTH = True  # runs on CPython and on MicroPython
 
 
-def nor():
-    return Disk(3 * 1024, 1024, 64)
-
-
-def card():
-    return Disk(12 * 512, 512, 512, True)
-
-
 def store(disk):
-    storage = Storage(disk, disk.erase_size, disk.program_size, disk.overwrite)
-    return KeyValue(Journal(storage, 0, len(disk.data), 300))
+    return KeyValue(journal(disk, 300))
 
 
 def test_values_are_there_after_a_reset():
@@ -65,8 +55,7 @@ def test_what_does_not_fit_is_refused_and_the_old_stands():
 def test_a_payload_of_something_else_is_an_empty_or_shorter_store():
     for seed in range(40):
         disk = nor()
-        storage = Storage(disk, 1024, 64)
-        Journal(storage, 0, 3 * 1024, 300).put(noise(seed * 7, seed))
+        journal(disk, 300).put(noise(seed * 7, seed))
         one = store(disk)
         found = one.keys()
         assert all(one.get(key) is not None for key in found)

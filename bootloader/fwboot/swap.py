@@ -91,17 +91,18 @@ class Swap:
 
     def _moves(self):
         """(source, target) of every move forward, in order; each a (Storage, address)."""
-        hole = 0
         for i in range(self._new):
             if i < self._old:
                 if self._is_equal(i):
                     continue
-                yield self._p(i), self._s(hole)
-                hole = i + 1
+                yield self._p(i), self._backup(i)
             yield self._s(i + 1), self._p(i)
 
     def _backup(self, i):
-        """Where forward() put block i of the old image: the block freed by the exchange before."""
+        """The hole at i, where forward() puts block i of the old image.
+
+        The exchange before freed it. All such scans of a swap together pass each block once.
+        """
         for before in range(i - 1, -1, -1):
             if not self._is_equal(before):
                 return self._s(before + 1)
