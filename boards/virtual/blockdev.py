@@ -55,7 +55,7 @@ class _File:
 
 
 class FileFlash(_File):
-    """NOR flash in the file at `path`, which exists and has `size` bytes (see blank()).
+    """NOR flash in the file at `path`, which exists and has `size` bytes.
 
     erase, program: bytes one erase clears and one program writes
     violations:     programs refused so far, because a unit was not blank or not whole
@@ -116,7 +116,7 @@ class FileFlash(_File):
 
 
 class FileCard(_File):
-    """SD card in the file at `path`, which exists and has `size` bytes (see blank()).
+    """SD card in the file at `path`, which exists and has `size` bytes.
 
     Blocks of 512 bytes; a write replaces what was there.
     """
@@ -159,15 +159,3 @@ class Part:
                 return -EINVAL
             arg += self._first
         return self._device.ioctl(op, arg)
-
-
-def blank(path, size, overwrite=False):
-    """Make the file of a new device: flash reads 0xFF, a card reads 0 and is sparse."""
-    with open(path, "wb") as file:
-        if overwrite:
-            file.seek(size - 1)
-            file.write(b"\0")
-            return
-        block = b"\xff" * 4096
-        for _ in range(size // len(block)):
-            file.write(block)

@@ -15,7 +15,6 @@ from fwcore.errors import FwError
 
 OK = 0
 FAILED = 1
-USAGE = 2
 VERIFY = 3
 DEVICE = 4
 REFUSED = 5

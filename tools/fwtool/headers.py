@@ -20,8 +20,11 @@ MAX_IDENTITY = 64 << 10  # bytes
 
 def internal(version, image, campaign=format_.NO_CAMPAIGN):
     """112 bytes for an image (bytes) of a version (u64)."""
-    head = format_.Header(version, len(image), sha256(image).digest(), campaign)
-    return format_.pack_internal(head)
+    return format_.pack_internal(_head(version, image, campaign))
+
+
+def _head(version, image, campaign):
+    return format_.Header(version, len(image), sha256(image).digest(), campaign)
 
 
 def rot_of(path):
@@ -74,19 +77,14 @@ def create_command(image, output, version, kind, campaign, layout, identity):
         from fwtool import layouts
 
         layouts.check_fits(layouts.load(layout), image, data)
+    campaign_id = campaign.bytes if campaign else format_.NO_CAMPAIGN
     if kind == "stage":
         made = pack_stage(version, data)
+    elif kind == "internal":
+        made = internal(version, data, campaign_id)
     else:
-        head = format_.Header(
-            version,
-            len(data),
-            sha256(data).digest(),
-            campaign.bytes if campaign else format_.NO_CAMPAIGN,
-        )
-        if kind == "internal":
-            made = format_.pack_internal(head)
-        else:
-            made = format_.pack_external(head, format_.device_key(rot_of(identity)))
+        key = format_.device_key(rot_of(identity))
+        made = format_.pack_external(_head(version, data, campaign_id), key)
     files.write(output, made, (image, layout, identity))
     files.note(f"{output}: {kind} header of {len(made)} bytes for {image}", output)
 

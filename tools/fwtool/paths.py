@@ -11,7 +11,7 @@ _ROOT = _INSTALLED if _INSTALLED.is_dir() else _HERE.parent.parent
 
 
 def device():
-    """Folder of bdev, fwcore and ufota."""
+    """Folder of fwcore and ufota."""
     return _ROOT / "device"
 
 
@@ -20,9 +20,9 @@ def bootloader():
     return _ROOT / "bootloader"
 
 
-def board(name="virtual"):
-    """Folder of a board; a wheel carries the virtual one."""
-    return _ROOT / "boards" / name
+def board():
+    """Folder of the virtual board."""
+    return _ROOT / "boards" / "virtual"
 
 
 def shim():

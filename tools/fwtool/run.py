@@ -77,8 +77,6 @@ class VirtualBoard:
         if self._thread and self._thread is not threading.current_thread():
             self._thread.join()
 
-    stop = kill  # a board is never switched off in another way
-
     def wait(self, timeout_s=None):
         """Wait for the end.
 
