@@ -15,9 +15,16 @@ What a cut leaves in the unit it hits (its neighbours stay as they were):
     nothing  old bytes             old bytes
     half     first half new        first half blank
     junk     arbitrary bytes       arbitrary bytes
-    moody    at each read old, new or arbitrary bytes, unit by unit
+    moody    at each read old, new or arbitrary bytes, unit by unit; or, when Power.mood is
+             not 0, old or new for as long as power stays on
+    bits     some of the bits that were to change have changed
+    whole    new bytes: all is done, and nobody was told
 
-A unit torn by anything but nothing counts as programmed: only an erase makes it usable.
+A unit torn by anything but nothing and whole counts as programmed: only an erase makes it
+usable.
+
+Sweeping by trace() and replay() gives the same media as cutting power does, without the run
+up to the cut: what the device held in RAM is lost either way.
 
 Runs on CPython and on MicroPython.
 """
@@ -26,6 +33,7 @@ from helpers import noise
 
 TEARS = ("nothing", "half", "junk")
 MOODY = TEARS + ("moody",)
+ALL = MOODY + ("bits", "whole")
 
 _EIO = 5
 
@@ -48,11 +56,18 @@ class Power:
     """Supply and operation counter of one device; its disks share it.
 
     ops:  operations begun since reset()
+    weak: number of an operation that is torn by bits while power stays on; 0: none
     last: the newest one, as text, for failure messages
+    trace: None, or a list to which each operation is appended, for replay()
+    mood:  0: a moody unit shows another face at each read; else one face until cycle(),
+           new where bit number `cycles` of mood is 1, and old where it is 0
     """
 
     def __init__(self):
         self.disks = []
+        self.trace = None
+        self.mood = 0
+        self.cycles = 0
         self.reset()
 
     def reset(self):
@@ -62,15 +77,20 @@ class Power:
         self.dark = False
         self._cut = None
         self._fail = None
+        self.weak = 0
 
     def cut_at(self, op, tear="nothing"):
         """Cut power in operation number op (the next one is ops + 1)."""
-        assert tear in MOODY, tear
+        assert tear in ALL, tear
         self._cut = (op, tear)
 
     def fail_at(self, op):
         """Make operation number op report EIO, once, and change nothing."""
         self._fail = op
+
+    def cycle(self):
+        """The device starts anew: a moody unit may show its other face."""
+        self.cycles += 1
 
     def on(self):
         """Power comes back: storage is as the cut left it, and works again."""
@@ -100,6 +120,12 @@ class Power:
     def restore(self, snapshots):
         for disk, snapshot in zip(self.disks, snapshots):
             disk.restore(snapshot)
+
+    def replay(self, operation, tear=None):
+        """Do an operation of a trace once more, whole or with a tear; nobody dies of it."""
+        disk, start, new, used, op = operation
+        self.ops = op
+        disk.change(start, new, tear, used)
 
 
 class Disk:
@@ -140,8 +166,11 @@ class Disk:
         start = self._address(block, buf, offset)
         if self._bad(start, len(buf)):
             return -_EIO
-        for unit in self._moody:
-            self._settle(unit)
+        if self._moody:
+            first = start // self.program_size
+            for unit in range(first, -(-(start + len(buf)) // self.program_size)):
+                if unit in self._moody:
+                    self._settle(unit)
         buf[:] = memoryview(self.data)[start : start + len(buf)]
         return 0
 
@@ -178,6 +207,14 @@ class Disk:
 
     def fail_at(self, op):
         self.power.fail_at(op)
+
+    def make_moody(self, start, old, new):
+        """Units from `start` on become torn between these two, a whole number of units each."""
+        size = self.program_size
+        for at in range(0, len(old), size):
+            unit = (start + at) // size
+            self._moody[unit] = bytes(old[at : at + size]), bytes(new[at : at + size])
+            self._used[unit] = 1
 
     def load(self, start, data):
         """Put bytes there as a factory would: no operation, no wear, no old contents."""
@@ -247,33 +284,53 @@ class Disk:
         A unit that may be programmed is blank, so replacing is the same as clearing bits.
         used: 1 when the units cannot be programmed again without an erase
         """
+        if self.power.trace is not None:
+            self.power.trace.append((self, start, bytes(new), used, self.power.ops))
+        if self.power.weak == self.power.ops:
+            tear = "bits"
+        self.change(start, new, tear, used)
+        self.power.alive()
+
+    def change(self, start, new, tear, used):
+        """What an operation leaves on the medium; as _put(), which dies of the tear."""
+        if tear == "nothing":
+            return
         size = len(new)
         units = range(start // self.program_size, (start + size) // self.program_size)
         if tear == "half":
             new = new[: size // 2]
         elif tear == "junk":
             new = noise(size, self.power.ops)
+        elif tear == "bits":
+            new = _mixed(memoryview(self.data)[start : start + size], new, self.power.ops)
         elif tear == "moody":
             for unit in units:
                 at = unit * self.program_size
                 old = bytes(self.data[at : at + self.program_size])
                 self._moody[unit] = (old, bytes(new[at - start : at - start + len(old)]))
-        elif tear is None:
+        else:
             for unit in units:
                 self._moody.pop(unit, None)
-        if tear != "nothing":
-            self.data[start : start + len(new)] = new
-            for unit in units:
-                self._used[unit] = used or tear is not None
-        self.power.alive()
+        self.data[start : start + len(new)] = new
+        for unit in units:
+            self._used[unit] = used or tear not in (None, "whole")
 
     def _settle(self, unit):
         """Let a moody unit show another face for the next read."""
         self._reads += 1
         old, new = self._moody[unit]
-        mood = noise(1, self._reads)[0] % 3
-        face = (old, new, noise(len(old), self._reads))[mood]
+        mood = self.power.mood
+        if mood:
+            face = (old, new)[mood >> self.power.cycles & 1]
+        else:
+            face = (old, new, noise(len(old), self._reads))[noise(1, self._reads)[0] % 3]
         self.data[unit * len(old) : (unit + 1) * len(old)] = face
+
+
+def _mixed(old, new, seed):
+    """Bytes between old and new: of the bits that differ, a random half is new."""
+    dice = noise(len(new), seed)
+    return bytes([old[i] ^ ((old[i] ^ new[i]) & dice[i]) for i in range(len(new))])
 
 
 def every_cut(make, act, check, tears=TEARS):

@@ -87,5 +87,20 @@ def test_a_cut_in_a_put_or_delete_leaves_old_or_new():
             assert store(disk).get(b"change") == b"later"
 
     for act in put, delete:
-        assert every_cut(lambda: filled(nor), act, check, MOODY) == 4 * 4
-        assert every_cut(lambda: filled(card), act, check, MOODY) == 3 * 4
+        assert every_cut(lambda: filled(nor), act, check, MOODY) == 5 * 4
+        assert every_cut(lambda: filled(card), act, check, MOODY) == 4 * 4
+
+
+def test_a_value_that_a_cut_left_in_doubt_is_written_again():
+    disk = filled(nor)
+    disk.power.reset()
+    disk.cut_at(4)  # erase, record, commit: it can be read
+    try:
+        store(disk).put(b"change", b"new")
+    except BaseException as error:
+        assert type(error).__name__ == "PowerCut", error
+    disk.power.reset()
+    one = store(disk)
+    assert one.get(b"change") == b"new"
+    one.put(b"change", b"new")
+    assert disk.power.ops and store(disk)._journal.settled

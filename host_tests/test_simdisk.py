@@ -1,7 +1,7 @@
 """The simulated disk keeps its own contract, or no power-cut test proves a thing."""
 
 from helpers import noise
-from simdisk import TEARS, Disk, Power, PowerCut, Violation, every_cut
+from simdisk import ALL, TEARS, Disk, Power, PowerCut, Violation, every_cut
 
 BOTH = True  # runs on CPython and on MicroPython
 
@@ -125,6 +125,67 @@ def test_cut_program_tears_one_unit_and_leaves_its_neighbours():
         assert read(disk, 0, 256) == NEW
         assert read(disk, 256, 256) == left.get(tear, noise(256, 2))
         assert read(disk, 512, 512) == b"\xff" * 512
+
+
+def test_bits_and_whole_are_between_old_and_new_and_all_of_new():
+    for card_ in False, True:
+        disk = card() if card_ else nor()
+        size = disk.program_size
+        old, new = b"\xff" * size, NEW * (size // 256)
+        disk.cut_at(1, "bits")
+        cut(disk.writeblocks, 0, new, None if card_ else 0)
+        disk.power.on()
+        found = read(disk, 0, size) if not card_ else bytes(disk.data[:size])
+        assert found not in (old, new)
+        assert all([found[i] & new[i] == new[i] for i in range(size)])  # only clears, from FF
+        disk.power.reset()
+        disk.cut_at(1, "whole")
+        cut(disk.writeblocks, 1, new, None if card_ else 0)
+        start = disk.erase_size
+        assert disk.data[start : start + size] == new
+
+
+def test_a_moody_unit_keeps_its_face_until_the_power_goes_when_told_to():
+    disk = nor()
+    disk.cut_at(1, "moody")
+    cut(disk.writeblocks, 0, NEW, 0)
+    disk.power.on()
+    disk.power.mood = 0b10
+    assert read(disk, 0, 256) == read(disk, 0, 256) == b"\xff" * 256
+    disk.power.cycle()
+    assert read(disk, 0, 256) == read(disk, 0, 256) == NEW
+    disk.power.cycle()
+    assert read(disk, 0, 256) == b"\xff" * 256
+
+
+def test_a_replayed_cut_leaves_what_a_real_one_leaves():
+    def act(disk):
+        disk.ioctl(6, 0)
+        disk.writeblocks(0, NEW * 2, 0)
+
+    for tear in ALL:
+        for op in 1, 2, 3:
+            disk = nor()
+            disk.load(0, bytes(ERASE))
+            before = disk.power.snapshot()
+            disk.power.trace = []
+            act(disk)
+            trace, disk.power.trace = disk.power.trace, None
+            disk.power.restore(before)
+            for operation in trace[: op - 1]:
+                disk.power.replay(operation)
+            disk.power.replay(trace[op - 1], tear)
+            replayed = _medium(disk)
+            disk.power.restore(before)
+            disk.power.reset()
+            disk.cut_at(op, tear)
+            cut(act, disk)
+            assert _medium(disk) == replayed, (tear, op)
+
+
+def _medium(disk):
+    data, used, _, moody, _ = disk.snapshot()  # a replay wears nothing
+    return data, used, moody
 
 
 def test_cut_erase_tears_one_block():

@@ -4,7 +4,7 @@ Owns the bytes below and the order in which banks are erased; what a payload mea
 its caller's (kv.py, the boot state). A region is cut into three banks of whole erase
 blocks; on NOR that is three erase blocks.
 
-    bank     record | commit | mark 0 | mark 1 ..., each in whole program units
+    bank     record | commit | seal | mark 0 | mark 1 ..., each in whole program units
 
     record:
     offset size field    meaning
@@ -16,6 +16,7 @@ blocks; on NOR that is three erase blocks.
     12+n   4    crc      CRC-32 (zlib) of bytes 0..11+n
 
     commit:  seq, its complement and their CRC-32, 4 bytes each
+    seal:    the same bytes once more, written last: nothing before it is torn
     mark i:  i and the CRC-32 of seq and i, 4 bytes each
 
 A torn unit may read differently each time. So (R1..R6, docs/DESIGN.md):
@@ -23,7 +24,9 @@ A torn unit may read differently each time. So (R1..R6, docs/DESIGN.md):
 * the bank that put erases is neither of the two newest committed ones;
 * a record counts when it is committed, or when no committed one is there;
 * after the first put of a session the third bank is wiped, or a torn record in it,
-  unreadable until now, could come back with a sequence number as high as the newest.
+  unreadable until now, could come back with a sequence number as high as the newest;
+* where the newest has no seal, or another record no commit, a put was cut, and the next
+  load() may find another newest: `settled` is False, and who acts on it puts it again first.
 """
 
 import struct
@@ -42,6 +45,8 @@ _CRC = const(4)
 _COMMIT = const(12)
 _MARK = const(8)
 _BANKS = const(3)
+_READS = const(3)  # of what fails: one noise on a bus must not bring an old state back
+_MAX_LENGTH = const(0xFFFF)
 
 
 class Journal:
@@ -57,15 +62,16 @@ class Journal:
         self._storage = storage
         self._unit = storage.program_size
         self._start = start
-        self._size = down(size // _BANKS, storage.erase_size)
+        self._size = bank_size(size, storage.erase_size, self._unit, limit)
         self._limit = limit
-        if self._record_size(limit) + up(_COMMIT, self._unit) > self._size:
+        if not self._size:
             raise FwError(errors.TOO_BIG, limit)
         self._banks = []  # per bank (committed, seq); seq 0: no valid record
         self._own = -1  # bank this session has put to; -1: none yet
         self._length = 0  # of the payload in front of the marks
         self.payload = None
         self.marks = 0
+        self.settled = True  # False: put it again, or the next load() may find another one
 
     def load(self):
         """Find the newest snapshot; changes nothing.
@@ -83,11 +89,15 @@ class Journal:
             if found > newest:
                 newest, self.payload = found, payload
                 base = bank
+        self.settled = True
         if self.payload is None:
             self.marks = 0
         else:
             self._length = len(self.payload)
             self.marks = self._count_marks(base)
+            self.settled = self._has_commit(base, self._seal_at(self._length), newest[1])
+            # A torn commit may turn good later.
+            self.settled &= all([committed or not seq for committed, seq in self._banks])
         return self.payload
 
     def put(self, payload):
@@ -110,6 +120,8 @@ class Journal:
         self._banks[own] = (True, seq)
         if self._own < 0:
             self._scrub(own, base)
+        self._write(own, self._seal_at(len(payload)), _commit(seq))
+        self.settled = True
         self._own = own
         self.payload, self._length, self.marks = bytes(payload), len(payload), 0
 
@@ -140,31 +152,38 @@ class Journal:
         record = self._read(bank, 0, _HEAD + length + _CRC)
         if record is None or record != _record(seq, record[_HEAD:-_CRC]):
             return (False, 0), None
-        committed = self._read(bank, self._record_size(length), _COMMIT) == _commit(seq)
+        committed = self._has_commit(bank, self._record_size(length), seq)
         return (committed, seq), record[_HEAD:-_CRC]
 
+    def _has_commit(self, bank, at, seq):
+        return self._read(bank, at, _COMMIT) == _commit(seq)
+
     def _count_marks(self, bank):
-        seq = self._banks[bank][1]
-        for count in range((self._size - self._mark_at(0)) // up(_MARK, self._unit)):
-            if self._read(bank, self._mark_at(count), _MARK) != _mark(seq, count):
-                return count
-        return count + 1
+        seq, count = self._banks[bank][1], 0
+        room = (self._size - self._mark_at(0)) // up(_MARK, self._unit)
+        while count < room and self._read(bank, self._mark_at(count), _MARK) == _mark(seq, count):
+            count += 1
+        return count
 
     def _record_size(self, length):
         return up(_HEAD + length + _CRC, self._unit)
 
+    def _seal_at(self, length):
+        return self._record_size(length) + up(_COMMIT, self._unit)
+
     def _mark_at(self, index):
-        at = self._record_size(self._length) + up(_COMMIT, self._unit)
-        return at + index * up(_MARK, self._unit)
+        return _marks_end(self._length, index, self._unit)
 
     def _read(self, bank, at, size):
         """`size` bytes of a bank, or None when they cannot be read."""
         buf = bytearray(up(size, self._unit))
-        try:
-            self._storage.read(self._start + bank * self._size + at, buf)
-        except OSError:
-            return None  # an ECC error is what a torn unit looks like on some flashes
-        return bytes(buf[:size])
+        for _ in range(_READS):
+            try:
+                self._storage.read(self._start + bank * self._size + at, buf)
+                return bytes(buf[:size])
+            except OSError:
+                pass  # an ECC error is what a torn unit looks like on some flashes
+        return None
 
     def _write(self, bank, at, data):
         page = bytearray(b"\xff" * up(len(data), self._unit))
@@ -186,6 +205,24 @@ class Journal:
             self._erase(bank)
             if self._storage.overwrite:
                 self._write(bank, 0, b"\xff" * self._unit)
+
+
+def bank_size(size, erase, program, limit, marks=0):
+    """Bytes of a bank in a region of `size` bytes; 0 when that is too small.
+
+    erase, program: bytes, of the device
+    limit, marks:   bytes of the largest payload, and how many marks must fit behind it
+    """
+    bank = down(size // _BANKS, erase)
+    if limit > _MAX_LENGTH or _marks_end(limit, marks, program) > bank:
+        return 0
+    return bank
+
+
+def _marks_end(length, marks, program):
+    """Where in a bank a payload of `length` bytes and so many marks end."""
+    at = up(_HEAD + length + _CRC, program) + 2 * up(_COMMIT, program)
+    return at + marks * up(_MARK, program)
 
 
 def _record(seq, payload):

@@ -38,7 +38,9 @@ class KeyValue:
         return sorted(self._values)
 
     def put(self, key, value):
-        """Set key to value; durable when this returns. A value that is there is not written.
+        """Set key to value; durable when this returns.
+
+        A value that is there is not written, unless a cut made that doubtful.
 
         key:     bytes, 1..255
         raises:  OSError; FwError TOO_BIG when key or store are too large, WRITE_FAILED.
@@ -46,16 +48,16 @@ class KeyValue:
         """
         if not 0 < len(key) < 256:
             raise FwError(errors.TOO_BIG, len(key))
-        if self._values.get(key) != value:
+        if self._values.get(key) != value or not self._journal.settled:
             changed = dict(self._values)
             changed[bytes(key)] = bytes(value)
             self._store(changed)
 
     def delete(self, key):
         """Forget key; nothing happens when it is not there. Raises as put() does."""
-        if key in self._values:
+        if key in self._values or not self._journal.settled:
             changed = dict(self._values)
-            del changed[key]
+            changed.pop(key, None)
             self._store(changed)
 
     def _store(self, values):
