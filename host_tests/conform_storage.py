@@ -41,7 +41,7 @@ def _storage(case):
     main_result = main.run(board)
     equal("boots", main_result is not None, entry["boots"])
     if entry["boots"]:
-        equal("version", main_result.version, entry["version"])
+        equal("version", main_result.head.version, entry["version"])
 
 
 def _write(slot, entry, image):

@@ -18,9 +18,7 @@ def head_of(version, image):
 
 def packed(slot, head, rot=ROT):
     """Header bytes of the kind the slot carries."""
-    if slot.external:
-        return header.pack_external(head, header.device_key(rot))
-    return header.pack_internal(head)
+    return slot.pack(head, header.device_key(rot))
 
 
 def load(slot, version, image, rot=ROT):

@@ -13,9 +13,9 @@ Runs on CPython and on MicroPython.
 from errno import ENODEV
 from hashlib import sha256
 
-from fwcore import header
-from fwcore import slot as slots
+from fwcore import header, places
 from fwcore.errors import FwError
+from fwcore.places import SwapSlot
 from helpers import noise
 from simdisk import Disk, Power
 
@@ -55,6 +55,50 @@ def layout(kind="sd", locations=1):
     }
 
 
+MODES = ("swap", "overwrite", "direct")
+BLOCK = 512  # of the layouts with a state region
+
+
+def trial_layout(mode, kind="spi", blocks=3, **more):
+    """A LAYOUT dict with a state region, as small as it gets, for sweeps.
+
+    mode:    swap, overwrite or direct
+    kind:    where the candidate is: flash (inside the one device), spi or sd
+    blocks:  of 512 bytes, for header and image of the active region
+    more:    further keys of the layout
+
+        flash  active (blocks), state (6 blocks), the candidate when it is inside
+        spi    the candidate: swap one block more than active, overwrite two slots
+    """
+    inside = (blocks + 6) * BLOCK if kind == "flash" else 0
+    count = {"swap": blocks + 1, "overwrite": 2 * (blocks + 1), "direct": blocks}[mode]
+    made = {
+        "devices": {
+            "flash": {"size": (blocks * 4 + 9) * BLOCK, "erase": BLOCK, "program": 128},
+            "spi": {"size": count * BLOCK, "erase": BLOCK, "program": 128},
+            "sd": {"size": count * BLOCK, "erase": 512, "program": 512, "overwrite": True},
+        },
+        "active": {
+            "device": "flash",
+            "header": 0,
+            "start": 512 if kind == "sd" and mode == "swap" else 128,
+            "format": "lfs2",
+        },
+        "state": {"device": "flash", "start": blocks * BLOCK, "size": 6 * BLOCK},
+        "mode": mode,
+        "candidates": {
+            "device": kind,
+            "start": inside,
+            "size": count * BLOCK,
+            "locations": 2 if mode == "overwrite" else 1,
+            "internal": mode == "direct",
+        },
+    }
+    made["active"]["size"] = blocks * BLOCK - made["active"]["start"]
+    made.update(more)
+    return made
+
+
 class Board:
     """What docs/DESIGN.md, "What a board offers", asks for.
 
@@ -64,13 +108,16 @@ class Board:
     pulled:  names of devices that do not answer: device() raises OSError
     lines:   the boot log
     fed:     calls of feed()
+    pressed: what wants_recovery() returns
+    bitten:  what hung() returns
+    watched: timeout of the watchdog, ms, once it was started
     """
 
     def __init__(self, layout_, rot=ROT, key=None):
         self.layout = layout_
         self.power = Power()
         self.disks = {}
-        for name in sorted({layout_["active"]["device"], layout_["candidates"]["device"]}):
+        for name in sorted(_used(layout_)):
             spec = layout_["devices"][name]
             overwrite = spec.get("overwrite", False)
             self.disks[name] = Disk(
@@ -79,6 +126,9 @@ class Board:
         self.pulled = set()
         self.lines = []
         self.fed = 0
+        self.pressed = False
+        self.bitten = False
+        self.watched = None
         self.vendor_id = VENDOR_ID
         self.class_id = CLASS_ID
         self._rot = rot
@@ -101,11 +151,25 @@ class Board:
     def feed(self):
         self.fed += 1
 
+    def watchdog(self, timeout_ms):
+        self.watched = timeout_ms
+
+    def wants_recovery(self):
+        return self.pressed
+
+    def hung(self):
+        return self.bitten
+
     def mapped(self, name):
         return None
 
     def reset(self):
         raise AssertionError("nobody asked for a reset")
+
+
+def _used(layout_):
+    regions = ("active", "candidates", "state", "recovery")
+    return {layout_[name]["device"] for name in regions if name in layout_}
 
 
 # The factory's hand, and a look inside that counts no operation
@@ -119,28 +183,34 @@ def make(kind="sd", locations=1, key=None):
 
 
 def active_slot(board):
-    return slots.active_slot(board.layout, board.disks[board.layout["active"]["device"]])
+    active = board.layout["active"]
+    return places.fixed_slot(board.layout, active, board.disks[active["device"]])
 
 
 def candidate_slots(board):
-    return slots.slots(board.layout, board.disks[board.layout["candidates"]["device"]])
+    return places.slots(board.layout, board.disks[board.layout["candidates"]["device"]])
 
 
 def put(board, slot, version, image):
-    """Put an image with its header into a slot."""
+    """Put an image with its header into a slot; returns the Header."""
     head = header.Header(version, len(image), sha256(image).digest(), header.NO_CAMPAIGN)
-    packed = header.pack_internal(head)
-    if slot.external:
-        packed = header.pack_external(head, header.device_key(board.rot()))
-    slot.storage.device.load(slot.header_at, packed)
-    slot.storage.device.load(slot.body_at, image)
+    disk = slot.storage.device
+    disk.load(slot.header_at, slot.pack(head, _key(board, slot)))
+    if isinstance(slot, SwapSlot):
+        disk.load(slot.inner_at, header.pack_internal(head))
+    disk.load(slot.body_at, image)
+    return head
+
+
+def _key(board, slot):
+    return header.device_key(board.rot()) if slot.external else None
 
 
 def read(board, slot):
     """(version, image) of a slot whose header and digest are good, else (0, None)."""
     scratch = memoryview(bytearray(slot.header_size()))
     try:
-        head = slot.read_header(scratch, header.device_key(board.rot()))
+        head = slot.read_header(scratch, _key(board, slot))
     except FwError:
         return 0, None
     image = bytes(slot.storage.device.data[slot.body_at : slot.body_at + head.size])

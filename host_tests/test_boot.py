@@ -24,9 +24,9 @@ UP_TO_DATE = "[DBG ] Active firmware up-to-date"
 
 def boot(board, version, image):
     """Run the boot stage; it must start this version, with this image in place."""
-    head = main.run(board)
-    assert head is not None, board.lines
-    assert head.version == version, board.lines
+    found = main.run(board)
+    assert found, board.lines
+    assert found.head.version == version, board.lines
     assert board.lines[-2:] == ["booting...", ""]
     assert read(board, active_slot(board)) == (version, image)
 
@@ -141,9 +141,9 @@ def test_device_without_root_of_trust_installs_only_from_internal_flash():
         board = candidates(kind, (2, NEW), locations=1)
         board.rot = lambda: None
         if kind == "internal":
-            assert main.run(board).version == 2
+            assert main.run(board).head.version == 2
         else:
-            assert untouched(board, main.run, board).version == 1
+            assert untouched(board, main.run, board).head.version == 1
             assert "No Update image" in board.lines
 
 
@@ -154,7 +154,7 @@ def test_root_of_trust_that_cannot_be_used_is_none():
     for rot in (unreadable, lambda: b"", lambda: b"short"):
         board = candidates("sd", (2, NEW), locations=1)
         board.rot = rot
-        assert untouched(board, main.run, board).version == 1
+        assert untouched(board, main.run, board).head.version == 1
 
 
 def test_missing_card_is_no_candidate():

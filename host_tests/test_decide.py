@@ -58,5 +58,36 @@ def test_a_bad_body_is_said_before_its_size():
 
 
 def test_every_verdict_that_is_said_has_its_line():
-    said = {decide.NO_IMAGE, decide.OLDER, decide.BAD_BODY, decide.TOO_LARGE}
+    said = {decide.NO_IMAGE, decide.OLDER, decide.BAD_BODY, decide.TOO_LARGE, decide.UNSIGNED}
     assert set(decide.LINES) == said
+    assert len(set(decide.LINES.values())) == len(said)
+
+
+# A trial
+
+
+def test_an_image_on_trial_is_started_while_tries_are_left():
+    for tries in (1, 2, 255):
+        assert decide.by_trial(tries, head(2), head(2)) == decide.START
+    assert decide.by_trial(0, head(2), head(2)) == decide.GO_BACK
+
+
+def test_a_trial_ends_when_the_image_is_not_whole_or_not_the_one():
+    other = Header(2, 100, bytes(32), NO_CAMPAIGN)
+    for tries in (0, 1, 3):
+        assert decide.by_trial(tries, None, head(2)) == decide.GO_BACK
+        assert decide.by_trial(tries, other, head(2)) == decide.GO_BACK
+    assert decide.by_trial(1, head(7), head(2)) == decide.START  # the digest says which it is
+
+
+def test_nothing_below_the_floor_or_black_listed_may_start():
+    def nothing(digest):
+        return False
+
+    def this(digest):
+        return digest == DIGEST
+
+    assert decide.may_start(head(5), 5, nothing)
+    assert decide.may_start(head(6), 5, nothing)
+    assert not decide.may_start(head(4), 5, nothing)
+    assert not decide.may_start(head(6), 5, this)

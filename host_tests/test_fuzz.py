@@ -242,7 +242,7 @@ def test_any_candidate_leaves_a_device_that_boots(kind, data):
     else:
         raw = data.draw(mutations(packed(slot, head_of(2, new))))[: slot.header_size()]
     slot.storage.device.load(slot.header_at, raw)
-    found = main.run(board)
+    found = main.run(board).head
     version, image = read(board, active_slot(board))
     assert found.version == version
     assert image == (old if (version == 1 and image == old) else new)
@@ -267,5 +267,5 @@ def test_any_active_header_with_a_good_candidate_boots(data):
         )
     )
     board.disks["flash"].load(0x400, raw[:1024])
-    found = main.run(board)
+    found = main.run(board).head
     assert read(board, active_slot(board)) == (found.version, new)

@@ -3,7 +3,10 @@
 import sys
 from errno import ENODEV
 
-from fwboot import handover
+from fwboot import handover, modules
+from fwboot.images import Image
+from fwcore.header import NO_CAMPAIGN, Header
+from fwcore.slot import active_slot
 from fwcore.storage import Storage
 from helpers import noise
 from simdisk import Disk
@@ -100,7 +103,11 @@ def mounted_on(board, size):
     kept = sys.modules.get("vfs")
     sys.modules["vfs"] = Vfs()
     try:
-        return handover._file_system(board, size)
+        head = Header(1, size, bytes(32), NO_CAMPAIGN)
+        slot = active_slot(board.layout, board.disk)
+        active = board.layout["active"]
+        image = Image(head, slot, active["device"], active["format"])
+        return handover.file_system(board, image)
     finally:
         del sys.modules["vfs"]
         if kept:
@@ -152,12 +159,13 @@ def test_a_romfs_that_is_not_mapped_is_read_into_ram():
         assert bytes(mounted_on(Board("romfs", IMAGE), size)) == IMAGE[: units * PROGRAM]
 
 
-def test_the_boot_stage_leaves_memory_but_what_it_shares_stays():
-    assert "fwboot.handover" in sys.modules
+def test_the_boot_stage_leaves_memory_with_all_it_shares():
+    assert "fwboot.handover" in sys.modules and "fwcore.storage" in sys.modules
     kept = dict(sys.modules)
     try:
-        handover._forget("fwboot")
-        assert not [name for name in sys.modules if name.startswith("fwboot")]
-        assert "fwcore.storage" in sys.modules
+        modules.forget("json")
+        left = {name.split(".")[0] for name in sys.modules}
+        assert not left & {"fwboot", "fwcore", "ufota", "json"}
+        assert "helpers" in left
     finally:
         sys.modules.update(kept)

@@ -5,8 +5,9 @@ That the bytes are Arm's is test_conform.py's.
 
 import struct
 from binascii import crc32
+from hashlib import sha256
 
-from fwcore import errors, header
+from fwcore import boot_errors, errors, header
 from fwcore.header import Header
 from fwcore.stage import STAGE_SIZE, pack_stage, unpack_stage
 from helpers import noise, raises
@@ -15,6 +16,10 @@ BOTH = True  # runs on CPython and on MicroPython
 
 KEY = header.device_key(bytes(range(16)))
 HEAD = Header(0xFEDCBA9876543210, 123456, noise(32, 1), noise(16, 2))
+
+
+def stage_of(version, firmware):
+    return pack_stage(version, len(firmware), sha256(firmware).digest())
 
 
 def flips(packed, end):
@@ -29,7 +34,7 @@ def flips(packed, end):
 def test_sizes_are_those_of_the_formats():
     assert len(header.pack_internal(HEAD)) == header.INTERNAL_SIZE == 112
     assert len(header.pack_external(HEAD, KEY)) == header.EXTERNAL_SIZE == 296
-    assert len(pack_stage(1, b"x")) == STAGE_SIZE == 56
+    assert len(stage_of(1, b"x")) == STAGE_SIZE == 56
 
 
 def test_what_is_packed_reads_back():
@@ -69,7 +74,7 @@ def test_blank_storage_holds_no_header():
     for fill in (b"\x00", b"\xff"):
         raises(errors.BAD_CRC, header.unpack_internal, fill * 112)
         raises(errors.BAD_MAC, header.unpack_external, fill * 296, KEY)
-        raises(errors.BAD_MAGIC, unpack_stage, fill * 56, 1000)
+        raises(boot_errors.BAD_MAGIC, unpack_stage, fill * 56, 1000)
         assert not header.is_v2(fill * 112)
 
 
@@ -79,9 +84,9 @@ def test_cut_short_is_refused():
         raises(errors.BAD_CRC, header.unpack_internal, internal[:size])
     for size in range(0, 296, 5):
         raises(errors.BAD_MAC, header.unpack_external, external[:size], KEY)
-    stage = pack_stage(1, b"x")
+    stage = stage_of(1, b"x")
     for size in range(56):
-        raises(errors.BAD_MAGIC, unpack_stage, stage[:size], 1000)
+        raises(boot_errors.BAD_MAGIC, unpack_stage, stage[:size], 1000)
 
 
 def test_active_header_needs_magic_and_format():
@@ -98,7 +103,7 @@ def test_root_of_trust_is_16_bytes():
 
 def test_stage_header_reads_back():
     firmware = noise(1000)
-    packed = pack_stage(7, firmware)
+    packed = stage_of(7, firmware)
     found = unpack_stage(packed + firmware, 1056)
     assert (found.version, found.size) == (7, 1000)
     assert found.digest == unpack_stage(packed, 1056).digest
@@ -106,18 +111,18 @@ def test_stage_header_reads_back():
 
 
 def test_every_flipped_bit_of_a_stage_header_is_refused():
-    for torn in flips(pack_stage(7, b"firmware"), 56):
+    for torn in flips(stage_of(7, b"firmware"), 56):
         try:
             unpack_stage(torn, 1000)
         except errors.FwError as error:
-            assert error.code in (errors.BAD_MAGIC, errors.BAD_CRC)
+            assert error.code in (boot_errors.BAD_MAGIC, errors.BAD_CRC)
             continue
         raise AssertionError("accepted")
 
 
 def signed_stage(form, size):
     """A stage header with its checksum right and whatever form and size."""
-    packed = bytearray(pack_stage(1, b"x"))
+    packed = bytearray(stage_of(1, b"x"))
     struct.pack_into("<I", packed, 4, form)
     struct.pack_into("<I", packed, 12, size)
     struct.pack_into("<I", packed, 8, crc32(packed[12:], crc32(packed[:8])))
@@ -132,4 +137,4 @@ def test_stage_size_is_bounded_by_the_slot():
 
 
 def test_stage_format_is_checked_after_its_checksum():
-    assert raises(errors.BAD_MAGIC, unpack_stage, signed_stage(2, 57), 1000).at == 4
+    assert raises(boot_errors.BAD_MAGIC, unpack_stage, signed_stage(2, 57), 1000).at == 4

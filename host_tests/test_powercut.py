@@ -24,8 +24,9 @@ INSTALL_OPS = 3 + 1 + 6  # header block and two of the image, header, body
 
 def boots(board):
     """Run the boot stage; returns the version it starts, whose image is whole."""
-    head = main.run(board)
-    assert head is not None, board.lines
+    found = main.run(board)
+    assert found, board.lines
+    head = found.head
     assert read(board, active_slot(board)) == (head.version, IMAGES[head.version])
     return head.version
 

@@ -3,18 +3,37 @@
 from hashlib import sha256
 
 from fwcore import errors, header
+from fwcore.places import (
+    StageSlot,
+    SwapSlot,
+    block_size,
+    fixed_slot,
+    has_room,
+    read_signature,
+    storage_of,
+)
+from fwcore.places import slots as slots_of
 from fwcore.slot import Reader, Slot, Writer, active_slot, candidate_slots
-from fwcore.slot import slots as slots_of
 from fwcore.storage import Storage, up
 from helpers import noise, raises
 from images import CAMPAIGN, head_of, load, packed, stream
-from simboard import ROT, layout
+from simboard import ROT, Board, layout, trial_layout
 from simdisk import Disk
 
 BOTH = True  # runs on CPython and on MicroPython
 
 ERASE, UNIT = 1024, 128
 KEY = header.device_key(ROT)
+
+
+KINDS = ("internal", "external", "stage")
+
+
+def slot_of(kind, storage, body_at, end):
+    """A slot at address 0. kind: one of KINDS"""
+    if kind == "stage":
+        return StageSlot(storage, 0, body_at, end)
+    return Slot(storage, 0, body_at, end, kind == "external")
 
 
 def nor(external=True, size=16 * ERASE):
@@ -87,6 +106,119 @@ def test_fits_counts_header_and_whole_erase_blocks():
         ragged = Slot(slot.storage, 0, 384, end, True)
         assert ragged.fits(3072 - 384)
         assert not ragged.fits(3072 - 384 + 1)
+
+
+# Slots of layouts with a state region
+
+
+def swap_layout(flash_erase, spi_erase):
+    """Active region from 0x1000 on, image 0x180 behind its header; candidates from 0x200 on."""
+    made = trial_layout("swap", "spi", blocks=8)
+    made["devices"]["flash"].update({"size": 0x8000, "erase": flash_erase})
+    made["devices"]["spi"].update({"size": 0x8000, "erase": spi_erase})
+    made["active"].update({"header": 0x1000, "start": 0x1180, "size": 0x1E80})
+    made["candidates"].update({"start": 0x200, "size": 0x6F00})
+    return made
+
+
+def test_the_candidate_of_a_swap_has_a_spare_block_and_then_the_active_regions_shape():
+    for flash_erase, spi_erase, block in (
+        (512, 512, 0x200),
+        (4096, 512, 0x1000),
+        (512, 4096, 0x1000),
+        (1024, 2048, 0x800),
+    ):
+        made = swap_layout(flash_erase, spi_erase)
+        board = Board(made)
+        assert block_size(made) == block
+        found = slots_of(made, board.device("spi"))
+        assert len(found) == 1
+        slot = found[0]
+        first = block  # 0x200 rounded up
+        assert (slot.header_at, slot.inner_at) == (first, first + block)
+        assert slot.body_at == first + block + 0x180
+        assert slot.end == 0x7100 // block * block
+        assert slot.external
+        made["candidates"]["internal"] = True
+        assert not slots_of(made, board.device("spi"))[0].external
+
+
+def test_a_fixed_region_is_a_slot_with_its_header_where_it_says():
+    for headers, kind, size in ((None, Slot, 128), ("stage", StageSlot, 128)):
+        made = trial_layout("direct", "spi")
+        if headers:
+            made["headers"] = headers
+        board = Board(made)
+        region = {"device": "flash", "header": 1024, "start": 2048, "size": 512}
+        slot = fixed_slot(made, region, board.device("flash"))
+        assert (slot.header_at, slot.body_at, slot.end) == (1024, 2048, 2560)
+        assert (type(slot), slot.header_size()) == (kind, size)
+        assert type(slots_of(made, board.device("spi"))[0]) is kind
+        assert not slot.external
+
+
+def test_a_device_must_reach_as_far_as_its_regions():
+    board = Board(trial_layout("swap", "spi"))
+    size = len(board.disks["flash"].data)
+    for start, length, fits in (
+        (0, size, True),
+        (512, size - 512, True),
+        (512, size - 511, False),
+    ):
+        region = {"device": "flash", "start": start, "size": length}
+        if fits:
+            assert storage_of(board, region).size == size
+        else:
+            raises(errors.OUT_OF_DEVICE, storage_of, board, region)
+    for at, fits in ((size - 112, True), (size - 111, False)):
+        region = {"device": "flash", "header": at, "start": 0, "size": 512}
+        if fits:
+            assert fixed_slot(board.layout, region, board.device("flash")).header_at == at
+        else:
+            device = board.device("flash")
+            raises(errors.OUT_OF_DEVICE, fixed_slot, board.layout, region, device)
+
+
+def test_the_header_of_each_kind_comes_back_as_it_was_packed():
+    head = header.Header(7, 600, bytes(range(32)), CAMPAIGN)
+    for kind in KINDS:
+        disk = Disk(4096, ERASE, UNIT)
+        slot = slot_of(kind, Storage(disk, ERASE, UNIT), 512, 2048)
+        packed_head = slot.pack(head, KEY)
+        slot.write_header(packed_head)
+        assert disk.data[: len(packed_head)] == packed_head
+        found = slot.read_header(buffer(), KEY)
+        assert found[:3] == head[:3]
+        assert found.campaign == (bytes(16) if kind == "stage" else CAMPAIGN)
+
+
+def test_a_header_that_moves_with_its_image_is_written_where_it_belongs():
+    disk = Disk(4096, ERASE, UNIT)
+    slot = SwapSlot(Storage(disk, ERASE, UNIT), 0, 1024, 1024 + 256, 4096, True)
+    head = header.Header(7, 600, bytes(range(32)), CAMPAIGN)
+    slot.write_inner(head)
+    assert disk.data[1024 : 1024 + 112] == header.pack_internal(head)
+    assert disk.data[1024 + 112 : 1024 + 128] == b"\xff" * 16
+    assert disk.data[:1024] == b"\xff" * 1024
+    forgets(disk, 5)
+    disk.data[1024:2048] = b"\xff" * 1024
+    disk._used[:] = bytes(len(disk._used))
+    raises(errors.WRITE_FAILED, slot.write_inner, head)
+
+
+def test_a_signature_is_behind_the_header_where_the_page_has_room():
+    for program, room in ((8, False), (128, True), (512, True), (256, True), (1024, True)):
+        for kind in KINDS:
+            disk = Disk(4096, 1024, program)
+            slot = slot_of(kind, Storage(disk, 1024, program), 1024, 4096)
+            assert has_room(slot) == (room and kind == "external"), (program, kind)
+            if has_room(slot):
+                signature = noise(64, 4)
+                slot.write_header(slot.pack(head_of(1, b"abc"), KEY) + signature)
+                assert read_signature(slot, buffer()) == signature
+                assert slot.read_header(buffer(), KEY).version == 1
+            else:
+                assert read_signature(slot, buffer()) is None
 
 
 # Devices that are not what the layout says

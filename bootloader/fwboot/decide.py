@@ -10,7 +10,15 @@ host_tests/vectors/boot_scenarios; its log lines are the log lines here.
 
     body digest differs                   BAD_BODY
     size > maximum application size       TOO_LARGE
+    signature asked for and not good      UNSIGNED (ours)
     else                                  BEST so far
+
+A trial, with a state region (ours):
+
+    tries left   active image             act
+    0            any                      GO_BACK
+    1 or more    not the new one, whole   GO_BACK
+    1 or more    the new one, whole       START, with one try less
 """
 
 from micropython import const
@@ -21,12 +29,17 @@ CHECK = const(2)
 BAD_BODY = const(3)
 TOO_LARGE = const(4)
 BEST = const(5)
+UNSIGNED = const(6)
+
+START = const(7)
+GO_BACK = const(8)
 
 LINES = {
     NO_IMAGE: "No Update image",
     OLDER: "Update image is older",
     BAD_BODY: "Update image integrity check failed",
     TOO_LARGE: "Update image too large",
+    UNSIGNED: "Update image signature check failed",
 }
 
 
@@ -55,3 +68,24 @@ def by_body(head, digest, max_size):
     if head.size > max_size:
         return TOO_LARGE
     return BEST
+
+
+def by_trial(tries, head, new):
+    """What to do with an image on trial: START or GO_BACK.
+
+    tries:  trial boots left
+    head:   Header of the active image when it is whole, else None
+    new:    Header of the image on trial
+    """
+    if not tries or head is None or head.digest != new.digest:
+        return GO_BACK
+    return START
+
+
+def may_start(head, floor, is_bad):
+    """True when a whole image may be started, or installed.
+
+    floor:   the oldest version that may
+    is_bad:  is_bad(digest) is True for a black-listed image
+    """
+    return head.version >= floor and not is_bad(head.digest)

@@ -1,17 +1,16 @@
-"""Hand-over: mount the active image read-only on /app and run its main.py.
+"""Hand-over: mount an image read-only on /app and run its main.py.
 
-The last act of the boot stage. It trusts the header it is given, because main.run()
-has just checked the image against it.
+The last act of the boot stage. It trusts the Image it is given: main.run() has just
+checked it.
 """
 
-import gc
 import os
 import sys
 from errno import EIO, ENODEV
 
 from micropython import const
 
-from fwcore.slot import active_slot
+from fwboot.modules import forget
 from fwcore.storage import up
 
 _ROOT = "/app"
@@ -58,35 +57,35 @@ class Window:
         return -_EROFS if op == _BLOCK_ERASE else 0
 
 
-def start(board, head):
-    """Mount the active image and run its main.py, as __main__, or its main.mpy.
+def start(board, image):
+    """Mount an image and run its main.py, as __main__, or its main.mpy.
 
     board:   see docs/DESIGN.md, "What a board offers"
-    head:    Header that main.run() returned; its size is the size of the file system
+    image:   Image that main.run() returned; the size in its head is that of the file system
     returns: when the application ends
     raises:  OSError when the image cannot be mounted; what the application raises
     """
     import vfs
 
-    vfs.mount(_file_system(board, head.size), _ROOT, readonly=True)
+    vfs.mount(file_system(board, image), _ROOT, readonly=True)
     # A file of the application must not shadow a frozen module, this boot stage among them.
     rest = [path for path in sys.path if path not in ("", ".frozen")]
     sys.path[:] = [".frozen", _ROOT, _ROOT + "/lib"] + rest
     os.chdir(_ROOT)
-    _forget("fwboot")
+    forget()
     _run_main()
 
 
-def _file_system(board, size):
+def file_system(board, image):
+    """The file system object of an Image, read-only, to be mounted. Raises OSError."""
     import vfs
 
-    active = board.layout["active"]
-    slot = active_slot(board.layout, board.device(active["device"]))
+    slot, size = image.slot, image.head.size
     storage = slot.storage
-    if active["format"] == "romfs":
-        image = _mapped(board, active["device"], slot.body_at, size)
-        return vfs.VfsRom(image or _in_ram(storage, slot.body_at, size))
-    if active["format"] == "fat":
+    if image.format == "romfs":
+        mapped = _mapped(board, image.device, slot.body_at, size)
+        return vfs.VfsRom(mapped or _in_ram(storage, slot.body_at, size))
+    if image.format == "fat":
         sector = _fat_sector(storage, slot.body_at)
         return vfs.VfsFat(Window(storage, slot.body_at, size, sector))
     unit = storage.program_size  # Storage reads whole units, so LittleFS has to as well
@@ -112,14 +111,6 @@ def _in_ram(storage, at, size):
     image = memoryview(bytearray(up(size, storage.program_size)))
     storage.read(at, image)
     return image
-
-
-def _forget(package):
-    """Let go of a package's modules: their code and globals are the application's RAM now."""
-    for name in list(sys.modules):
-        if name.split(".")[0] == package:
-            del sys.modules[name]
-    gc.collect()
 
 
 def _run_main():

@@ -11,7 +11,7 @@ hole), the new image lies in S[1..].
       only the new one has     S[i+1] -> P[i]         what P[i] held was not the old image's
       only the old one has     nothing                the old tail stays where it is
 
-    back: for each exchanged i:  S[hole at i] -> P[i]
+    back: for each exchanged i, where P[i] -> hole was done:  S[hole at i] -> P[i]
 
 Every move has an intact source and a dead destination, so whatever a cut leaves in the
 destination is harmless, and doing the move again is too. Moves forward are counted by
@@ -74,20 +74,44 @@ class Swap:
                 self._move(source, target)
                 journal.mark()
 
-    def back(self):
-        """Put the old image back after a whole forward(). May be done again and again.
+    def back(self, done):
+        """Put back what the first `done` moves forward took away. May be done again and again.
 
         raises:  OSError; FwError WRITE_FAILED
         """
-        for i in range(min(self._old, self._new)):
-            if not self._is_equal(i):
+        for i, first in self._exchanges():
+            if first < done:
                 self._move(self._backup(i), self._p(i))
 
-    def old_block(self, i):
-        """(Storage, address) of block i of the old image after a whole forward()."""
-        if i < self._new and not self._is_equal(i):
-            return self._backup(i)
-        return self._p(i)
+    def old_blocks(self, done):
+        """(Storage, address) of each block of the old image, after `done` moves forward."""
+        move = 0
+        for i in range(self._old):
+            if i >= self._new or self._is_equal(i):
+                yield self._p(i)
+            else:
+                yield self._backup(i) if move < done else self._p(i)
+                move += 2
+
+    def new_blocks(self, done):
+        """The same of the new image."""
+        move = 0
+        for i in range(self._new):
+            if i < self._old and self._is_equal(i):
+                yield self._p(i)
+                continue
+            if i < self._old:
+                move += 1  # P[i] to the spare block
+            yield self._p(i) if move < done else self._s(i + 1)
+            move += 1
+
+    def _exchanges(self):
+        """(i, number of its first move) of each block that both have and that differs."""
+        move = 0
+        for i in range(min(self._old, self._new)):
+            if not self._is_equal(i):
+                yield i, move
+                move += 2
 
     def _moves(self):
         """(source, target) of every move forward, in order; each a (Storage, address)."""
@@ -109,7 +133,7 @@ class Swap:
         return self._s(0)
 
     def _is_equal(self, i):
-        return self._equal[i >> 3] >> (i & 7) & 1
+        return i >> 3 < len(self._equal) and self._equal[i >> 3] >> (i & 7) & 1
 
     def _p(self, i):
         return self._active, self._active_at + i * self._block

@@ -4,7 +4,8 @@ One exception for everything ufota decides; storage itself raises OSError.
 Codes are appended, never renumbered. 21..45 are Arm's own FOTA status numbers
 (fota_status.h, without the minus sign), so a fleet that mixes both clients
 reads one table. Words for people live in the comments here, and
-`fwtool explain` prints them.
+`fwtool explain` prints them. The numbers that only boot stage, layouts and trials
+need are in boot_errors.py: each name here costs the update client heap.
 """
 
 from micropython import const
@@ -27,20 +28,16 @@ READ_FAILED = const(36)  # storage could not be read
 INSTALL_DENIED = const(37)  # application said no to the install
 DOWNLOAD_DENIED = const(38)  # application said no to the download
 WRONG_COMPONENT = const(39)  # component name this device does not have
-INSTALL_FAILED = const(40)  # boot stage could not copy the candidate
 BAD_VERSION = const(41)  # version text is not a.b.c with each 0..999
 BAD_DIGEST = const(43)  # digest field is not 32 bytes
 
 # Header
-BAD_MAGIC = const(50)  # no header here: blank, or something else
 BAD_CRC = const(51)  # internal header torn or corrupt
 BAD_MAC = const(52)  # external header torn, corrupt, or of another device
 BAD_KEY = const(53)  # public key or root of trust has the wrong length or is no point
 
 # Layout
-BAD_LAYOUT = const(60)  # a field is missing, of the wrong kind, or out of bounds
 MISALIGNED = const(61)  # an address or size is not a multiple of what it must be
-OVERLAP = const(62)  # two regions share an erase block
 OUT_OF_DEVICE = const(63)  # region reaches past the end of its device
 NO_SLOT = const(64)  # no candidate location can be used
 

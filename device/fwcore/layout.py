@@ -11,45 +11,57 @@ same map without running board code:
     regions     name -> {device, start, size}: whatever else no update may touch
     copy_retries  tries of one install, default 3
 
-All addresses and sizes are bytes from the start of the device.
+    state       {device, start, size}: the boot state; with it, updates are on trial
+    mode        swap, overwrite or direct: how a new image becomes active; with state only
+    trials      trial boots of a new image, default 3
+    watchdog_ms timeout of the watchdog that the boot stage starts
+    signed      True: the boot stage asks for the maker's signature
+    downgrade   True: older versions may come in, down to the floor
+    recovery    like active: the image that is started when no other can be
+    headers     stage: image headers are stage headers; direct mode only
+    component   what manifests call this layout's image, default MAIN
+    stages      the chain: a layout without devices, for two slots of boot stages
+
+All addresses and sizes are bytes from the start of the device. docs/FORMATS.md section 6
+has the rules of each mode.
 Checked by fwboot and fwtool; slot.py says where its slots are. The update client
 need not load this file.
 """
 
 from micropython import const
 
-from fwcore import errors
+from fwcore import boot_errors, errors
 from fwcore.errors import FwError
 from fwcore.header import EXTERNAL_SIZE, INTERNAL_SIZE
+from fwcore.places import SIGNATURE_SIZE, block_size
 from fwcore.storage import down, up
 
 FORMATS = ("lfs2", "fat", "romfs")
+MODES = ("swap", "overwrite", "direct")
 COPY_RETRIES = 3
+COMPONENT = "MAIN"
 _MAX_SIZE = 1 << 32  # bytes of a device: Arm's addresses have 32 bits
-_MAX_COUNT = const(255)  # locations, retries
+_MAX_COUNT = const(255)  # locations, retries, trials
+_MAX_MS = (1 << 31) - 1  # machine.WDT takes a signed word
+_MAX_NAME = const(8)  # bytes of a component in a manifest
+_BUFFER = const(2048)  # bytes: all buffers are multiples of it, a swap moves as many at a time
 
 
 def check(layout):
     """Refuse a layout that cannot work, before anything is erased by it.
 
     raises:  FwError BAD_LAYOUT | MISALIGNED | OUT_OF_DEVICE | OVERLAP | TOO_BIG;
-             at = (name, name) of the two regions, or of the region and its field
+             at = (name, name) of the two regions, or of the region and its field. Names
+             of what is in `stages` begin with that word
     """
     for name, spec in _table(layout, "devices").items():
         _check_device(name, spec)
-    if "copy_retries" in layout:
-        _count(layout, "layout", "copy_retries")
-    spans = [_header_span(layout), _image_span(layout)]
-    if "candidates" in layout:
-        spans.append(_candidate_span(layout))
-    if "regions" in layout:
-        for name, region in _table(layout, "regions").items():
-            spans.append(_region_span(layout, name, region))
-    header_first = layout["active"]["header"] < layout["active"]["start"]
+    spans = _spans(layout, "")
+    if "stages" in layout:
+        spans += _stage_spans(layout)
     for i in range(len(spans)):
         for j in range(i):
-            if i > 1 or not header_first:  # a header may share erase blocks with its image
-                _check_apart(spans[j], spans[i])
+            _check_apart(spans[j], spans[i])
 
 
 def _check_device(name, spec):
@@ -57,103 +69,235 @@ def _check_device(name, spec):
     erase = _number(spec, name, "erase")
     program = _number(spec, name, "program")
     if size > _MAX_SIZE:
-        raise FwError(errors.BAD_LAYOUT, (name, "size"))
-    if not program or not erase or 2048 % program:
-        raise FwError(errors.MISALIGNED, (name, "program"))  # buffers are multiples of 2 KiB
+        raise FwError(boot_errors.BAD_LAYOUT, (name, "size"))
+    if not program or not erase or _BUFFER % program:
+        raise FwError(errors.MISALIGNED, (name, "program"))
     one_unit = erase == program or not spec.get("overwrite", False)
     if erase % program or size % erase or not one_unit:
         raise FwError(errors.MISALIGNED, (name, "erase"))
 
 
-def _header_span(layout):
-    """The erase blocks that installing erases for the header: (name, device, start, end)."""
-    active = _field(layout, "layout", "active")
-    spec = _device(layout, "active", active)
-    header = _number(active, "active", "header")
-    if header % spec["program"]:
-        raise FwError(errors.MISALIGNED, ("active", "header"))
-    end = header + up(INTERNAL_SIZE, spec["program"])
-    start = _number(active, "active", "start")
-    if header < start + _number(active, "active", "size") and start < end:
-        raise FwError(errors.OVERLAP, ("active header", "active"))
-    return _span(
-        "active header", active, spec, down(header, spec["erase"]), up(end, spec["erase"])
-    )
+def _spans(layout, prefix):
+    """What belongs to whom, each from the start of an erase block: (name, device, start, end).
+
+    prefix:  of all names
+    """
+    _check_options(layout, prefix + "layout")
+    spans = _image_spans(layout, prefix, "active")
+    if "recovery" in layout:
+        spans += _image_spans(layout, prefix, "recovery")
+    if "candidates" in layout or "state" in layout:
+        spans.append(_candidate_span(layout, prefix))
+    if "state" in layout:
+        spans.append(_state_span(layout, prefix + "state"))
+    if "regions" in layout:
+        for name, region in _table(layout, "regions", prefix).items():
+            spans.append(_region_span(layout, prefix + name, region))
+    return spans
 
 
-def _image_span(layout):
-    active = layout["active"]
-    spec = _device(layout, "active", active)
-    start, size = active["start"], active["size"]
-    if start % spec["program"]:
-        raise FwError(errors.MISALIGNED, ("active", "start"))
-    if _field(active, "active", "format") not in FORMATS:
-        raise FwError(errors.BAD_LAYOUT, ("active", "format"))
-    # No install erases beyond the last whole block (Slot.fits), so a ragged end is legal.
-    return _span("active", active, spec, down(start, spec["erase"]), start + size)
+def _stage_spans(layout):
+    """_spans() of the boot stages, on the devices of the layout around them."""
+    stages = dict(_table(layout, "stages"))
+    for field in ("devices", "stages"):
+        if field in stages:
+            raise FwError(boot_errors.BAD_LAYOUT, ("stages layout", field))
+    if stages.get("headers") != "stage":
+        raise FwError(boot_errors.BAD_LAYOUT, ("stages layout", "headers"))
+    if stages.get("component", COMPONENT) == layout.get("component", COMPONENT):
+        raise FwError(boot_errors.BAD_LAYOUT, ("stages layout", "component"))
+    stages["devices"] = layout["devices"]
+    return _spans(stages, "stages ")
 
 
-def _candidate_span(layout):
-    area = layout["candidates"]
-    spec = _device(layout, "candidates", area)
-    start = _number(area, "candidates", "start")
-    size = _number(area, "candidates", "size")
-    locations = _count(area, "candidates", "locations")
-    first, last = up(start, spec["erase"]), down(start + size, spec["erase"])
-    head = INTERNAL_SIZE if area.get("internal", False) else EXTERNAL_SIZE
-    if down((last - first) // locations, spec["erase"]) <= up(head, spec["program"]):
-        raise FwError(errors.TOO_BIG, ("candidates", "locations"))
-    return _span("candidates", area, spec, first, last)
+def _check_options(layout, name):
+    for field in ("copy_retries", "trials"):
+        if field in layout:
+            _count(layout, name, field, _MAX_COUNT)
+    if "watchdog_ms" in layout:
+        _count(layout, name, "watchdog_ms", _MAX_MS)
+    mode = layout.get("mode")
+    if mode not in (MODES if "state" in layout else (None,)):
+        raise FwError(boot_errors.BAD_LAYOUT, (name, "mode"))
+    # The other modes write Arm's header in front of the active image.
+    if "headers" in layout and (layout["headers"] != "stage" or mode != "direct"):
+        raise FwError(boot_errors.BAD_LAYOUT, (name, "headers"))
+    component = layout.get("component", COMPONENT)
+    if not isinstance(component, str) or not 0 < len(component) <= _MAX_NAME:
+        raise FwError(boot_errors.BAD_LAYOUT, (name, "component"))
+
+
+def _image_spans(layout, prefix, which):
+    """Spans of an image and of its header, less the erase blocks the two share."""
+    name = prefix + which
+    image = _field(layout, prefix + "layout", which)
+    spec = _device(layout, name, image)
+    header, start = _number(image, name, "header"), _number(image, name, "start")
+    end = start + _count(image, name, "size", _MAX_SIZE)
+    for field in ("header", "start"):
+        if image[field] % spec["program"]:
+            raise FwError(errors.MISALIGNED, (name, field))
+    if _field(image, name, "format") not in FORMATS:
+        raise FwError(boot_errors.BAD_LAYOUT, (name, "format"))
+    header_end = header + _header_size(layout)
+    if header < end and start < header_end:
+        raise FwError(boot_errors.OVERLAP, (name + " header", name))
+    first = down(start, spec["erase"])
+    if which == "active" and layout.get("mode") in ("swap", "direct"):
+        if header > start:
+            raise FwError(boot_errors.BAD_LAYOUT, (name, "header"))
+        header_end = first  # a swap moves, and a download erases, what is between them
+    elif header < start:
+        header_end = min(header_end, first)
+    return [
+        _span(name + " header", image, spec, down(header, spec["erase"]), header_end),
+        # No install erases beyond the last whole block (Slot.fits), so a ragged end is legal.
+        _span(name, image, spec, first, end),
+    ]
+
+
+def _candidate_span(layout, prefix):
+    name = prefix + "candidates"
+    area = _field(layout, prefix + "layout", "candidates")
+    spec = _device(layout, name, area)
+    start, size = _number(area, name, "start"), _number(area, name, "size")
+    locations = _count(area, name, "locations", _MAX_COUNT)
+    _check_end(name, area, spec, start + size)
+    internal = area.get("internal", False)
+    head = up(_header_size(layout) if internal else EXTERNAL_SIZE, spec["program"])
+    if layout.get("signed", False) and "state" not in layout:
+        if internal or head < EXTERNAL_SIZE + SIGNATURE_SIZE:
+            raise FwError(errors.TOO_BIG, (prefix + "layout", "signed"))
+    mode = layout.get("mode")
+    if mode and (locations > 1) != (mode == "overwrite"):
+        raise FwError(boot_errors.BAD_LAYOUT, (name, "locations"))
+    if mode == "direct":
+        _check_direct(layout, prefix, internal)
+    block = _swap_block(layout, prefix, head) if mode == "swap" else spec["erase"]
+    first, last = up(start, block), down(start + size, block)
+    if down((last - first) // locations, block) <= head:
+        raise FwError(errors.TOO_BIG, (name, "locations"))
+    if mode == "swap":
+        active = layout["active"]
+        if last - first < active["start"] + active["size"] - active["header"] + block:
+            raise FwError(errors.TOO_BIG, (name, "size"))
+    return name, area["device"], first, last
+
+
+def _check_direct(layout, prefix, internal):
+    """The second slot is one like the active region."""
+    active, area = layout["active"], layout["candidates"]
+    devices = layout["devices"]
+    if not internal:
+        raise FwError(boot_errors.BAD_LAYOUT, (prefix + "candidates", "internal"))
+    # LittleFS is made for one block size, and mounted with the device's.
+    same = devices[active["device"]]["erase"] == devices[area["device"]]["erase"]
+    if active["format"] == "lfs2" and not same:
+        raise FwError(errors.MISALIGNED, (prefix + "candidates", "device"))
+
+
+def _swap_block(layout, prefix, head):
+    """Bytes of a block of the swap; active region and candidate can be cut into such.
+
+    head:  bytes of the candidate's header, which has to lie in the spare block
+    """
+    active, area = layout["active"], layout["candidates"]
+    devices = layout["devices"]
+    target, source = devices[active["device"]], devices[area["device"]]
+    block = block_size(layout)
+    for unit in (target["erase"], source["erase"], min(block, _BUFFER)):
+        if block % unit:
+            raise FwError(errors.MISALIGNED, (prefix + "candidates", "device"))
+    if head > block:
+        raise FwError(errors.TOO_BIG, (prefix + "candidates", "device"))
+    header, start = active["header"], active["start"]
+    for field, value, unit in (
+        ("header", header, block),
+        ("start", start, source["program"]),
+        ("size", start + active["size"], block),
+    ):
+        if value % unit:
+            raise FwError(errors.MISALIGNED, (prefix + "active", field))
+    return block
+
+
+def _state_span(layout, name):
+    from fwcore.journal import bank_size
+    from fwcore.state import payload_size
+
+    region = layout["state"]
+    spec = _device(layout, name, region)
+    start, size = _number(region, name, "start"), _number(region, name, "size")
+    for field in ("start", "size"):
+        if region[field] % spec["erase"]:
+            raise FwError(errors.MISALIGNED, (name, field))
+    marks = 1 if layout["mode"] == "swap" else 0
+    if not bank_size(size, spec["erase"], spec["program"], payload_size(layout), marks):
+        raise FwError(errors.TOO_BIG, (name, "size"))
+    return _span(name, region, spec, start, start + size)
 
 
 def _region_span(layout, name, region):
     spec = _device(layout, name, region)
     start = _number(region, name, "start")
     size = _number(region, name, "size")
-    # Neighbours within one erase block cannot be told apart by an erase.
-    return _span(name, region, spec, down(start, spec["erase"]), up(start + size, spec["erase"]))
+    return _span(name, region, spec, down(start, spec["erase"]), start + size)
+
+
+def _header_size(layout):
+    """Bytes of the headers that are not external."""
+    if "headers" not in layout:
+        return INTERNAL_SIZE
+    from fwcore.stage import STAGE_SIZE
+
+    return STAGE_SIZE
 
 
 def _span(name, region, spec, start, end):
-    if end > spec["size"]:
-        raise FwError(errors.OUT_OF_DEVICE, (name, region["device"]))
+    _check_end(name, region, spec, end)
     return name, region["device"], start, end
 
 
+def _check_end(name, region, spec, end):
+    if end > spec["size"]:
+        raise FwError(errors.OUT_OF_DEVICE, (name, region["device"]))
+
+
 def _check_apart(a, b):
+    # Every span begins with an erase block, so one that two share is seen.
     if a[1] == b[1] and a[2] < b[3] and b[2] < a[3]:
-        raise FwError(errors.OVERLAP, (a[0], b[0]))
+        raise FwError(boot_errors.OVERLAP, (a[0], b[0]))
 
 
 def _device(layout, name, region):
     device = _field(region, name, "device")
     if not isinstance(device, str) or device not in layout["devices"]:
-        raise FwError(errors.BAD_LAYOUT, (name, "device"))
+        raise FwError(boot_errors.BAD_LAYOUT, (name, "device"))
     return layout["devices"][device]
 
 
-def _table(layout, name):
-    value = _field(layout, "layout", name)
+def _table(layout, name, prefix=""):
+    value = _field(layout, prefix + "layout", name)
     if not isinstance(value, dict):
-        raise FwError(errors.BAD_LAYOUT, ("layout", name))
+        raise FwError(boot_errors.BAD_LAYOUT, (prefix + "layout", name))
     return value
 
 
 def _number(region, name, field):
     value = _field(region, name, field)
     if not isinstance(value, int) or value < 0:
-        raise FwError(errors.BAD_LAYOUT, (name, field))
+        raise FwError(boot_errors.BAD_LAYOUT, (name, field))
     return value
 
 
-def _count(region, name, field):
+def _count(region, name, field, most):
     value = _number(region, name, field)
-    if not 0 < value <= _MAX_COUNT:
-        raise FwError(errors.BAD_LAYOUT, (name, field))
+    if not 0 < value <= most:
+        raise FwError(boot_errors.BAD_LAYOUT, (name, field))
     return value
 
 
 def _field(region, name, field):
     if not isinstance(region, dict) or field not in region:
-        raise FwError(errors.BAD_LAYOUT, (name, field))
+        raise FwError(boot_errors.BAD_LAYOUT, (name, field))
     return region[field]

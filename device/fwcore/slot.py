@@ -23,6 +23,8 @@ class Slot:
     body_at:    byte address of the image, a multiple of the program size
     end:        first byte address that is not the slot's any more
     external:   True for external headers (296 B), False for internal ones (112 B)
+
+    Slots with other headers are places.py's.
     """
 
     def __init__(self, storage, header_at, body_at, end, external):
@@ -44,36 +46,48 @@ class Slot:
         """The slot's header.
 
         buf:      memoryview of at least header_size() bytes, scratch
-        key:      device key, 32 bytes; None where the slot's headers are internal
+        key:      device key, 32 bytes; None where the slot's headers are not external
         returns:  Header; its size lies within the slot
         raises:   OSError; FwError BAD_CRC | BAD_MAC | BAD_KEY | TOO_BIG
         """
         mv = buf[: self.header_size()]
         self.storage.read(self.header_at, mv)
-        if not self.external:
-            head = header.unpack_internal(mv)
-        elif key is None:
-            raise FwError(errors.BAD_KEY)
-        else:
-            head = header.unpack_external(mv, key)
+        head = self.unpack(mv, key)
         if head.size > self.end - self.body_at:
             raise FwError(errors.TOO_BIG, 16)
         return head
 
-    def write_header(self, packed):
-        """Program the header, padded with FF, and read it back.
+    def unpack(self, mv, key):
+        """Bytes of the slot's kind of header -> Header. Raises as read_header()."""
+        if not self.external:
+            return header.unpack_internal(mv)
+        if key is None:
+            raise FwError(errors.BAD_KEY)
+        return header.unpack_external(mv, key)
 
-        packed:  112 or 296 bytes
+    def pack(self, head, key=None):
+        """Header -> bytes of the slot's kind. key: device key, for external ones."""
+        if self.external:
+            return header.pack_external(head, key)
+        return header.pack_internal(head)
+
+    def write_header(self, packed, at=None):
+        """Program the header, padded with FF to whole program units, and read it back.
+
+        packed:  bytes of pack(), and of a signature where there is room (places.py)
+        at:      address, when it is not header_at
         raises:  OSError; FwError WRITE_FAILED
         """
-        page = memoryview(bytearray(self.header_size()))
+        if at is None:
+            at = self.header_at
+        page = memoryview(bytearray(up(len(packed), self.storage.program_size)))
         page[: len(packed)] = packed
         blank(page, len(packed))
-        self.storage.write(self.header_at, page)
+        self.storage.write(at, page)
         blank(page, 0)
-        self.storage.read(self.header_at, page)
+        self.storage.read(at, page)
         if page[: len(packed)] != packed:
-            raise FwError(errors.WRITE_FAILED, self.header_at)
+            raise FwError(errors.WRITE_FAILED, at)
 
     def digest(self, size, buf, feed):
         """SHA-256 of the first `size` bytes of the image, read back from the medium.
@@ -216,8 +230,8 @@ def active_slot(layout, device):
     active = layout["active"]
     head, start = active["header"], active["start"]
     end = start + active["size"]
-    storage = _storage(layout, active["device"], device, max(head + header.INTERNAL_SIZE, end))
-    return Slot(storage, head, start, end, False)
+    at_least = max(head + header.INTERNAL_SIZE, end)
+    return Slot(storage(layout, active["device"], device, at_least), head, start, end, False)
 
 
 def slots(layout, device):
@@ -228,20 +242,21 @@ def slots(layout, device):
              one with larger blocks
     """
     area = layout["candidates"]
-    storage = _storage(layout, area["device"], device, area["start"] + area["size"])
+    start, size = area["start"], area["size"]
+    found = storage(layout, area["device"], device, start + size)
     external = not area.get("internal", False)
-    return candidate_slots(storage, area["start"], area["size"], area["locations"], external)
+    return candidate_slots(found, start, size, area["locations"], external)
 
 
-def _storage(layout, name, device, end):
-    """Storage over a device that must reach as far as address `end`."""
+def storage(layout, name, device, end):
+    """Storage over a device that must reach as far as address `end`. Raises as slots()."""
     spec = layout["devices"][name]
-    storage = Storage(device, spec["erase"], spec["program"], spec.get("overwrite", False))
-    if storage.size < end:
-        raise FwError(errors.OUT_OF_DEVICE, storage.size)
-    if spec["erase"] % storage.block_size:  # an erase would take a neighbour along
-        raise FwError(errors.MISALIGNED, storage.block_size)
-    return storage
+    found = Storage(device, spec["erase"], spec["program"], spec.get("overwrite", False))
+    if found.size < end:
+        raise FwError(errors.OUT_OF_DEVICE, found.size)
+    if spec["erase"] % found.block_size:  # an erase would take a neighbour along
+        raise FwError(errors.MISALIGNED, found.block_size)
+    return found
 
 
 def candidate_slots(storage, start, size, locations, external=True):

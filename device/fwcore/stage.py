@@ -1,7 +1,7 @@
 """Stage header: what sits in front of an updatable boot stage.
 
 Owns the layout below: the FirmwareHeader of the Mbed OS firmware update design.
-Apart from header.py, because neither the update client nor the boot stage needs it.
+Apart from header.py, because only the chain of boot stages needs it.
 All fields little-endian.
 
     offset size field     meaning
@@ -15,11 +15,10 @@ All fields little-endian.
 
 import struct
 from binascii import crc32
-from hashlib import sha256
 
 from micropython import const
 
-from fwcore import errors
+from fwcore import boot_errors, errors
 from fwcore.errors import FwError
 from fwcore.header import NO_CAMPAIGN, Header
 
@@ -28,11 +27,10 @@ _MAGIC = const(b"uFWs")
 _STAGE = const("<4sIIIQ32s")  # 56 bytes; crc inside
 
 
-def pack_stage(version, firmware):
-    """Firmware bytes -> the 56 bytes that go in front of them. source: FORMATS.md section 3"""
+def pack_stage(version, size, digest):
+    """Firmware's size and SHA-256 -> the 56 bytes in front of it. source: FORMATS.md section 3"""
     head = bytearray(STAGE_SIZE)
-    digest = sha256(firmware).digest()
-    struct.pack_into(_STAGE, head, 0, _MAGIC, 1, 0, STAGE_SIZE + len(firmware), version, digest)
+    struct.pack_into(_STAGE, head, 0, _MAGIC, 1, 0, STAGE_SIZE + size, version, digest)
     struct.pack_into("<I", head, 8, _stage_crc(head))
     return bytes(head)
 
@@ -46,12 +44,12 @@ def unpack_stage(buf, limit):
     raises:   FwError BAD_MAGIC | BAD_CRC | TOO_BIG
     """
     if len(buf) < STAGE_SIZE or buf[:4] != _MAGIC:
-        raise FwError(errors.BAD_MAGIC)
+        raise FwError(boot_errors.BAD_MAGIC)
     _magic, form, crc, size, version, digest = struct.unpack_from(_STAGE, buf)
     if crc != _stage_crc(buf):
         raise FwError(errors.BAD_CRC, 8)
     if form != 1:
-        raise FwError(errors.BAD_MAGIC, 4)
+        raise FwError(boot_errors.BAD_MAGIC, 4)
     if not STAGE_SIZE < size <= limit:
         raise FwError(errors.TOO_BIG, 12)
     return Header(version, size - STAGE_SIZE, digest, NO_CAMPAIGN)

@@ -1,0 +1,116 @@
+"""Overwrite with a way back: the image that runs is kept in a second candidate slot."""
+
+from fwboot.images import device_key
+from fwboot.install import DONE, install
+from fwcore import errors, layout
+from fwcore.errors import FwError
+from fwcore.slot import Writer
+from fwcore.state import NOWHERE
+from fwcore.storage import up
+
+
+class OverwriteMode:
+    COPIES = True
+
+    def __init__(self, board, state, buf):
+        self._board = board
+        self._state = state
+        self._buf = buf
+
+    def is_ready(self, slot, head):
+        return True
+
+    def fits(self, size):
+        return self._active().fits(size)
+
+    def prepare(self):
+        """Keep the active image: it is in another slot, or is copied there.
+
+        raises:  OSError; FwError WRITE_FAILED | NO_SLOT
+        """
+        state = self._state
+        state.kept = NOWHERE
+        if not state.old.size:
+            return
+        slots = state.candidate_slots(self._board)
+        others = [i for i in range(len(slots)) if i != state.location]
+        for i in others:
+            if self._holds(slots[i], state.old):
+                state.kept = i
+                return
+        for i in others:
+            try:
+                self._back_up(slots[i])
+            except (OSError, FwError):
+                continue  # a bad block there: the next one
+            state.kept = i
+            return
+        raise FwError(errors.NO_SLOT)
+
+    def may_go_on(self):
+        """True when the candidate is whole: it is the same card as before. Raises OSError."""
+        new = self._state.new
+        try:
+            slot = self._slot(self._state.location)
+        except FwError:
+            return False
+        return slot.digest(new.size, self._buf, self._board.feed) == new.digest
+
+    def forward(self):
+        """Install the candidate; whether it is whole is the caller's to look at.
+
+        raises:  OSError; FwError NO_SLOT
+        """
+        self._install(self._state.location, self._state.new)
+
+    def back(self):
+        """Install the kept image. Raises as forward()."""
+        self._install(self._state.kept, self._state.old)
+
+    def old_is_whole(self):
+        """Raises OSError; FwError NO_SLOT."""
+        state = self._state
+        slot = self._slot(state.kept)
+        return slot.digest(state.old.size, self._buf, self._board.feed) == state.old.digest
+
+    def _slot(self, location):
+        slots = self._state.candidate_slots(self._board)
+        if location >= len(slots):  # NOWHERE, or the layout has fewer than it had
+            raise FwError(errors.NO_SLOT, location)
+        return slots[location]
+
+    def _install(self, location, head):
+        slot, board = self._slot(location), self._board
+        for _ in range(board.layout.get("copy_retries", layout.COPY_RETRIES)):
+            if install(slot, head, self._active(), self._buf, board.log, board.feed) == DONE:
+                break
+
+    def _active(self):
+        return self._state.active_slot(self._board)[0]
+
+    def _holds(self, slot, head):
+        try:
+            found = slot.read_header(self._buf, device_key(self._board))
+            if found[:3] != head[:3]:
+                return False
+            return slot.digest(head.size, self._buf, self._board.feed) == head.digest
+        except (OSError, FwError):
+            return False
+
+    def _back_up(self, slot):
+        """Copy the active image into a slot, header last."""
+        head = self._state.old
+        self._board.log("[DBG ] Keeping the active firmware")
+        packed = slot.pack(head, device_key(self._board))
+        active = self._active()
+        writer = Writer(slot, head.size)
+        writer.begin()
+        for at in range(0, head.size, len(self._buf)):
+            count = min(head.size - at, len(self._buf))
+            mv = self._buf[: up(count, active.storage.program_size)]
+            active.storage.read(active.body_at + at, mv)
+            writer.write(mv[:count])
+            self._board.feed()
+        if slot.digest(head.size, self._buf, self._board.feed) != head.digest:
+            raise FwError(errors.WRITE_FAILED)
+        slot.write_header(packed)

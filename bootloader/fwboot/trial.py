@@ -1,0 +1,348 @@
+"""The boot stage with a way back: trial, confirm, revert.
+
+For layouts with a state region. The phases are fwcore/state.py's; how an image becomes
+active is a mode's (mode_swap.py, mode_overwrite.py, mode_direct.py). One run:
+
+    PENDING  the candidate is checked, then FORWARD; refused: IDLE
+    FORWARD  the mode makes the new image active, then TRIAL (IDLE when permanent)
+    TRIAL    one try less, then the start; none left, or the image is not whole: BACK
+    BACK     the mode makes the old image active, the new one is black-listed, IDLE
+    IDLE     the active image is started; not whole: the best candidate, else recovery
+
+What a cut leaves: put() is durable or has not happened, and each act is done again from
+its start, or from the last mark. Before anything is moved this run has put (R1): what
+an earlier one left half-written must not come back to life under a half-moved image.
+While a card is pulled nothing is written, however often the device starts.
+"""
+
+from micropython import const
+
+from fwboot import decide
+from fwboot.images import Image, device_key, is_signed, recovery, whole_header
+from fwcore import boot_errors, errors
+from fwcore.errors import FwError
+from fwcore.places import read_signature
+from fwcore.state import (
+    BACK,
+    CONFIRMED,
+    FORWARD,
+    IDLE,
+    NONE,
+    PENDING,
+    REFUSED,
+    REVERTED,
+    TRIAL,
+    State,
+    no_image,
+)
+
+# PENDING, FORWARD, BACK, IDLE, and once more from IDLE for the old image or a candidate;
+# FORWARD, BACK, IDLE for each further candidate that comes to the rescue.
+_STEPS = const(10)
+_MORE_STEPS = const(3)
+# The device's fault, not the image's: it may be offered again.
+_NOT_ITS_FAULT = (boot_errors.INSTALL_FAILED, errors.CORRUPT)
+
+
+def run(board, buf):
+    """Finish what was begun; returns the Image to start, or None.
+
+    buf:     memoryview, 4096 bytes of work space
+    raises:  OSError when the active image cannot be read; FwError for a state region that
+             is too small
+    """
+    boot = _Boot(board, buf)
+    try:
+        if not boot.state.journal.settled:
+            boot.state.put()  # what a cut put was found just now; it must be found again
+        for _ in range(_STEPS + _MORE_STEPS * board.layout["candidates"]["locations"]):
+            image = _PHASES.get(boot.state.phase, _Boot.idle)(boot)
+            if image:
+                return image
+            if boot.lost:
+                break
+    except (OSError, FwError) as error:
+        board.log("[ERR ] {}, update not finished".format(repr(error)))
+    return boot.last_resort()
+
+
+def give_up(board):
+    """Go back at the next start, if an image is on trial: somebody asked for the recovery image.
+
+    So that image cannot confirm the other one by mistake.
+    """
+    try:
+        state = State(board)
+        if state.phase == TRIAL:
+            state.phase = BACK
+            state.reason = boot_errors.NOT_CONFIRMED
+            state.put()
+    except (OSError, FwError):
+        pass  # the recovery image is to start whatever the state is
+
+
+class _Boot:
+    def __init__(self, board, buf):
+        self.board = board
+        self.buf = buf
+        self.state = State(board)
+        self.mode = _mode(board.layout)(board, self.state, buf)
+        self.lost = False  # nothing left to try
+        self._settled = False  # this run has put, or need not
+        self._left_out = []  # candidates that came to the rescue, and were no good
+
+    def last_resort(self):
+        """The Image to start when the state cannot go on; None when there is none.
+
+        In this order: a good active image that is not on trial, the recovery image, any active
+        one that is whole and not below the floor: better than none. Raises OSError.
+        """
+        state = self.state = State(self.board)  # as it is written, not as it was to be
+        head = self._active_header()
+        if head and head.version < state.floor:
+            head = None
+        tried = state.phase == IDLE or (head and head.digest != state.new.digest)
+        if head and tried and not state.is_bad(head.digest):
+            return self._image(head)
+        return recovery(self.board, self.buf) or (head and self._image(head))
+
+    def pending(self):
+        state = self.state
+        code = self._refusal(state.location, state.new)
+        if not code:
+            code = self._begin(self._active_header())
+        if code:
+            self.board.log("[DBG ] Update refused, error {}".format(code))
+            state.end(REFUSED, code)
+            self._put()
+
+    def forward(self):
+        state, mode = self.state, self.mode
+        if not self._settled:  # an earlier run was cut
+            state.candidate_slots(self.board)  # raises for a pulled card: go on when it is back
+            if not is_signed(self.board, state.new, state.signature):
+                return self._go_back(errors.BAD_SIGNATURE)
+            if not self.mode.may_go_on():
+                return self._go_back(errors.CORRUPT)
+            self._put()
+        self.board.log("[DBG ] Update active firmware")
+        try:
+            mode.forward()
+            head = self._active_header()
+        except (OSError, FwError):
+            head = None
+        if head is None or head.digest != state.new.digest:
+            self.board.log("[DBG ] Firmware update failed")
+            return self._go_back(boot_errors.INSTALL_FAILED)
+        self.board.log("[DBG ] New active firmware is valid")
+        if state.tries:
+            state.phase = TRIAL  # put, with one try less, by trial()
+            return self._start_trial(head)
+        state.end(CONFIRMED, 0)
+        self._put()
+
+    def trial(self):
+        state = self.state
+        try:
+            head = self._active_header()
+        except OSError:  # no verdict, but it must end: a try is used up
+            if state.tries:
+                state.tries -= 1
+                self._put()
+                raise
+            head = None
+        if self.board.hung():
+            state.reason = boot_errors.HUNG
+        if decide.by_trial(state.tries, head, state.new) == decide.GO_BACK:
+            whole = head and head.digest == state.new.digest
+            code = (state.reason or boot_errors.NOT_CONFIRMED) if whole else errors.CORRUPT
+            return self._go_back(code)
+        return self._start_trial(head)
+
+    def back(self):
+        state = self.state
+        self.board.log("[DBG ] Going back, reason {}".format(state.reason))
+        state.candidate_slots(self.board)  # raises for a pulled card: go back when it is back
+        if self._old_is_whole():
+            if not self._settled:
+                self._put()
+            self.mode.back()
+            head = self._active_header()
+            if head is None or head.digest != state.old.digest:
+                raise FwError(errors.WRITE_FAILED)
+            self.board.log("[DBG ] Old active firmware is back")
+        else:
+            self.board.log("[ERR ] No old firmware to go back to")
+        if state.reason not in _NOT_ITS_FAULT:
+            state.blacklist(state.new.digest)
+        state.end(REVERTED, state.reason)
+        self._put()
+
+    def idle(self):
+        state = self.state
+        head = self._active_header()
+        good = head and decide.may_start(head, state.floor, state.is_bad)
+        if good:
+            self.board.log("[DBG ] Active firmware up-to-date")
+            return self._image(head)
+        if not self._rescue() and not self._restore():
+            self.board.log("[ERR ] Active firmware invalid")
+            self.lost = True
+
+    def _rescue(self):
+        """Take the newest candidate that may start. True when there is one; then it is FORWARD.
+
+        It needs no trial: there is nothing to go back to.
+        """
+        state = self.state
+        best = None
+        for location, slot in enumerate(self._candidates()):
+            found = self._header_in(slot)
+            if not found or location in self._left_out:
+                continue
+            if self._refusal(location, found):
+                continue
+            if not best or found.version > best[1].version:
+                best = location, found
+        if not best:
+            return False
+        state.location, state.new = best
+        state.end(NONE, 0)
+        self._left_out.append(state.location)
+        code = self._begin(None)
+        if code:
+            raise FwError(code, state.location)
+        return True
+
+    def _restore(self):
+        """Go back to the old image, if that may start and is still whole. True when it is BACK."""
+        old = self.state.old
+        if not decide.may_start(old, self.state.floor, self.state.is_bad):
+            return False
+        if not self._old_is_whole():
+            return False
+        again = self.state.result == REVERTED  # by a start that could not read it
+        self._go_back(self.state.reason if again else errors.CORRUPT)
+        return True
+
+    def _old_is_whole(self):
+        """True when the old image can be put back. What cannot be read today is not given up:
+        idle() looks again at each start.
+        """
+        try:
+            return self.state.old.size > 0 and self.mode.old_is_whole()
+        except (OSError, FwError):
+            return False
+
+    def _refusal(self, location, new):
+        """0 when the image in this candidate slot may be installed, else the error number."""
+        state, buf = self.state, self.buf
+        if not new.size:
+            return errors.CORRUPT
+        if state.is_bad(new.digest):
+            return boot_errors.BLACK_LISTED
+        if new.version < state.floor:
+            return boot_errors.BELOW_FLOOR
+        try:
+            slot = state.candidate_slots(self.board)[location]
+            head = slot.read_header(buf, device_key(self.board))
+            # The internal header in front of a swapped image is not under the MAC.
+            if head[:3] != new[:3] or not self.mode.is_ready(slot, head):
+                return errors.CORRUPT
+            if not self.mode.fits(head.size):
+                return errors.TOO_BIG
+            if slot.digest(head.size, buf, self.board.feed) != head.digest:
+                return errors.CORRUPT
+            if not is_signed(self.board, head, self._signature(slot, head)):
+                return errors.BAD_SIGNATURE
+        except OSError:
+            return errors.READ_FAILED
+        except (FwError, IndexError) as error:
+            return getattr(error, "code", errors.CORRUPT)
+        return 0
+
+    def _begin(self, old):
+        """Make sure of the way back, then FORWARD. Returns 0, or the error number."""
+        state = self.state
+        state.old = old or no_image()
+        try:
+            slot = state.candidate_slots(self.board)[state.location]
+            state.signature = self._signature(slot, state.new)
+            self.mode.prepare()
+        except (OSError, FwError):
+            return boot_errors.INSTALL_FAILED
+        state.phase = FORWARD
+        state.done = 0
+        if self.mode.COPIES:
+            self._put()
+        self._settled = True  # where nothing is copied, the trial is the next to be written
+        return 0
+
+    def _go_back(self, reason):
+        self.state.phase = BACK
+        self.state.reason = reason
+        self._put()
+
+    def _start_trial(self, head):
+        state = self.state
+        state.tries -= 1
+        state.reason = 0
+        self._put()
+        self.board.log("[DBG ] Trial boot, {} left".format(state.tries))
+        return self._image(head)
+
+    def _put(self):
+        self.state.put()
+        self._settled = True
+
+    def _active_header(self):
+        slot, _ = self.state.active_slot(self.board)
+        return whole_header(slot, self.buf, self.board.log, self.board.feed)
+
+    def _image(self, head):
+        slot, device = self.state.active_slot(self.board)
+        return Image(head, slot, device, self.board.layout["active"]["format"])
+
+    def _candidates(self):
+        """The candidate slots; none when their device does not answer (card pulled)."""
+        try:
+            return self.state.candidate_slots(self.board)
+        except (OSError, FwError):
+            return []
+
+    def _header_in(self, slot):
+        try:
+            return slot.read_header(self.buf, device_key(self.board))
+        except (OSError, FwError):
+            return None
+
+    def _signature(self, slot, head):
+        """The signature of a candidate: behind its header, else in the state."""
+        signature = read_signature(slot, self.buf)
+        if signature is None and head.digest == self.state.new.digest:
+            return self.state.signature
+        return signature
+
+
+_PHASES = {
+    IDLE: _Boot.idle,
+    PENDING: _Boot.pending,
+    FORWARD: _Boot.forward,
+    TRIAL: _Boot.trial,
+    BACK: _Boot.back,
+}
+
+
+def _mode(layout):
+    name = layout["mode"]
+    if name == "swap":
+        from fwboot.mode_swap import SwapMode
+
+        return SwapMode
+    if name == "overwrite":
+        from fwboot.mode_overwrite import OverwriteMode
+
+        return OverwriteMode
+    from fwboot.mode_direct import DirectMode
+
+    return DirectMode

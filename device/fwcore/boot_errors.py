@@ -1,0 +1,26 @@
+"""Error numbers of the boot stage, and of what it shares with few others.
+
+The rest of the table, and FwError, are in errors.py; the rules are the same. Apart from
+it because an update client needs these only where the layout has a state region.
+"""
+
+from micropython import const
+
+# Installation (Arm's number)
+INSTALL_FAILED = const(40)  # boot stage could not copy the candidate
+
+# Header
+BAD_MAGIC = const(50)  # no header here: blank, or something else
+
+# Layout
+BAD_LAYOUT = const(60)  # a field is missing, of the wrong kind, or out of bounds
+OVERLAP = const(62)  # two regions share an erase block
+
+# Trial, confirm, revert
+NOT_CONFIRMED = const(80)  # the image was not confirmed in its trial boots
+CRASHED = const(81)  # the application raised, or ended, in its last trial boot
+HUNG = const(82)  # the watchdog reset the application in its last trial boot
+BELOW_FLOOR = const(83)  # version is below the anti-rollback floor
+BLACK_LISTED = const(84)  # this very image was rejected on this device before
+ON_TRIAL = const(85)  # running image is not confirmed yet, so no other can come in
+NOT_ON_TRIAL = const(86)  # there is no trial to confirm or to reject

@@ -1,0 +1,398 @@
+"""The boot state: every field comes back, and a cut leaves the old state or the new one."""
+
+import struct
+
+from fwcore import boot_errors, errors
+from fwcore.header import Header
+from fwcore.journal import Journal
+from fwcore.layout import check
+from fwcore.places import storage_of
+from fwcore.state import (
+    BACK,
+    CONFIRMED,
+    FORWARD,
+    IDLE,
+    NO_SIGNATURE,
+    NONE,
+    NOWHERE,
+    PENDING,
+    REFUSED,
+    REVERTED,
+    TRIAL,
+    State,
+    no_image,
+    payload_size,
+)
+from helpers import noise, raises
+from simboard import BLOCK, MODES, Board, trial_layout
+from simdisk import MOODY, every_cut
+
+BOTH = True  # runs on CPython and on MicroPython
+
+SIZE = 340  # bytes in front of the bit map
+
+
+def nor():
+    """A board whose state is in flash: three banks of two erase blocks."""
+    return Board(trial_layout("swap", blocks=9))
+
+
+def card():
+    """A board whose state is on a card: three banks of four blocks."""
+    layout = trial_layout("swap", blocks=9)
+    layout["devices"]["sd"]["size"] = 12 * BLOCK
+    layout["state"] = {"device": "sd", "start": 0, "size": 12 * BLOCK}
+    return Board(layout)
+
+
+MEDIA = (nor, card)
+
+# Of a put: erase of two blocks, three units of record, commit, erase of the third bank, seal;
+# a card erases nothing, and has units of a block
+OPERATIONS = {"nor": 2 + 3 + 1 + 2 + 1, "card": 1 + 1 + 1 + 1}
+COMMIT = {"nor": 6, "card": 2}  # number of the operation that makes the new state count
+
+
+def filled(state, seed=1):
+    """Give every field a value of its own."""
+    state.phase, state.tries, state.result = PENDING, seed + 2, REVERTED
+    state.active, state.location, state.kept = 1, seed + 4, NOWHERE
+    state.reason, state.done, state.floor = 0x1234 + seed, 0x56789A + seed, 0x1122334455667788
+    state.new = Header(seed, 0xFFEEDDCCBBAA9988, noise(32, seed), noise(16, seed + 1))
+    state.old = Header(0xFFFFFFFFFFFFFFFF, seed, noise(32, seed + 2), noise(16, seed + 3))
+    state.signature, state.bad = noise(64, seed + 4), noise(128, seed + 5)
+    state.equal = noise(2, seed + 6)
+    return state
+
+
+def fields(state):
+    names = "phase tries result active location kept reason done floor new old signature bad equal"
+    return [getattr(state, name) for name in names.split()]
+
+
+def put_raw(board, payload):
+    """What another firmware might have left there."""
+    region = board.layout["state"]
+    journal = Journal(storage_of(board, region), region["start"], region["size"], SIZE + 2)
+    journal.put(payload)
+
+
+BLANK = [IDLE, 0, NONE, 0, 0, 0, 0, 0, 0, no_image(), no_image(), NO_SIGNATURE, bytes(128), b""]
+
+
+def test_every_field_comes_back():
+    for make in MEDIA:
+        board = make()
+        state = filled(State(board))
+        expected = fields(state)
+        state.put()
+        assert fields(state) == expected
+        assert fields(State(board)) == expected
+
+
+def test_the_numbers_of_phases_and_results_do_not_change():
+    assert (IDLE, PENDING, FORWARD, TRIAL, BACK) == (0, 1, 2, 3, 4)
+    assert (NONE, CONFIRMED, REVERTED, REFUSED) == (0, 1, 2, 3)
+
+
+def test_fields_lie_where_the_table_says():
+    board = nor()
+    state = filled(State(board))
+    state.put()
+    payload = state.journal.load()
+    assert len(payload) == SIZE + 2
+    assert payload[:6] == bytes((PENDING, 3, REVERTED, 1, 5, NOWHERE))
+    assert struct.unpack_from("<HIQ", payload, 6) == (0x1235, 0x56789B, 0x1122334455667788)
+    for at, head in ((20, state.new), (84, state.old)):
+        assert struct.unpack_from("<QQ", payload, at) == (head.version, head.size)
+        assert payload[at + 16 : at + 48] == head.digest
+        assert payload[at + 48 : at + 64] == head.campaign
+    assert payload[148:212] == state.signature
+    assert payload[212:340] == state.bad
+    assert payload[340:] == state.equal
+
+
+def test_a_blank_region_is_an_idle_board():
+    for make in MEDIA:
+        board = make()
+        assert fields(State(board)) == BLANK
+        region = board.layout["state"]
+        disk = board.disks[region["device"]]
+        for content in (bytes(region["size"]), noise(region["size"])):
+            disk.load(region["start"], content)
+            assert fields(State(board)) == BLANK
+
+
+def test_a_payload_that_is_too_short_is_none():
+    for size in (0, 1, SIZE - 1):
+        board = nor()
+        put_raw(board, b"\x03" * size)
+        assert fields(State(board)) == BLANK
+    put_raw(board, b"\x03" * SIZE)
+    assert State(board).phase == 3 and State(board).equal == b""
+
+
+def test_loading_changes_nothing():
+    for make in MEDIA:
+        board = make()
+        filled(State(board)).put()
+        before = board.power.snapshot()
+        board.power.reset()
+        State(board)
+        assert board.power.ops == 0 and board.power.snapshot() == before
+
+
+def test_a_device_that_is_not_there_is_an_error_and_no_blank_state():
+    board = card()
+    board.pulled.add("sd")
+    try:
+        State(board)
+    except OSError:
+        return
+    raise AssertionError("an absent card passed for a blank one")
+
+
+def test_a_region_too_small_is_refused():
+    for mode in MODES:
+        layout = trial_layout(mode)
+        layout["state"]["size"] = 2 * BLOCK
+        raises(errors.TOO_BIG, State, Board(layout))
+    layout = trial_layout("direct")
+    layout["devices"]["sd"]["size"] = 9 * BLOCK
+    layout["state"] = {"device": "sd", "start": 0, "size": 9 * BLOCK}
+    State(Board(layout))  # record, commit, seal
+    layout["state"]["size"] -= 1
+    raises(errors.TOO_BIG, State, Board(layout))
+
+
+def test_the_payload_has_a_bit_for_each_block_of_a_swap():
+    for blocks, size in ((2, 1), (8, 1), (9, 2), (16, 2), (17, 3)):
+        assert payload_size(trial_layout("swap", blocks=blocks)) == SIZE + size
+        assert payload_size(trial_layout("direct", blocks=blocks)) == SIZE
+        assert payload_size(trial_layout("overwrite", blocks=blocks)) == SIZE
+        moved = trial_layout("swap", blocks=blocks)
+        moved["active"]["header"] += 20 * BLOCK
+        moved["active"]["start"] += 20 * BLOCK
+        assert payload_size(moved) == SIZE + size
+    state = State(nor())
+    state.equal = bytes(3)
+    raises(errors.TOO_BIG, state.put)
+
+
+def test_the_black_list_keeps_the_newest_four_each_once():
+    board = nor()
+    state = State(board)
+    digests = [noise(32, i) for i in range(6)]
+    for i, digest in enumerate(digests):
+        assert not state.is_bad(digest)
+        state.blacklist(digest)
+        state.blacklist(digest)
+        state.blacklist(digests[max(0, i - 3)])
+        assert len(state.bad) == 128
+        state.put()
+        state = State(board)
+        kept = digests[max(0, i - 3) : i + 1]
+        assert [d for d in digests if state.is_bad(d)] == kept
+    assert state.bad == b"".join(reversed(digests[2:]))
+
+
+def test_a_digest_across_two_entries_is_not_on_the_black_list():
+    state = State(nor())
+    state.blacklist(noise(32, 1))
+    state.blacklist(noise(32, 2))
+    for at in range(128 - 32):
+        assert state.is_bad(state.bad[at : at + 32]) == (at % 32 == 0 or at > 64)
+
+
+def test_put_counts_the_marks_into_done():
+    for make in MEDIA:
+        board = make()
+        state = State(board)
+        state.done = 7
+        state.put()
+        assert state.done == 7 and state.journal.room()
+        state.journal.mark()
+        assert state.done == 7 and state.journal.marks == 1
+        found = State(board)
+        assert found.done == 7 and found.journal.marks == 1
+        found.put()
+        assert found.done == 8 and found.journal.marks == 0
+        found.put()
+        assert State(board).done == 8 and State(board).journal.marks == 0
+
+
+def test_as_many_marks_are_counted_as_a_bank_holds():
+    for make in MEDIA:
+        board = make()
+        state = State(board)
+        for _ in range(3):  # each bank once, the last one at the end of the card
+            state.put()
+            room = state.journal.room()
+            assert room == {"nor": 3, "card": 1}[make.__name__]
+            for _ in range(room):
+                state.journal.mark()
+            assert state.journal.room() == 0 and State(board).journal.marks == room
+
+
+def test_a_bank_without_room_for_marks_is_enough_where_nothing_is_swapped():
+    layout = trial_layout("direct")
+    layout["devices"]["sd"]["size"] = 9 * BLOCK
+    layout["state"] = {"device": "sd", "start": 0, "size": 9 * BLOCK}
+    check(layout)
+    board = Board(layout)
+    state = filled(State(board))
+    state.equal = b""
+    expected = fields(state)
+    state.put()
+    assert state.journal.room() == 0
+    assert fields(State(board)) == expected and State(board).journal.marks == 0
+
+
+def test_in_direct_mode_the_slots_change_places():
+    board = Board(trial_layout("direct"))
+    state = State(board)
+    for active, names in ((0, ("flash", "spi")), (1, ("spi", "flash"))):
+        state.active = active
+        slot, name = state.active_slot(board)
+        assert name == names[0] and slot.storage.device is board.disks[name]
+        (other,) = state.candidate_slots(board)
+        assert other.storage.device is board.disks[names[1]]
+        for index, expected in enumerate(("flash", "spi")):
+            slot, name = state.runnable(board, index)
+            assert name == expected and slot.storage.device is board.disks[name]
+            assert (slot.header_at, slot.body_at) == (0, 128)
+
+
+def test_in_the_other_modes_the_active_region_is_the_active_one():
+    for mode, count in (("swap", 1), ("overwrite", 2)):
+        board = Board(trial_layout(mode))
+        state = State(board)
+        slot, name = state.active_slot(board)
+        assert (name, slot.end) == ("flash", 3 * BLOCK)
+        found = state.candidate_slots(board)
+        assert len(found) == count
+        assert all(slot.storage.device is board.disks["spi"] for slot in found)
+
+
+def test_end_is_told_in_result_and_reason():
+    state = filled(State(nor()))
+    before = fields(state)
+    state.end(REFUSED, boot_errors.BELOW_FLOOR)
+    assert (
+        fields(state) == [IDLE, 0, REFUSED] + before[3:6] + [boot_errors.BELOW_FLOOR] + before[7:]
+    )
+
+
+def test_a_put_that_fails_leaves_the_old_state():
+    for make in MEDIA:
+        failures = sum(_put_fails(make, op, COMMIT[make.__name__]) for op in range(1, 12))
+        assert failures == OPERATIONS[make.__name__], failures
+
+
+def _put_fails(make, op, commit):
+    """Fail one operation of the second put; True when put() said so.
+
+    The new state stands when it was committed, and only the wipe or the seal failed.
+    """
+    board = make()
+    filled(State(board)).put()
+    old = fields(State(board))
+    state = filled(State(board), 2)
+    done = state.done
+    state.journal.marks = 3
+    board.power.reset()
+    board.power.fail_at(op)
+    try:
+        state.put()
+    except OSError:
+        assert state.done == done  # the moves are not counted twice by the next try
+        new = fields(state)[:7] + [done + 3] + fields(state)[8:]
+        found = State(board)
+        assert fields(found) == (old if op <= commit else new), op
+        assert found.journal.settled == (op < commit)
+        return True
+    return False
+
+
+def whole(board, *allowed):
+    """The fields of the state, which must be one of these at every look."""
+    for _ in range(3):  # a moody unit has several faces
+        found = fields(State(board))
+        assert found in allowed, found
+    return found
+
+
+def prepared(make):
+    """A board in the middle of its life: two banks hold states."""
+    board = make()
+    State(board).put()
+    filled(State(board)).put()
+    return board
+
+
+def test_a_cut_in_a_put_leaves_the_old_state_or_the_new_one():
+    for make in MEDIA:
+        old = fields(State(prepared(make)))
+        new = fields(filled(State(prepared(make)), 2))
+
+        def act(board):
+            filled(State(board), 2).put()
+
+        def judge(board, old=old, new=new):
+            found = fields(State(board))
+            assert found in (old, new), found
+            state = filled(State(board), 3)  # and the board can still move on
+            expected = fields(state)
+            state.put()
+            whole(board, expected)
+
+        cases = every_cut(lambda make=make: prepared(make), act, judge, MOODY)
+        assert cases == OPERATIONS[make.__name__] * 4
+
+
+def test_a_second_cut_leaves_a_whole_state_too():
+    for make in MEDIA:
+        old = fields(State(prepared(make)))
+        new = fields(filled(State(prepared(make)), 2))
+        last = fields(filled(State(prepared(make)), 3))
+        inner = []
+
+        def act(board):
+            filled(State(board), 2).put()
+
+        def act_again(board):
+            filled(State(board), 3).put()
+
+        def judge(board, old=old, new=new, last=last, inner=inner):
+            torn = board.power.snapshot()
+
+            def again():
+                board.power.restore(torn)
+                return board
+
+            def check_again(board):
+                assert fields(State(board)) in (old, new, last)
+                state = filled(State(board), 4)
+                expected = fields(state)
+                state.put()
+                whole(board, expected)
+
+            inner.append(every_cut(again, act_again, check_again, MOODY))
+
+        outer = every_cut(lambda make=make: prepared(make), act, judge, MOODY)
+        assert len(inner) == outer + 1 and min(inner) == outer, (outer, inner)
+
+
+def test_the_first_put_ever_leaves_nothing_or_the_new_state():
+    for make in MEDIA:
+        new = fields(filled(State(make())))
+
+        def act(board):
+            filled(State(board)).put()
+
+        def judge(board, new=new):
+            assert fields(State(board)) in (BLANK, new)
+            filled(State(board)).put()
+            whole(board, new)
+
+        assert every_cut(make, act, judge, MOODY) == {"nor": 11, "card": 5}[make.__name__] * 4
