@@ -20,13 +20,14 @@ from simboard import CLASS_ID, VENDOR_ID
 OURS = b"test key of ufota, worth nothing"
 STRANGER = b"test key of a stranger, worth nothing"
 TWO = (5000, 2)  # size and seed of helpers.noise()
+SMALL = (700, 4)
 
 # name: (payload as size and seed, fields that differ from those in _fields())
 MANIFESTS = {
     "two": (TWO, {}),
     "two_bundle": (TWO, {"payload-uri": ""}),
     "three": ((5120, 3), {"payload-version": "3.0.0", "payload-uri": "/three.bin"}),
-    "small": ((700, 4), {}),
+    "small": (SMALL, {}),
     "later": ((900, 5), {"payload-version": "3.0.0"}),
     "elsewhere": (TWO, {"payload-uri": "http://other:81/two.bin"}),
     "long": (TWO, {"payload-uri": "u" * 255, "vendor-data": bytes(64)}),
@@ -43,6 +44,8 @@ MANIFESTS = {
     "uri_scheme": (TWO, {"payload-uri": "file:///etc/passwd"}),
     "uri_user": (TWO, {"payload-uri": "http://h@evil/x"}),
 }
+# name: whose signature the image itself has; all are SMALL
+IMAGE_SIGNED = {"image_signed": OURS, "image_forged": STRANGER}
 # name: size; the payload is update_kit.pattern(), which takes no memory
 PATTERNS = {"pattern_16k": 16 << 10, "pattern_64k": 64 << 10, "pattern_2m": 2 << 20}
 
@@ -69,10 +72,12 @@ def _fields(payload, changes):
 
 
 def _signed(payload, changes, words=OURS):
-    key = private(words)
-    return manifest_der.signed_resource(
-        _fields(payload, changes), lambda body: keys.sign(key, sha256(body).digest())
-    ).hex()
+    fields = _fields(payload, changes)
+    return manifest_der.signed_resource(fields, lambda body: _sign(body, words)).hex()
+
+
+def _sign(message, words):
+    return keys.sign(private(words), sha256(message).digest())
 
 
 def build():
@@ -82,6 +87,9 @@ def build():
         words = STRANGER if name == "stranger" else OURS
         made = _signed(noise(*shape), changes, words)
         manifests[name] = {"size": shape[0], "seed": shape[1], "hex": made}
+    for name, words in IMAGE_SIGNED.items():
+        made = _signed(noise(*SMALL), {"installed-signature": _sign(noise(*SMALL), words)})
+        manifests[name] = {"size": SMALL[0], "seed": SMALL[1], "hex": made}
     for name, size in PATTERNS.items():
         manifests[name] = {"size": size, "hex": _signed(noise(512, 7) * (size // 512), {})}
     return {

@@ -49,7 +49,7 @@ def refused_untouched(code, pages, kind="sd"):
 
 
 def boots_old(board):
-    assert main.run(board).version == 1
+    assert main.run(board).head.version == 1
     assert running(board) == OLD
 
 
@@ -274,7 +274,7 @@ def test_candidate_header_of_another_device_is_replayed():
     machine = client.Client(board, FakeSource({MANIFEST_URL: bundle("small")}))
     machine.start(MANIFEST_URL)
     assert machine.run()
-    assert main.run(board).version == V2
+    assert main.run(board).head.version == V2
 
 
 def test_own_old_header_over_another_image():

@@ -628,7 +628,7 @@ def test_header_that_cannot_be_read_back_fails_and_the_next_boot_runs_old_or_new
             assert running(board) == (1, noise(1200, 1))
             if heals:  # the header was whole, and so is the image behind it
                 disk.bad_blocks.clear()
-            assert boot(board).version == (V2 if heals else 1)
+            assert boot(board).head.version == (V2 if heals else 1)
             image = payload("small") if heals else noise(1200, 1)
             assert running(board) == (V2 if heals else 1, image)
 

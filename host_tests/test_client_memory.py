@@ -4,6 +4,7 @@ The whole suite's source is compiled in that heap too; bench.py measures what a 
 """
 
 import gc
+import sys
 
 from helpers import noise
 from simboard import CLASS_ID, ROT, VENDOR_ID
@@ -123,6 +124,13 @@ def update(name):
     assert card.writes == 2 + SIZES[name] // 512  # old header, image, header
     assert len(card.kept) == 1
     return live[0], live[-1]
+
+
+def test_update_without_a_state_region_loads_nothing_of_it():
+    update("pattern_16k")
+    if sys.implementation.name == "micropython":  # elsewhere another test may have loaded it
+        loaded = {"fwcore.state", "fwcore.journal", "ufota.proposal", "ufota.trial"}
+        assert not loaded & set(sys.modules)
 
 
 def test_live_heap_is_the_same_for_every_image_size():

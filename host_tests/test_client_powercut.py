@@ -42,10 +42,10 @@ def download_later(board):
 
 def boot(board, allowed):
     """The next boot starts one of the allowed images; returns it."""
-    head = main.run(board)
-    assert head is not None, "nothing to start"
+    image = main.run(board)
+    assert image, "nothing to start"
     found = running(board)
-    assert found in allowed and found[0] == head.version
+    assert found in allowed and found[0] == image.head.version
     return found
 
 

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from hashlib import sha256
 from pathlib import Path
 
@@ -33,7 +34,11 @@ from ufota.sources import http
 from update_kit import bundle, payload, signed
 
 TIMEOUT_MS = 600
-HEAP = {"fetch": "128k", "update": "384k"}  # modules are compiled from source in it
+HEAP = {
+    "fetch": "128k",
+    "update": "384k",
+    "again": "512k",
+}  # modules are compiled from source in it
 BODY = noise(3000, 8)
 OK = "ok"
 V2 = str(version_word("2.0.0"))
@@ -298,9 +303,11 @@ def test_name_that_cannot_be_found(drive, host):
 
 @pytest.fixture(params=["http.server", "fwtool serve"])
 def real_server(request, tmp_path):
-    """Address of a folder with `update` (manifest), `payload.bin` and `bundle`."""
+    """Address of a folder with `update` (manifest), `payload.bin` and bundles."""
     (tmp_path / "update").write_bytes(signed("two"))
     (tmp_path / "payload.bin").write_bytes(payload("two"))
+    for name in ("small", "later"):
+        (tmp_path / name).write_bytes(bundle(name))
     (tmp_path / "bundle").write_bytes(bundle("two"))
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -340,3 +347,26 @@ def test_update_from_a_real_server(drive, real_server):
         assert found.get("ready") and found["staged"] == V2, found
     found = drive("update", real_server + "nothing")
     assert (found.get("code"), found.get("at")) == (errors.HTTP_STATUS, 404)
+
+
+def test_image_that_was_rejected_is_gone_on_our_server_and_refused_from_others(drive, real_server):
+    found = drive("again", real_server + "small")
+    if _is_ours(real_server):
+        assert (found.get("code"), found.get("at")) == (errors.HTTP_STATUS, 410)
+    else:
+        assert found.get("ready")  # black-listed it was not, in this test
+    found = drive("again", real_server + "later")
+    assert found.get("ready"), found
+
+
+def _is_ours(address):
+    with urllib.request.urlopen(address + "payload.bin") as answer:
+        return "SimpleHTTP" not in answer.headers.get("Server", "")
+
+
+def test_result_is_told_byte_for_byte(drive):
+    digest = sha256(payload("small")).hexdigest()[:16].encode()
+    with BadServer({"/small": page(bundle("small"))}) as server:
+        assert drive("again", server.url("/small")).get("ready")
+        line = b"Ufota-Result: reverted 80 2.0.0 " + digest + b"\r\n"
+        assert server.requests[0].endswith(b"Accept-Encoding: identity\r\n" + line + b"\r\n")

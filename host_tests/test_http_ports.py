@@ -234,6 +234,22 @@ def test_request_cut_in_the_middle_is_sent_whole_to_the_next_address():
     assert port.made[0].sent == REQUEST[:14] and port.made[1].sent == REQUEST
 
 
+def test_header_of_the_caller_goes_out_with_every_request():
+    port = Port(sends=7)
+    kept = http.socket, http.select
+    http.socket, http.select = port, Select(port)
+    try:
+        source = http.HttpSource()
+        for header in (b"", b"Ufota-Result: x\r\n", b""):
+            source.header = header
+            source.open("http://host/path")
+            assert drain(source, memoryview(bytearray(64))) == b"hello"
+            assert port.made[-1].sent == REQUEST[:-2] + header + b"\r\n"
+        source.close()
+    finally:
+        http.socket, http.select = kept
+
+
 def test_next_address_is_tried_when_one_is_dead():
     error = OSError(111, "refused")
     for call in ("socket", "connect", "send"):

@@ -12,6 +12,7 @@ from fwcore.p256 import PublicKey
 from helpers import noise, vectors
 from ufota import client
 
+OLD = 1, noise(600, 1)  # what trial_setup() runs
 BASE = "http://host/dir/"
 MANIFEST_URL = BASE + "update"
 PAYLOAD_URL = BASE + "payload.bin"
@@ -193,6 +194,21 @@ def setup(pages, kind="sd", locations=1, **options):
     mine = {name: options.pop(name) for name in names if name in options}
     source = FakeSource(pages, **mine)
     return board, source, client.Client(board, source, **options)
+
+
+def trial_setup(pages, mode, kind="spi", key=None, **options):
+    """(board, source, client) for a layout with a state region that runs OLD.
+
+    options: of Client; any other is a further key of the layout
+    """
+    names = ("approve_download", "approve_install", "permanent")
+    mine = {name: options.pop(name) for name in names if name in options}
+    board = simboard.Board(
+        simboard.trial_layout(mode, kind, **options), simboard.ROT, key or Key()
+    )
+    simboard.put(board, simboard.active_slot(board), *OLD)
+    source = FakeSource(pages)
+    return board, source, client.Client(board, source, **mine)
 
 
 def update(made):

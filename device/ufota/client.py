@@ -16,7 +16,8 @@ fwcore.slot, and are judged by fwcore.manifest. It never touches the active imag
     FAILED            nothing: `error` says why; start() begins anew
 
 The address gives either a manifest, whose payload-uri is fetched next, or a
-bundle: the manifest with its payload right behind it.
+bundle: the manifest with its payload right behind it. What is different on devices with
+a state region is proposal.py's.
 """
 
 from micropython import const
@@ -47,12 +48,13 @@ class Client:
     """One update at a time.
 
     board:             see docs/DESIGN.md, "What a board offers"
-    source:            open(url), readinto(mv), wait(ms), close(), length: see sources/http.py;
-                       raises FwError only, an OSError is taken for the storage's
+    source:            open(url), readinto(mv), wait(ms), close(), length, header: see
+                       sources/http.py; raises FwError only, an OSError is taken for the storage's
     buf:               bytearray of 4096, 6144, 8192, ... bytes; made here when None
     approve_download(manifest), approve_install(manifest):
                        True yes, False no, None later (asked again at the next step)
     progress(done, total): payload bytes, after every buffer
+    permanent:         True: install without a trial; for devices with a state region
     raises:            FwError MISALIGNED for a buffer of another size
 
     An OSError that a callback lets out is taken for the storage's.
@@ -66,6 +68,7 @@ class Client:
         approve_download=None,
         approve_install=None,
         progress=None,
+        permanent=False,
     ):
         self.board = board
         self.source = source
@@ -75,6 +78,7 @@ class Client:
         self.approve_download = approve_download
         self.approve_install = approve_install
         self.progress = progress
+        self.permanent = permanent
         self.state = IDLE
         self.error = None
         self.manifest = None
@@ -140,6 +144,10 @@ class Client:
         return True
 
     def _connect(self):
+        if "state" in self.board.layout:
+            from ufota import proposal
+
+            self.source.header = proposal.header(self.board)
         self.source.open(self._url)
         self.state = MANIFEST
         return True
@@ -170,15 +178,28 @@ class Client:
             raise FwError(errors.WRONG_VENDOR)
         if found.class_id != board.class_id:
             raise FwError(errors.WRONG_CLASS)
-        if found.component != _COMPONENT:
+        layout = board.layout
+        if found.component != layout.get("component", _COMPONENT):
             raise FwError(errors.WRONG_COMPONENT)
-        area = board.layout["active"]
-        active = active_slot(board.layout, board.device(area["device"]))
-        if found.version <= self._version_in(active, None):
-            raise FwError(errors.NOT_NEWER)
-        if not found.size or not active.fits(found.installed_size):
-            raise FwError(errors.TOO_BIG, found.installed_size)
-        self._slot = self._choose_slot(found.installed_size)
+        size = found.installed_size
+        self.proposal = None
+        if "state" in layout:
+            from ufota import proposal
+
+            mv = self.buf[_SCRATCH_AT:]
+            self.proposal = proposal.Proposal(board, found, mv, self.permanent)
+        else:
+            active = active_slot(layout, board.device(layout["active"]["device"]))
+            if found.version <= self._version_in(active, None):
+                raise FwError(errors.NOT_NEWER)
+            if not active.fits(size):
+                raise FwError(errors.TOO_BIG, size)
+        if not found.size:
+            raise FwError(errors.TOO_BIG)
+        self._slot = self._choose_slot(size)
+        if layout.get("signed", False):
+            if not board.key().verify(found.installed_digest, found.image_signature):
+                raise FwError(errors.BAD_SIGNATURE)
 
     def _check_delivery(self):
         """Where the payload comes from, and that its length can be right."""
@@ -199,8 +220,12 @@ class Client:
             raise FwError(errors.NO_SLOT)
         internal = area.get("internal", False)
         self._key = None if internal else header.device_key(board.rot() or b"")
+        if self.proposal:
+            candidates = self.proposal.slots(self.buf[_SCRATCH_AT:], self._key)
+        else:
+            candidates = slots(board.layout, board.device(area["device"]))
         code, best, oldest = errors.NO_SLOT, None, 0
-        for slot in slots(board.layout, board.device(area["device"])):
+        for slot in candidates:
             try:
                 version = self._version_in(slot, self._key)
             except OSError:
@@ -280,6 +305,8 @@ class Client:
         """One buffer to the candidate. The first one is what erases."""
         if not self._writer:
             self._writer = Writer(self._slot, self.manifest.installed_size)
+            if self.proposal:
+                self.proposal.begin(self._slot)
             self._writer.begin()
         self._writer.write(self.buf[: self._have] if self._have < len(self.buf) else self.buf)
         self._have = 0
@@ -314,10 +341,12 @@ class Client:
         head = header.Header(
             found.version, found.installed_size, found.installed_digest, header.NO_CAMPAIGN
         )
-        if self._slot.external:
-            self._slot.write_header(header.pack_external(head, self._key))
-        else:
-            self._slot.write_header(header.pack_internal(head))
+        packed = self._slot.pack(head, self._key)
+        if not self.proposal and self.board.layout.get("signed", False):
+            from ufota import proposal
+
+            packed = proposal.signed(self._slot, packed, found.image_signature)
+        (self.proposal or self._slot).write_header(packed)
         self.state = READY
         return True
 

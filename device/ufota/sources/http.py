@@ -33,6 +33,7 @@ class HttpSource:
     timeout_ms:  silence of the server that ends a transfer; also the time each of its
                  addresses has to take the connection
     length:      Content-Length, or None; known once readinto() has returned bytes or 0
+    header:      bytes, further lines of the request header, each with its line end
     """
 
     def __init__(self, timeout_ms=15000):
@@ -41,6 +42,7 @@ class HttpSource:
         self._byte = bytearray(1)
         self._socket = None
         self.length = None
+        self.header = b""
 
     def open(self, url):
         """Look the server up and begin to connect.
@@ -51,8 +53,8 @@ class HttpSource:
         self.close()
         host, port, path = split(url)
         name = host if port == 80 else host + ":" + str(port)
-        request = b"GET %s HTTP/1.0\r\nHost: %s\r\nAccept-Encoding: identity\r\n\r\n"
-        self._request = request % (path.encode(), name.encode())
+        request = b"GET %s HTTP/1.0\r\nHost: %s\r\nAccept-Encoding: identity\r\n%s\r\n"
+        self._request = request % (path.encode(), name.encode(), self.header)
         self._addresses = _look_up(host, port)
         self._connect_next(0)
         self.length = None

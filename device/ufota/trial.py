@@ -1,0 +1,157 @@
+"""Trial: what the application says of the image it runs, and what came of the last update.
+
+For devices with a state region; without one there is nothing to confirm and there are no
+results. The boot stage decides what is started; from here it is only told.
+
+Only the image that the boot stage started as the active one may speak. The state cannot
+tell who asks, so a recovery image must not call confirm() or reject().
+
+Every function reads the state, changes it and puts it in one go, so several may be used in
+one program, as long as no two run at the same time.
+"""
+
+import time
+from collections import namedtuple
+
+from micropython import const
+
+from fwcore import boot_errors, errors
+from fwcore.errors import FwError
+from fwcore.state import BACK, CONFIRMED, FORWARD, NONE, TRIAL, State
+
+# result: CONFIRMED, REVERTED or REFUSED of fwcore.state; reason: error number that goes
+# with it, 0 for none; version, digest (32 bytes): of the image that update brought
+Result = namedtuple("Result", ("result", "reason", "version", "digest"))
+
+_MAX_REASON = const(65535)
+_FEED_MS = const(1000)  # the longest sleep between two feeds of the watchdog
+# With these the boot stage blames the device, and does not black-list the image.
+_DEVICE_FAULTS = (boot_errors.INSTALL_FAILED, errors.CORRUPT)
+
+
+def confirm(board, floor=None):
+    """The image that runs is good: keep it. Call it at every start, once all works.
+
+    floor:    version word: nothing older is ever started again. Left out: this image's own
+              version, or, where the layout allows downgrades, what it was before. Never more
+              than this image's version, and it never falls
+    returns:  True when something was written, False when all was confirmed before
+    raises:   OSError; FwError WRITE_FAILED; NOT_ON_TRIAL after reject(), for a black-listed
+              image, and where the boot stage could not finish, so that what runs is a
+              recovery image
+    """
+    if "state" not in board.layout:
+        return False
+    state = State(board)
+    if state.phase in (FORWARD, BACK):
+        raise FwError(boot_errors.NOT_ON_TRIAL)
+    before = state.phase, state.floor
+    head = _running(board, state)
+    if state.is_bad(head.digest):  # the boot stage had nothing better to start
+        raise FwError(boot_errors.NOT_ON_TRIAL)
+    version = head.version
+    if state.phase == TRIAL:
+        state.end(CONFIRMED, 0)
+    if floor is None:
+        floor = 0 if board.layout.get("downgrade", False) else version
+    state.floor = max(state.floor, min(floor, version))
+    if (state.phase, state.floor) == before:
+        return False
+    state.put()
+    return True
+
+
+def confirm_when(board, check, timeout_ms, wait_ms=1000):
+    """Confirm once check() returns True: that the update server answers, for instance.
+
+    check:    called at once and again after every wait_ms; False, or an OSError, means not
+              yet. The watchdog is fed before and after it: what takes longer feeds it itself
+    returns:  True when confirmed; False when timeout_ms are over. Then reset: that was one
+              trial, and after the last one the old image comes back
+    raises:   as confirm(); whatever else check() raises
+    """
+    for pause_ms in _pauses(board, timeout_ms, wait_ms):
+        if pause_ms:
+            time.sleep_ms(pause_ms)
+        elif _holds(check):
+            confirm(board)
+            return True
+    return False
+
+
+async def aconfirm_when(board, check, timeout_ms, wait_ms=1000):
+    """confirm_when() for asyncio: check is an async function; a time-out in it means not yet."""
+    import asyncio
+
+    for pause_ms in _pauses(board, timeout_ms, wait_ms):
+        if pause_ms:
+            await asyncio.sleep(pause_ms / 1000)
+            continue
+        try:
+            good = await check()
+        except (OSError, asyncio.TimeoutError):
+            continue
+        if good:
+            confirm(board)
+            return True
+    return False
+
+
+def reject(board, reason):
+    """The image on trial is no good: after a reset the old one is back, this one black-listed.
+
+    reason:  256..65535, what last_result() will tell; below are the numbers of errors.py. One
+             that blames the device, or is out of bounds, is noted as NOT_CONFIRMED
+    raises:  OSError; FwError WRITE_FAILED; NOT_ON_TRIAL when the image is confirmed, or the
+             device has no state region
+    """
+    if "state" not in board.layout:
+        raise FwError(boot_errors.NOT_ON_TRIAL)
+    state = State(board)
+    if state.phase != TRIAL:
+        raise FwError(boot_errors.NOT_ON_TRIAL)
+    if not 0 < reason <= _MAX_REASON or reason in _DEVICE_FAULTS:
+        reason = boot_errors.NOT_CONFIRMED
+    state.phase = BACK
+    state.reason = reason
+    state.put()
+
+
+def last_result(board):
+    """Result of the last update; None when there was none, or it is still under way."""
+    if "state" not in board.layout:
+        return None
+    state = State(board)
+    if state.result == NONE:
+        return None
+    return Result(state.result, state.reason, state.new.version, state.new.digest)
+
+
+def _running(board, state):
+    """Header of the image that runs. Raises OSError; FwError when it is not good."""
+    slot, _ = state.active_slot(board)
+    return slot.read_header(memoryview(bytearray(slot.header_size())), None)
+
+
+def _holds(check):
+    try:
+        return check()
+    except OSError:
+        return False  # the network is down, for instance
+
+
+def _pauses(board, timeout_ms, wait_ms):
+    """Yields 0 when it is time to look, else how long to sleep, ms; ends with the time."""
+    start_ms = time.ticks_ms()
+    while True:
+        board.feed()
+        yield 0
+        board.feed()
+        left_ms = timeout_ms - time.ticks_diff(time.ticks_ms(), start_ms)
+        if left_ms <= 0:
+            return
+        wait_left_ms = max(1, min(wait_ms, left_ms))
+        while wait_left_ms > 0:
+            yield min(wait_left_ms, _FEED_MS)
+            wait_left_ms -= _FEED_MS
+            board.feed()

@@ -1,0 +1,154 @@
+"""Power goes at every write of an update with a state region: old or new runs, and life goes on.
+
+The boot stage's own cuts are powercut.py's; here it only has to find its way.
+"""
+
+import simboard
+from fwboot import main
+from fwcore import state as states
+from fwcore.manifest import version_word
+from fwcore.state import State
+from simboard import MODES, put
+from simdisk import MOODY, every_cut
+from ufota import client, confirm, last_result
+from update_kit import MANIFEST_URL, OLD, FakeSource, Key, bundle, payload, trial_setup
+
+BOTH = True  # runs on CPython and on MicroPython
+TIMEOUT_S = 300
+
+NEW = version_word("2.0.0"), payload("small")
+LATER = version_word("3.0.0"), payload("later")
+PLACES = [(mode, kind) for mode in MODES for kind in ("flash", "spi", "sd")]
+
+
+def fresh(mode, kind, **options):
+    """As it leaves the factory: nothing but the image that runs."""
+    return trial_setup({}, mode, kind, key=Key(), **options)[0]
+
+
+def used(mode, kind, **options):
+    """After an update that was confirmed: OLD runs, and every slot holds something."""
+    board = fresh(mode, kind, **options)
+    put(board, simboard.active_slot(board), 0, bytes(200))
+    put(board, simboard.candidate_slots(board)[0], *OLD)
+    state = State(board)
+    state.phase, state.new, state.tries = states.PENDING, head_in(board, 0), 1
+    state.put()
+    assert boot(board) == OLD and confirm(board)
+    return board
+
+
+def head_in(board, index):
+    slot = State(board).candidate_slots(board)[index]
+    key = client.header.device_key(board.rot())
+    return slot.read_header(memoryview(bytearray(1024)), key)
+
+
+def download(board, name="small", permanent=False):
+    source = FakeSource({MANIFEST_URL: bundle(name)}, pieces=(333, 512, 1))
+    machine = client.Client(board, source, permanent=permanent)
+    machine.start(MANIFEST_URL)
+    assert machine.run()
+
+
+def boot(board):
+    """The (version, image) that the next boot starts."""
+    image = main.run(board)
+    assert image, board.lines[-6:]
+    found = simboard.read(board, image.slot)
+    assert found[0] == image.head.version
+    return found
+
+
+def finish(board):
+    """OLD or NEW runs after a cut; then NEW, confirmed, and LATER after it."""
+    floor = State(board).floor
+    found = boot(board)
+    assert found in (OLD, NEW) and State(board).floor == floor
+    if found == OLD:
+        # A moody PENDING may have come to light after the boot.
+        assert State(board).phase in (states.IDLE, states.PENDING)
+        download(board)
+        assert boot(board) == NEW
+    assert State(board).floor == floor
+    assert confirm(board) and boot(board) == NEW
+    assert last_result(board)[0] == states.CONFIRMED
+    download(board, "later")
+    assert boot(board) == LATER and confirm(board) and boot(board) == LATER
+
+
+def sweep(start, act, check=finish, tears=MOODY, places=PLACES):
+    """Cases of every place; each must have been swept."""
+
+    def sweep_one(mode, kind):
+        return every_cut(lambda: start(mode, kind), act, check, tears)
+
+    cases = [sweep_one(*place) for place in places]
+    assert min(cases) >= 8 * len(tears), cases
+    return sum(cases)
+
+
+def test_cut_in_the_first_update_leaves_old_or_new():
+    assert sweep(fresh, download) > 600
+
+
+def test_cut_in_an_update_over_a_kept_image_leaves_old_or_new():
+    assert sweep(used, download) > 600
+
+
+def test_cut_in_a_permanent_update_leaves_old_or_new():
+    def check(board):
+        if boot(board) != NEW:
+            download(board, permanent=True)
+            assert boot(board) == NEW
+        assert State(board).phase == states.IDLE
+        finish(board)
+
+    def act(board):
+        download(board, permanent=True)
+
+    assert sweep(fresh, act, check) > 600
+
+
+def test_cut_in_an_update_over_one_that_waits_leaves_a_whole_image():
+    def waiting(mode, kind):
+        board = used(mode, kind)
+        download(board)
+        return board
+
+    def act(board):
+        download(board, "later")
+
+    def check(board):
+        found = boot(board)
+        assert found in (OLD, NEW, LATER)
+        if found != LATER:
+            if State(board).phase == states.TRIAL:
+                confirm(board)
+            download(board, "later")
+            assert boot(board) == LATER
+        assert confirm(board) and boot(board) == LATER
+
+    assert sweep(waiting, act, check) > 600
+
+
+def test_cut_in_the_update_after_a_cut_leaves_old_or_new():
+    """The second cut anywhere in the update that is begun again."""
+    inner = []
+
+    def check(board):
+        found = boot(board)
+        assert found in (OLD, NEW)
+        if found == NEW:
+            return
+        snapshot = board.power.snapshot()
+
+        def booted():
+            board.power.restore(snapshot)
+            return board
+
+        inner.append(every_cut(booted, download, finish, ("half", "moody")))
+
+    places = (("swap", "spi"), ("overwrite", "sd"), ("direct", "flash"))
+    assert sweep(fresh, download, check, ("half", "moody"), places) > 50
+    assert len(inner) > 50 and min(inner) > 10
