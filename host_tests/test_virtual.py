@@ -3,38 +3,35 @@
 Applications here are a few lines of MicroPython that print what they see.
 """
 
+import copy
 import json
 import signal
-import sys
 import textwrap
 import time
-import uuid
 from hashlib import sha256
 
 import pytest
 
-from fwcore import header
-from fwcore.slot import Writer, slots
+import simple_layout
+from fwcore import boot_errors, header
+from fwcore.slot import slots
+from fwcore.state import BACK, CONFIRMED, REVERTED
 from fwtool import factory, image, layouts, paths, run
-from helpers import here, noise
+from helpers import noise
+from virtual_kit import (
+    CLASS,
+    VENDOR,
+    Board,
+    application,
+    boot_state,
+    make,
+    offer,
+    own_layout,
+    result,
+    write_image,
+)
 
-sys.path.append(here("../boards/virtual"))
-
-import blockdev  # noqa: E402
-
-VENDOR = uuid.UUID(int=1)
-CLASS = uuid.UUID(int=2)
 HEADER, ACTIVE, USER = 0x10000, 0x11000, 0x100000
-
-
-def make(folder, main, form="lfs2", block=4096, **more):
-    """A new board in folder/board whose application is this main.py and `more` files."""
-    tree = {"main.py": textwrap.dedent(main).encode(), **more}
-    layout = layouts.load(str(paths.board() / "layout.py"))
-    layout["active"]["format"] = form
-    built = image.build(tree, form, block)
-    factory.make(str(folder / "board"), layout, built, 1, b"\4" + bytes(64), VENDOR, CLASS)
-    return folder / "board"
 
 
 def play(state, **options):
@@ -292,9 +289,9 @@ def test_the_watchdog_bites_when_nobody_feeds(tmp_path):
         if machine.reset_cause() == machine.WDT_RESET:
             print("bitten")
         else:
-            dog = machine.WDT(timeout=300)
+            dog = machine.WDT(timeout=1500)
             for _ in range(8):
-                time.sleep_ms(100)
+                time.sleep_ms(250)
                 dog.feed()
             print("fed")
             while True:
@@ -343,10 +340,9 @@ MISSING = {
 @pytest.mark.parametrize("name", MISSING)
 def test_a_board_recovers_when_what_it_needs_comes_back(tmp_path, name):
     """The active image is bad: the candidate on the card has to replace it."""
-    state = make(tmp_path, "print('old')")
+    state = make(tmp_path, "print('old')", layout=simple_layout.LAYOUT)
     spoil(state)
-    layout = json.loads((state / "layout.json").read_text())
-    stage(state, layout, image.build({"main.py": b"print('new')"}, "lfs2", 4096))
+    stage(state, simple_layout.LAYOUT, application("print('new')"))
     (state / name).rename(tmp_path / name)
     seen = []
 
@@ -425,35 +421,20 @@ CANDIDATES = {
 
 @pytest.mark.parametrize("where", CANDIDATES)
 def test_a_candidate_is_installed_from_wherever_the_layout_says(tmp_path, where):
-    state = make(tmp_path, "print('old')")
-    layout = json.loads((state / "layout.json").read_text())
+    layout = copy.deepcopy(simple_layout.LAYOUT)
     layout["candidates"] = CANDIDATES[where]
     layout["regions"]["user"]["size"] = 0x80000
-    (state / "layout.json").write_text(json.dumps(layout))
-    stage(state, layout, image.build({"main.py": b"print('new')"}, "lfs2", 4096))
+    state = make(tmp_path, "print('old')", layout=layout)
+    stage(state, layout, application("print('new')"))
     assert play(state)[:2] == (["new"], 0)
     assert play(state)[:2] == (["new"], 0)
 
 
 def stage(state, layout, built):
     """Write an image of version 2 into the first candidate slot, as the client does."""
-    area = layout["candidates"]
-    spec = layout["devices"][area["device"]]
-    path = state / (area["device"] + ".bin")
-    if spec.get("overwrite"):
-        device = blockdev.FileCard(path, spec["size"])
-    else:
-        device = blockdev.FileFlash(path, spec["size"], spec["erase"], spec["program"])
-    slot = slots(layout, device)[0]
-    writer = Writer(slot, len(built))
-    writer.begin()
-    writer.write(memoryview(built))
-    head = header.Header(2, len(built), sha256(built).digest(), bytes(16))
-    if area.get("internal"):
-        slot.write_header(header.pack_internal(head))
-    else:
-        rot = bytes.fromhex(json.loads((state / "identity.json").read_text())["rot"])
-        slot.write_header(header.pack_external(head, header.device_key(rot)))
+    board = Board(str(state))
+    slot = slots(layout, board.device(layout["candidates"]["device"]))[0]
+    write_image(board, slot, 2, built)
 
 
 def test_an_application_meets_frozen_modules_first_and_no_boot_stage(tmp_path):
@@ -466,13 +447,17 @@ def test_an_application_meets_frozen_modules_first_and_no_boot_stage(tmp_path):
     assert lines == ["True ['.frozen', '/app', '/app/lib']", "[]"]
 
 
+def test_an_application_gets_the_collector_as_it_is_by_default(tmp_path):
+    assert play(make(tmp_path, "import gc; print(gc.threshold())"))[0] == ["-1"]
+
+
 def test_an_exception_of_the_application_is_told(tmp_path):
     lines, code, _ = play(make(tmp_path, "raise ValueError('oops')"))
     assert code == 1 and lines[-1] == "ValueError: oops"
 
 
 def test_a_pulled_card_is_no_candidate(tmp_path):
-    state = make(tmp_path, "print('runs')")
+    state = make(tmp_path, "print('runs')", layout=simple_layout.LAYOUT)
     (state / "sd.bin").unlink()
     seen = []
     with run.VirtualBoard(state, on_line=seen.append) as board:
@@ -496,11 +481,20 @@ def test_boot_only_tells_by_its_exit_code(tmp_path, micropython):
 
 
 def test_compiled_modules_boot_in_64_kib(tmp_path):
-    state = make(tmp_path, "print('runs')")
+    state = make(tmp_path, "print('runs')", layout=simple_layout.LAYOUT)
     run.compile_modules(tmp_path / "mpy")
     assert not list((tmp_path / "mpy").rglob("manifest_boot.mpy"))
     lines, code, _ = play(state, heap="64k", mpy_dir=tmp_path / "mpy")
     assert (lines, code) == (["runs"], 0)
+
+
+def test_compiled_modules_go_forward_and_back_in_96_kib(tmp_path):
+    state = make(tmp_path, "print('old')")
+    offer(state, application("print('new'); raise MemoryError"))
+    run.compile_modules(tmp_path / "mpy")
+    lines, code, board = play(state, heap="96k", mpy_dir=tmp_path / "mpy")
+    assert (lines, code, board.resets) == (["old"], 0, 3)
+    assert result(state) == (REVERTED, boot_errors.CRASHED)
 
 
 def test_a_board_can_be_switched_off_and_on(tmp_path):
@@ -517,3 +511,202 @@ def test_a_board_can_be_switched_off_and_on(tmp_path):
         board.kill()
         assert board.wait(5) == -signal.SIGKILL
     assert seen.count("up") == 2
+
+
+# Updates on trial
+
+
+def run_to_end(state, **options):
+    """All lines of a board that must end well, and the VirtualBoard."""
+    lines = []
+    with run.VirtualBoard(state, on_line=lines.append, **options) as board:
+        assert board.wait(40) == 0, lines
+    return lines, board
+
+
+BAD_ENDS = {
+    "raises": ("raise ValueError('oops')", "ValueError: oops"),
+    "ends": ("print('done')", "done"),
+    "exits": ("import sys; sys.exit()", "SystemExit: "),
+    "is no Python": ("this is no Python", "SyntaxError: invalid syntax"),
+}
+
+
+@pytest.mark.parametrize("how", BAD_ENDS)
+def test_an_application_that_ends_on_trial_is_tried_three_times_and_goes_back(tmp_path, how):
+    main, told = BAD_ENDS[how]
+    state = make(tmp_path, "print('old')")
+    offer(state, application(main))
+    lines, board = run_to_end(state)
+    assert lines.count(told) == 3 and board.resets == 3
+    assert lines[-1] == "old"
+    assert result(state) == (REVERTED, boot_errors.CRASHED)
+    made = boot_state(state)
+    assert made.is_bad(made.new.digest)
+    assert play(state)[:2] == (["old"], 0)
+
+
+def test_an_image_that_does_not_mount_on_trial_goes_back(tmp_path):
+    state = make(tmp_path, "print('old')")
+    offer(state, noise(9000), tries=2)
+    lines, board = run_to_end(state)
+    assert lines[-1] == "old" and board.resets == 2
+    assert result(state) == (REVERTED, boot_errors.CRASHED)
+
+
+CONFIRMING = """
+    from board import Board
+    from ufota.trial import confirm
+    print("confirmed", confirm(Board()))
+"""
+
+
+def test_an_application_that_confirms_may_end_and_stays(tmp_path):
+    state = make(tmp_path, "print('old')")
+    offer(state, application(CONFIRMING))
+    assert play(state)[0] == ["confirmed True"]
+    assert result(state) == (CONFIRMED, 0)
+    lines, board = run_to_end(state)
+    assert lines[-1] == "confirmed False" and board.resets == 0
+
+
+def test_an_application_that_rejects_itself_goes_back_at_once(tmp_path):
+    state = make(tmp_path, "print('old')")
+    main = "from board import Board; from ufota.trial import reject; reject(Board(), 1234)"
+    offer(state, application(main))
+    lines, board = run_to_end(state)
+    assert lines[-1] == "old" and board.resets == 1
+    assert result(state) == (REVERTED, 1234)
+
+
+def test_a_crash_that_cannot_be_noted_still_restarts(tmp_path):
+    state = make(tmp_path, "print('old')")
+    main = """
+        import board
+        def gone(*args):
+            raise OSError(19)
+        board.Board.device = gone
+        raise ValueError
+    """
+    offer(state, application(main))
+    lines, _ = run_to_end(state)
+    assert lines.count("[ERR ] State not written, error 19") == 3
+    assert lines[-1] == "old"
+    assert result(state) == (REVERTED, boot_errors.NOT_CONFIRMED)
+
+
+HANGING = """
+    import machine
+    machine.WDT(timeout=500)
+    while True:
+        pass
+"""
+
+
+@pytest.mark.timeout(60)
+def test_an_application_that_hangs_on_trial_goes_back(tmp_path):
+    state = make(tmp_path, "print('old')")
+    offer(state, application(HANGING), tries=2)
+    lines, board = run_to_end(state)
+    assert lines[-1] == "old" and board.resets == 2
+    assert result(state) == (REVERTED, boot_errors.HUNG)
+
+
+def test_the_watchdog_of_the_boot_stage_is_fed_by_any_board_object(tmp_path):
+    main = """
+        import sys
+        from board import Board
+        path = sys.argv[1] + "/watchdog"
+        open(path, "w").close()
+        Board().feed()
+        print(open(path).read().strip())
+    """
+    state = make(tmp_path, main, layout={**own_layout(), "watchdog_ms": 60000})
+    assert play(state)[0] == ["60000"]
+
+
+def test_the_shorter_of_two_watchdogs_can_be_told_from_the_longer(tmp_path):
+    main = """
+        import machine
+        if machine.reset_cause() == machine.PWRON_RESET:
+            long, short = machine.WDT(timeout=900000), machine.WDT(timeout=1500)
+            long.feed()
+            short.feed()
+            while True:
+                pass
+    """
+    assert play(make(tmp_path, main))[2].resets == 1
+
+
+def put_recovery(state, main):
+    """Program the recovery region, as a factory does: version 7."""
+    built = application(main)
+    head = header.Header(7, len(built), sha256(built).digest(), bytes(16))
+    region = own_layout()["recovery"]
+    with open(state / (region["device"] + ".bin"), "r+b") as chip:
+        chip.seek(region["header"])
+        chip.write(header.pack_internal(head))
+        chip.seek(region["start"])
+        chip.write(built)
+
+
+def test_the_recovery_key_starts_the_recovery_image_and_ends_the_trial(tmp_path):
+    state = make(tmp_path, "print('old')")
+    put_recovery(state, "print('recovery')")
+    offer(state, application("import machine; machine.reset()"))
+    seen = []
+
+    def hear(line):
+        seen.append(line)
+        if line == "[DBG ] Trial boot, 1 left":
+            (state / "recovery").touch()
+
+    with run.VirtualBoard(state, on_line=hear) as board:
+        assert board.wait(20) == 0
+    assert seen[-1] == "recovery" and "[DBG ] Recovery asked for" in seen
+    made = boot_state(state)
+    assert (made.phase, made.reason) == (BACK, boot_errors.NOT_CONFIRMED)
+    (state / "recovery").unlink()
+    assert run_to_end(state)[0][-1] == "old"
+    assert result(state) == (REVERTED, boot_errors.NOT_CONFIRMED)
+
+
+def test_without_a_whole_image_the_recovery_image_runs(tmp_path):
+    state = make(tmp_path, "print('old')")
+    put_recovery(state, "print('recovery')")
+    spoil(state)
+    assert play(state)[:2] == (["recovery"], 0)
+
+
+def test_a_layout_that_cannot_work_is_told_and_tried_again(tmp_path):
+    state = make(tmp_path, "print('runs')", layout={**own_layout(), "mode": "sideways"})
+    seen = []
+    with run.VirtualBoard(state, on_line=seen.append, max_resets=2) as board:
+        assert board.wait(20) == run.RESET
+    assert seen.count("[ERR ] Boot stage failed, error 60") == 3 and "runs" not in seen
+
+
+@pytest.mark.timeout(120)
+def test_a_swap_whose_power_is_cut_again_and_again_is_finished(tmp_path):
+    main = textwrap.dedent(CONFIRMING) + "print(len(open('data.bin', 'rb').read()))"
+    tree = {"main.py": main.encode(), "data.bin": DATA * 4}
+    state = make(tmp_path, "print('old')")
+    offer(state, image.build(tree, "lfs2", 4096))
+    for wait_ms in range(0, 40, 2):
+        cut_after(state, "[DBG ] Update active firmware", wait_ms)
+    lines, _ = run_to_end(state)
+    assert lines[-1] == "80000"
+    assert result(state) == (CONFIRMED, 0)
+
+
+def cut_after(state, words, wait_ms):
+    """Cut the power of a board a moment after it says these words, if it does."""
+
+    def hear(line):
+        if line == words:
+            time.sleep(wait_ms / 1000)
+            board.kill()
+
+    board = run.VirtualBoard(state, on_line=hear)
+    board.start()
+    board.wait(20)

@@ -2,47 +2,39 @@
 
     micropython -m _boot STATE_DIR [--boot-only]
 
-When there is nothing to start, or the active image cannot be read, the board resets and
-tries again: a card may be put back, and a failed read may have been the last one.
+When there is nothing to start, or storage does not answer, the board resets and tries
+again: a card may be put back, and a failed read may have been the last one. An image on
+trial that ends, in whatever way, has failed: that is noted, and the board resets too.
 
 --boot-only runs the boot stage and stops. Exit code 0: the application ended (or, with
 --boot-only, would start), 1: it raised (or nothing to start). Death by SIGUSR2 is
 machine.reset(): start it again.
 """
 
+import gc
 import os
 import sys
 
 from board import Board
+from stage import enter
+
+_THRESHOLD = 4096  # bytes between collections: garbage of imports would end as holes
 
 
-def _stage(board):
-    # A function of its own, so that nothing of the boot stage stays referenced.
-    from fwboot.main import run
+def _select(board):
+    """What starts the application that an updatable boot stage has found."""
+    from fwboot import select
 
-    try:
-        return run(board)
-    except OSError as error:
-        board.log("[ERR ] Active firmware unreadable, error " + str(error.errno))
-
-
-def _start(board, head):
-    from fwboot.handover import start
-
-    start(board, head)
+    return select.enter(board, enter)
 
 
 def _main():
     if not sys.argv[1].startswith("/"):
         sys.argv[1] = os.getcwd() + "/" + sys.argv[1]  # the hand-over changes folders
+    gc.threshold(_THRESHOLD)
     board = Board()
-    head = _stage(board)
-    if "--boot-only" in sys.argv:
-        sys.exit(0 if head else 1)
-    if head is None:
-        board.reset()
-    board.mount_user()
-    _start(board, head)
+    start = _select(board) if "stages" in board.layout else enter(board, 0)
+    start()
 
 
 _main()

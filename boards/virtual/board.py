@@ -16,7 +16,10 @@ class Board:
     flash.bin, spi.bin, sd.bin   the devices of the layout; a missing file is a pulled card
     identity.json                rot, key, vendor_id, class_id in hex; may be missing
     layout.json                  replaces layout.py when present
+    recovery                     while it is there, the recovery key is pressed
     """
+
+    _watchdog = None  # of the chip: what one Board starts, every other one feeds
 
     def __init__(self, state_dir=None):
         self._dir = state_dir or sys.argv[1]
@@ -70,8 +73,30 @@ class Board:
         return None
 
     def feed(self):
-        """Count the calls; tests ask whether long loops feed."""
+        """Feed the watchdog, and count the calls; tests ask whether long loops feed."""
         self.fed += 1
+        if self._watchdog:
+            self._watchdog.feed()
+
+    def watchdog(self, timeout_ms):
+        """Start the watchdog: from now on feed() must come within timeout_ms."""
+        import machine
+
+        Board._watchdog = machine.WDT(timeout=timeout_ms)
+
+    def hung(self):
+        """True when it was the watchdog that reset the board."""
+        import machine
+
+        return machine.reset_cause() == machine.WDT_RESET
+
+    def wants_recovery(self):
+        """True while the recovery key is pressed: a file `recovery` is in the folder."""
+        try:
+            open(self._dir + "/recovery").close()
+        except OSError:
+            return False
+        return True
 
     def log(self, text):
         """One line of the boot log."""

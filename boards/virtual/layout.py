@@ -3,11 +3,11 @@
 The shape is that of a small product board: a microcontroller with 2 MiB of internal
 flash, an 8 MiB SPI NOR chip and an SD card. README.md draws the flash map.
 
-A file `layout.json` in the state folder replaces this literal as a whole, for tests,
-demos and benches. Candidates on the SPI chip:
-    {"device": "spi", "start": 0, "size": 0x400000, "locations": 2}
-Candidates in internal flash, with internal headers, on half of what is "user" here:
-    {"device": "flash", "start": 0x180000, "size": 0x80000, "locations": 1, "internal": True}
+Updates are on trial: the new image waits on the SPI chip, changes places with the active
+one block by block, and goes back when it is not confirmed. A file `layout.json` in the
+state folder replaces this literal as a whole, for tests, demos and benches. Without `state`,
+`mode` and `trials` it is simple installation, with no way back, from the card for instance:
+    {"device": "sd", "start": 0x100000, "size": 0x1000000, "locations": 2}
 """
 
 LAYOUT = {
@@ -15,11 +15,11 @@ LAYOUT = {
         # 4 KiB erase and 256 B program: RP2040, ESP32 and nearly all SPI NOR chips.
         "flash": {"size": 0x200000, "erase": 4096, "program": 256},
         "spi": {"size": 0x800000, "erase": 4096, "program": 256},
-        # A card replaces whole 512 B blocks. The size only has to hold the candidates.
+        # A card replaces whole 512 B blocks. Nothing of an update needs it.
         "sd": {"size": 0x2000000, "erase": 512, "program": 512, "overwrite": True},
     },
-    # The header has an erase block of its own: writing it is one erase and one program,
-    # and no byte of the application shares its fate.
+    # The header has an erase block of its own, so image and file system blocks coincide,
+    # and the blocks that are equal in two images are not even copied.
     "active": {
         "device": "flash",
         "header": 0x10000,
@@ -27,14 +27,24 @@ LAYOUT = {
         "size": 0xEF000,
         "format": "lfs2",
     },
-    # The first MiB of the card is left to its partition table and a file system. Two
-    # locations of 8 MiB: the last update stays as a way back while the next one arrives.
-    "candidates": {"device": "sd", "start": 0x100000, "size": 0x1000000, "locations": 2},
+    # Three banks of one block. In internal flash: it must be there when the chip is not.
+    "state": {"device": "flash", "start": 0xD000, "size": 0x3000},
+    "mode": "swap",
+    "trials": 3,
+    # No watchdog_ms: it would bite every application that does not feed.
+    # One block more than header and image take: the spare one, through which they swap.
+    "candidates": {"device": "spi", "start": 0, "size": 0xF1000, "locations": 1},
+    # Room for an image from the factory that is started when no other can be.
+    "recovery": {
+        "device": "spi",
+        "header": 0x100000,
+        "start": 0x101000,
+        "size": 0xEF000,
+        "format": "lfs2",
+    },
     # Nothing in an update touches these.
     "regions": {
-        "boot": {"device": "flash", "start": 0, "size": 0x10000},
+        "boot": {"device": "flash", "start": 0, "size": 0xD000},
         "user": {"device": "flash", "start": 0x100000, "size": 0x100000, "format": "lfs2"},
     },
-    # Arm's bootloader tries a copy three times before it gives a candidate up.
-    "copy_retries": 3,
 }

@@ -51,7 +51,7 @@ class WDT:
     """
 
     def __init__(self, id=0, timeout=5000):
-        self._timeout = b"%d" % timeout
+        self._timeout = b"%10d" % timeout  # as long as any other's, which it may replace
         self._file = open(sys.argv[1] + "/watchdog", "wb")
         self.feed()
 

@@ -1,0 +1,118 @@
+"""The boot stage of the virtual board: find the application, start it, see how it ends.
+
+It is frozen, and runs by itself or beside the boot selector. With a selector it is also in
+the image of each updatable stage: `fwtool stage` puts it there, with what it imports.
+"""
+
+import gc
+import sys
+
+from micropython import const
+
+_DEPTH = const(30)  # calls; the boot stage has fewer
+
+
+def enter(board, index):
+    """Find the application, once everything that was begun is finished.
+
+    index:    slot this stage came from, 1 or 2; 0 is the frozen one
+    returns:  a function without arguments that starts the application. When there is
+              nothing to start the board resets, and tries again
+    """
+    if "stages" in board.layout:
+        board.log("This is boot stage {}".format(index))
+    image = _find(board)
+    if image and index:
+        _confirm(board)
+    if "--boot-only" in sys.argv:
+        sys.exit(0 if image else 1)
+    if image is None:
+        board.reset()
+    _wash(_DEPTH)
+    return lambda: _run(board, image)
+
+
+def _wash(depth):
+    """Overwrite what the boot stage left on the stack.
+
+    The collector takes all that lies there for addresses, and would keep modules alive.
+    """
+    if depth:
+        _wash(depth - 1)
+
+
+def _find(board):
+    # Imports are inside, so that nothing of the boot stage stays referenced.
+    from fwboot.main import run
+    from fwcore.errors import FwError
+
+    try:
+        return run(board)
+    except OSError as error:
+        board.log("[ERR ] Active firmware unreadable, error " + str(error.errno))
+    except FwError as error:
+        board.log("[ERR ] Boot stage failed, error " + str(error.code))
+
+
+def _confirm(board):
+    """This stage is good: it has an application to start. One that never gets here goes back."""
+    from fwcore.chain import StageBoard
+    from fwcore.errors import FwError
+    from ufota.trial import confirm
+
+    try:
+        confirm(StageBoard(board))
+    except (OSError, FwError) as error:
+        board.log("[ERR ] Boot stage not confirmed, error " + str(error.args[0]))
+
+
+def _run(board, image):
+    """Run the application, to its end."""
+    error = _start(board, image)
+    if _failed_on_trial(board, image):
+        if error:
+            sys.print_exception(error)
+        board.reset()
+    if error:
+        raise error
+
+
+def _start(board, image):
+    """Start the application. Returns None when it ended, else the exception that ended it."""
+    from fwboot.modules import of_firmware
+
+    of_firmware()
+    gc.collect()  # again: now no frame of forget() holds on to anything
+    from fwboot.handover import start
+
+    gc.threshold(-1)  # as the application expects it
+    try:
+        board.mount_user()
+        start(board, image)
+    except BaseException as error:  # SystemExit too: on trial no end is a good one
+        return error
+
+
+def _failed_on_trial(board, image):
+    """True when this image was on trial, or rejected itself: the boot stage has to go on.
+
+    Notes the reason; a storage that fails just now must not keep the board from its reset.
+    """
+    if "state" not in board.layout:
+        return False
+    gc.collect()
+    from fwcore import boot_errors
+    from fwcore.errors import FwError
+    from fwcore.state import BACK, TRIAL, State
+
+    try:
+        state = State(board)
+        if state.new.digest != image.head.digest:  # the recovery image, for instance
+            return False
+        if state.phase == TRIAL:
+            state.reason = boot_errors.CRASHED
+            state.put()
+        return state.phase in (TRIAL, BACK)
+    except (OSError, FwError) as error:
+        board.log("[ERR ] State not written, error " + str(error.args[0]))
+        return True

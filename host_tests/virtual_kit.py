@@ -1,0 +1,80 @@
+"""Virtual boards with an application and an update of a few lines. CPython only."""
+
+import copy
+import sys
+import textwrap
+import uuid
+from hashlib import sha256
+
+from fwcore import header
+from fwcore.places import SwapSlot
+from fwcore.slot import Writer
+from fwcore.state import IDLE, PENDING, State
+from fwtool import factory, image, layouts, paths
+from helpers import here
+
+sys.path.append(here("../boards/virtual"))
+
+from board import Board  # noqa: E402
+
+VENDOR = uuid.UUID(int=1)
+CLASS = uuid.UUID(int=2)
+
+
+def own_layout():
+    """The virtual board's own LAYOUT."""
+    return layouts.load(str(paths.board() / "layout.py"))
+
+
+def make(folder, main, form="lfs2", block=4096, layout=None, **more):
+    """A new board in folder/board whose application is this main.py and `more` files.
+
+    layout: dict; left out: the board's own
+    """
+    tree = {"main.py": textwrap.dedent(main).encode(), **more}
+    layout = copy.deepcopy(layout) if layout else own_layout()
+    layout["active"]["format"] = form
+    built = image.build(tree, form, block)
+    factory.make(str(folder / "board"), layout, built, 1, b"\4" + bytes(64), VENDOR, CLASS)
+    return folder / "board"
+
+
+def application(main):
+    """A LittleFS image with this main.py."""
+    return image.build({"main.py": textwrap.dedent(main).encode()}, "lfs2", 4096)
+
+
+def write_image(board, slot, version, built):
+    """Write an image into a candidate slot, header last. Returns the Header."""
+    writer = Writer(slot, len(built))
+    writer.begin()
+    writer.write(memoryview(built))
+    head = header.Header(version, len(built), sha256(built).digest(), bytes(16))
+    if isinstance(slot, SwapSlot):
+        slot.write_inner(head)
+    slot.write_header(slot.pack(head, header.device_key(board.rot())))
+    return head
+
+
+def offer(state, built, tries=3):
+    """Leave an update to version 2 pending, as the client does.
+
+    built:  the image, bytes
+    """
+    board = Board(str(state))
+    made = State(board)
+    made.new = write_image(board, made.candidate_slots(board)[0], 2, built)
+    made.phase, made.tries, made.location = PENDING, tries, 0
+    made.put()
+
+
+def boot_state(state):
+    """The State in a board's folder."""
+    return State(Board(str(state)))
+
+
+def result(state):
+    """(result, reason) of the last update of a board; nothing may be under way."""
+    made = boot_state(state)
+    assert made.phase == IDLE
+    return made.result, made.reason
