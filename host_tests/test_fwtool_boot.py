@@ -5,11 +5,13 @@ import shutil
 
 import pytest
 
-from fwcore import header, manifest
-from fwcore.slot import Writer, slots
-from fwtool import layouts
-from fwtool_cli import LAYOUT, fwtool, new_board
+import simple_layout
+from fwcore import manifest
+from fwcore.slot import slots
+from fwcore.state import TRIAL
+from fwtool_cli import fwtool, new_board
 from helpers import noise
+from virtual_kit import Board, application, boot_state, make, offer, write_image
 
 
 @pytest.fixture
@@ -26,52 +28,61 @@ def test_a_board_from_the_factory_boots(board):
     assert "[DBG ] Active firmware up-to-date" in shown["log"]
 
 
+def contents(board):
+    return {path.name: path.read_bytes() for path in board.iterdir()}
+
+
 def test_a_dry_run_installs_in_a_copy_only(board):
-    _store_candidate(board, noise(9000), "1.1.0")
-    before = {path.name: path.read_bytes() for path in board.iterdir()}
+    simple_layout.use(board)
+    here = Board(str(board))
+    slot = slots(here.layout, here.device("sd"))[0]
+    write_image(here, slot, manifest.version_word("1.1.0"), noise(9000))
+    before = contents(board)
     shown = json.loads(fwtool("boot", board, "--dry-run", "--json").stdout)
     assert shown["active_version"] == "1.1.0"
     assert "[DBG ] New active firmware is valid" in shown["log"]
-    assert {path.name: path.read_bytes() for path in board.iterdir()} == before
+    assert contents(board) == before
     fwtool("boot", board)
     shown = json.loads(fwtool("boot", board, "--json").stdout)
     assert shown["active_version"] == "1.1.0"
     assert "Update image is older" in shown["log"]
 
 
-def _store_candidate(board, image, version):
-    """Write an image into the first slot of the board's card, as the client does."""
-    from hashlib import sha256
-
-    spec = layouts.load(LAYOUT)
-    rot = bytes.fromhex(json.loads((board / "identity.json").read_text())["rot"])
-    head = header.Header(
-        manifest.version_word(version), len(image), sha256(image).digest(), bytes(16)
-    )
-    with open(board / "sd.bin", "r+b") as file:
-        slot = slots(spec, _Card(file))[0]
-        writer = Writer(slot, len(image))
-        writer.begin()
-        writer.write(memoryview(image))
-        slot.write_header(header.pack_external(head, header.device_key(rot)))
+def test_a_boot_counts_as_a_trial_and_a_dry_run_does_not(tmp_path):
+    board = make(tmp_path, "print('old')")
+    offer(board, application("print('new')"))
+    before = contents(board)
+    fwtool("boot", board, "--dry-run")
+    assert contents(board) == before
+    for left in (2, 1, 0):
+        shown = json.loads(fwtool("boot", board, "--json").stdout)
+        assert shown["active_version"] == manifest.version_text(2)
+        assert (boot_state(board).phase, boot_state(board).tries) == (TRIAL, left)
+    shown = json.loads(fwtool("boot", board, "--json").stdout)
+    assert shown["active_version"] == manifest.version_text(1)
+    assert "[DBG ] Old active firmware is back" in shown["log"]
 
 
-class _Card:
-    """An SD card in an open file."""
+def test_in_direct_mode_the_version_is_that_of_the_slot_that_runs(tmp_path):
+    board = make(tmp_path, "print('old')", layout=direct_layout())
+    offer(board, application("print('new')"))
+    shown = json.loads(fwtool("boot", board, "--json").stdout)
+    assert shown["active_version"] == manifest.version_text(2)
 
-    def __init__(self, file):
-        self._file = file
 
-    def readblocks(self, block, buf):
-        self._file.seek(block * 512)
-        self._file.readinto(buf)
-
-    def writeblocks(self, block, buf):
-        self._file.seek(block * 512)
-        self._file.write(buf)
-
-    def ioctl(self, op, arg):
-        return 0x2000000 // 512 if op == 4 else 512
+def direct_layout():
+    """Two slots that can run, both in internal flash."""
+    layout = dict(simple_layout.LAYOUT, mode="direct")
+    layout["state"] = {"device": "flash", "start": 0xD000, "size": 0x3000}
+    layout["candidates"] = {
+        "device": "flash",
+        "start": 0x100000,
+        "size": 0xF0000,
+        "locations": 1,
+        "internal": True,
+    }
+    layout["regions"] = {}
+    return layout
 
 
 def test_nothing_bootable_is_exit_code_4(board):
@@ -96,9 +107,16 @@ def test_what_is_no_board_is_refused(board):
 
 
 def test_a_pulled_card_and_a_missing_identity_still_boot(board):
+    simple_layout.use(board)
     (board / "sd.bin").unlink()
     (board / "identity.json").unlink()
     assert "No Update image" in fwtool("boot", board).stdout
+
+
+def test_a_pulled_chip_with_the_candidate_still_boots(board):
+    (board / "spi.bin").unlink()
+    (board / "identity.json").unlink()
+    assert "booting..." in fwtool("boot", board).stdout
 
 
 def test_no_interpreter_is_told(board, monkeypatch):

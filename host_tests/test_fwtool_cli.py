@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from fwcore import errors
+from fwcore import boot_errors, errors
 from fwtool import cli, exits, explain, image
 from fwtool_cli import FOR_LAMP, LAYOUT, fwtool, python_environment
 from helpers import here, noise
@@ -41,7 +41,10 @@ def test_help_loads_no_heavy_library():
 
 def test_every_error_code_has_words():
     numbers = {
-        value for name, value in vars(errors).items() if name.isupper() and isinstance(value, int)
+        value
+        for module in (errors, boot_errors)
+        for name, value in vars(module).items()
+        if name.isupper() and isinstance(value, int)
     }
     rows = explain.table()
     assert {row["code"] for row in rows} == numbers
@@ -60,7 +63,7 @@ def test_explain_takes_numbers_arms_numbers_and_names():
 
 
 def test_place_of_an_error_is_told():
-    at_region = errors.FwError(errors.OVERLAP, ("boot", "user"))
+    at_region = errors.FwError(boot_errors.OVERLAP, ("boot", "user"))
     assert explain.sentence(at_region).endswith("(boot, user)")
     assert explain.sentence(errors.FwError(errors.MALFORMED, 12)).endswith("(at 12)")
     assert explain.sentence(errors.FwError(12345)) == "unknown error"
@@ -70,7 +73,7 @@ def test_exit_codes_follow_from_error_codes():
     assert exits.of(errors.BAD_SIGNATURE) == exits.VERIFY == 3
     assert exits.of(errors.TIMEOUT) == exits.DEVICE == 4
     assert exits.of(errors.NOT_NEWER) == exits.REFUSED == 5
-    assert exits.of(errors.OVERLAP) == exits.FAILED == 1
+    assert exits.of(boot_errors.OVERLAP) == exits.FAILED == 1
     assert exits.of(12345) == exits.FAILED
 
 

@@ -8,12 +8,14 @@ import os
 import shutil
 import subprocess
 import tempfile
+from errno import EIO
 
 import rich_click as click
 
 from fwcore import manifest as versions
+from fwcore import slot as slots
 from fwcore.errors import FwError
-from fwcore.header import INTERNAL_SIZE
+from fwcore.state import State
 from fwtool import exits, files, headers, layouts, paths
 from fwtool.exits import Failure
 
@@ -41,7 +43,7 @@ def boot_once(state_dir):
     except subprocess.TimeoutExpired:
         raise Failure(f"the boot stage did not end in {TIMEOUT_S} s", exits.DEVICE) from None
     log = done.stdout.decode(errors="replace").splitlines()
-    if FIRST_WORDS not in log[:2]:
+    if FIRST_WORDS not in log:  # a boot selector may speak before
         said = next(filter(None, reversed(log)), "it says nothing")
         raise Failure(f"{command[0]} does not run the boot stage: {said}", exits.DEVICE)
     return done.returncode == 0, log
@@ -66,13 +68,51 @@ def check_files(state_dir):
     return layout
 
 
-def active(state_dir, layout):
-    """Header of the active image in a board's folder, or None when there is no good one."""
-    flash = os.path.join(state_dir, layout["active"]["device"] + ".bin")
-    at = layout["active"]["header"]
+class Chips:
+    """A board's chips seen from outside: as much of a board as State asks for.
+
+    state_dir:  its folder; the board may be running
+    layout:     its layout
+    """
+
+    def __init__(self, state_dir, layout):
+        self.layout = layout
+        self._folder = state_dir
+
+    def device(self, name):
+        path = os.path.join(self._folder, name + ".bin")
+        return _Chip(path, self.layout["devices"][name]["erase"])
+
+
+class _Chip:
+    """A file as a block device that is only read."""
+
+    def __init__(self, path, block):
+        self._path = path
+        self._block = block
+
+    def readblocks(self, block, buf, offset=0):
+        with open(self._path, "rb") as file:
+            file.seek(block * self._block + offset)
+            return 0 if file.readinto(buf) == len(buf) else -EIO
+
+    def ioctl(self, op, arg):
+        return os.path.getsize(self._path) // self._block if op == 4 else self._block
+
+
+def active_slot(chips):
+    """The Slot of the image that is to run. Raises OSError, FwError."""
+    if "state" in chips.layout:
+        return State(chips).active_slot(chips)[0]
+    return slots.active_slot(chips.layout, chips.device(chips.layout["active"]["device"]))
+
+
+def active(chips):
+    """Header of the active image, or None when there is no good one."""
     try:
-        return headers.parse(files.read(flash)[at : at + INTERNAL_SIZE])[1]
-    except FwError:
+        slot = active_slot(chips)
+        return slot.read_header(memoryview(bytearray(slot.header_size())), None)
+    except (OSError, FwError):
         return None
 
 
@@ -83,7 +123,8 @@ def active(state_dir, layout):
 def boot(state_dir, dry_run, as_json):
     """Run the boot stage once on the image files in STATE_DIR, and print its log.
 
-    It installs a candidate as the board would, unless --dry-run is given. The files are
+    It installs a candidate as the board would, unless --dry-run is given, and counts as a
+    trial boot of an image that is on trial. The files are
     those of `fwtool factory`: flash.bin, the storage devices, identity.json, layout.json.
     """
     layout = check_files(state_dir)
@@ -91,7 +132,7 @@ def boot(state_dir, dry_run, as_json):
         if dry_run:
             state_dir = shutil.copytree(state_dir, os.path.join(scratch, "board"))
         bootable, log = boot_once(state_dir)
-        head = active(state_dir, layout) if bootable else None
+        head = active(Chips(state_dir, layout)) if bootable else None
     if as_json:
         version = versions.version_text(head.version) if head else None
         files.print_json({"bootable": bootable, "active_version": version, "log": log})

@@ -14,36 +14,54 @@ BLANK = 0xFF
 def parts(layout, image, head, boot=None):
     """What goes where on the device that holds the active image.
 
-    image, head, boot: bytes; head is the 112-byte internal header
-    returns:  list of (name, start, limit, bytes), by address
+    image, head, boot: bytes; head is the header of the layout's kind
+    returns:  list of (name, start, limit, bytes)
     raises:   Failure when the boot firmware has no place
     """
     active = layout["active"]
-    start = active["start"]
-    header_limit = active["header"] + INTERNAL_SIZE
-    found = [
-        ("header", active["header"], header_limit, head),
-        ("application", start, start + active["size"], image),
-    ]
+    found = _placed(active, image, head, "header", "application")
     if boot is not None:
         region = layout.get("regions", {}).get("boot")
         if region is None or region["device"] != active["device"]:
             raise Failure(f"the layout has no region boot on {active['device']}")
         found.append(("boot", region["start"], region["start"] + region["size"], boot))
-    return sorted(found, key=lambda part: part[1])
+    return found
 
 
-def join(layout, found):
+def recovery_parts(layout, image, version):
+    """As parts(), on the device of the recovery region. version: u64 word; image: bytes."""
+    head = headers.installed(layout, version, image)
+    return _placed(layout["recovery"], image, head, "recovery header", "recovery image")
+
+
+def check_recovery(layout, path, image):
+    """Refuse an image that could not be started from the recovery region. Raises Failure."""
+    if "recovery" not in layout:
+        raise Failure("the layout has no recovery region")
+    layouts.check_fits(layout, path, image, "recovery")
+    images.check({**layout, "active": layout["recovery"]}, path, image)
+
+
+def _placed(region, image, head, *names):
+    at, start = region["header"], region["start"]
+    return [
+        (names[0], at, at + len(head), head),
+        (names[1], start, start + region["size"], image),
+    ]
+
+
+def join(layout, device, found):
     """Bytes from the first part's erase block to the last one's: (start, bytes).
 
+    device:  name of the one that found, a list as of parts(), is for
     Gaps are 0xFF, as an erase leaves them. Raises Failure naming part and region.
     """
-    erase = layout["devices"][layout["active"]["device"]]["erase"]
+    erase = layout["devices"][device]["erase"]
     for name, start, limit, data in found:
         if start + len(data) > limit:
             text = f"{name} of {len(data)} bytes does not fit its region of {limit - start}"
             raise Failure(f"error {errors.TOO_BIG}: {text}")
-    first = found[0][1] // erase * erase
+    first = min(start for _, start, _, _ in found) // erase * erase
     last = max(start + len(data) for _, start, _, data in found)
     size = -(-last // erase) * erase - first
     if size > files.MAX_IMAGE:
@@ -98,6 +116,7 @@ def write(path, start, data, inputs):
 @click.option("--version", type=options.VERSION_WORD, help="Version of the application.")
 @click.option("--header", metavar="FILE", help="A header made before, instead of --version.")
 @click.option("--boot", metavar="FILE", help="Boot stage firmware, .bin or .hex.")
+@click.option("--recovery", metavar="IMAGE", help="Recovery image, if the layout has a place.")
 @click.option(
     "--base",
     type=files.SIZE,
@@ -106,29 +125,46 @@ def write(path, start, data, inputs):
 )
 @click.option("-o", "--output", required=True, metavar="FILE", help=".bin or .hex")
 @files.json_option
-def combine(layout_path, app, version, header, boot, base, output, as_json):
-    """Put boot stage, header and application into one file for a new device."""
+def combine(layout_path, app, version, header, boot, recovery, base, output, as_json):
+    """Put boot stage, header and application into one file for a new device.
+
+    A recovery image gets the version of the application.
+    """
     if (version is None) == (header is None):
         raise click.UsageError("give --version or --header")
     layout = layouts.load(layout_path)
     image = files.read(app)
     images.check(layout, app, image)
-    head = headers.internal(version, image) if header is None else _header(header, image)
+    if header is None:
+        head = headers.installed(layout, version, image)
+    else:
+        head, version = _header(layout, header, image)
     found = parts(layout, image, head, _boot(layout, boot, base))
-    start, data = join(layout, found)
-    write(output, base + start, data, (layout_path, app, header, boot))
+    if recovery is not None:
+        found += _recovery(layout, recovery, version)
+    start, data = join(layout, layout["active"]["device"], found)
+    write(output, base + start, data, (layout_path, app, header, boot, recovery))
     if output != files.STDIO:
+        found.sort(key=lambda part: part[1])
         placed = {name: f"{at:#010x} {len(part)} bytes" for name, at, _, part in found}
         files.show({"file": output, "start": base + start, "size": len(data), **placed}, as_json)
 
 
-def _header(path, image):
-    """A header file that is about this image, or Failure."""
+def _header(layout, path, image):
+    """(header, version) out of a header file that is about this image, or Failure."""
     data = files.read(path, INTERNAL_SIZE)
-    kind, head = headers.parse(data)
-    if kind != "internal" or data != headers.internal(head.version, image, head.campaign):
+    _, head = headers.parse(data)
+    if data != headers.installed(layout, head.version, image, head.campaign):
         raise Failure(f"{path} is not the header of this application", exits.VERIFY)
-    return data
+    return data, head.version
+
+
+def _recovery(layout, path, version):
+    image = files.read(path)
+    check_recovery(layout, path, image)
+    if layout["recovery"]["device"] != layout["active"]["device"]:
+        raise Failure(f"the recovery region is not on {layout['active']['device']}")
+    return recovery_parts(layout, image, version)
 
 
 def _boot(layout, path, base):

@@ -1,8 +1,8 @@
-"""`fwtool demo`: a whole update, watched, on the virtual board.
+"""`fwtool demo`: updates, good and bad, watched on the virtual board.
 
-The application is not ours: microdot from PyPI, version 1 built from one release of it and
-version 2 from a later one. Everything is real: keys, images, an HTTP server, the interpreter,
-a restart between download and installation. Each step checks what it shows.
+The application is not ours: microdot from PyPI, in versions built from two releases of it.
+Everything is real: keys, images, an HTTP server, the interpreter, a restart between download
+and installation, a crash at start, a power cut (SIGKILL). Each step checks what it shows.
 """
 
 import os
@@ -22,19 +22,23 @@ import rich_click as click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from fwcore import errors
+from fwcore import boot_errors, errors
 from fwcore.errors import FwError
 from fwcore.manifest import version_word
-from fwtool import explain, factory, image, keys, layouts, manifests, paths, run, serve
+from fwcore.state import FORWARD, PENDING, State
+from fwtool import boot, explain, factory, image, keys, layouts, manifests, paths, run, serve
 from fwtool.exits import REFUSED, Failure
 
-OLD, NEW = "1.0.0", "2.0.0"
-MICRODOT = {OLD: "2.5.1", NEW: "2.7.0"}
+OLD, NEW, BROKEN, MENDED = "1.0.0", "2.0.0", "3.0.0", "3.0.1"
+MICRODOT = {OLD: "2.5.1", NEW: "2.7.0", BROKEN: "2.7.0", MENDED: "2.5.1"}
 VENDOR = uuid.uuid5(uuid.NAMESPACE_DNS, "vendor.example")
 CLASS = uuid.uuid5(VENDOR, "demo-board")
 _PATIENCE_S = 15
+_TAKES = 20  # of a power cut, which may come too early or too late
+_MOVES = 4  # blocks that have changed places when the power is cut
 _MARKER = ".fwtool-demo"  # a folder that has it is ours to empty
 _WHEELS = "wheels"  # kept, so that a second run needs no network
+_NOISE = ("Starting async server", "Traceback ", "  File ")  # the last line says enough
 
 
 @click.command()
@@ -47,7 +51,7 @@ _WHEELS = "wheels"  # kept, so that a second run needs no network
     help="Scratch folder, emptied each time; refused when it is not this command's.",
 )
 def demo(folder):
-    """Watch a virtual board update itself, and refuse what it must refuse."""
+    """Watch a virtual board update itself, and come back from what goes wrong."""
     began = time.monotonic()
     paths.micropython()  # before anything is made
     Demo(folder, Console(highlight=False, soft_wrap=True)).play()
@@ -66,21 +70,26 @@ class Demo:
         self.console = console
         self.images = {}
         self.bar = None
-        self.answered = threading.Event()  # the board has printed all about an update
+        self.asked = 0  # requests so far
+        self.answered = threading.Condition()  # around .answer
+        self.answer = 0  # the last request whose lines have all been shown
+        self.booted = threading.Event()  # the boot stage has begun
 
     def play(self):
         self.prepare()
         with Server(self.folder / "server") as server:
-            board = run.VirtualBoard(self.folder / "board", on_line=self.hear)
+            self.board = run.VirtualBoard(self.folder / "board", "512k", on_line=self.hear)
             self.port = _free_port()
             os.environ["DEMO_PORT"] = str(self.port)
-            with board:
+            with self.board:
                 self.first_boot()
                 self.update(server.url)
                 self.refusals(server.url)
+                self.crash(server.url)
+                self.power_cut(server.url)
             self.scene("Power off, power on")
-            with board:
-                self.say(f"  {self.page(NEW)}")
+            with self.board:
+                self.say(f"  {self.page(MENDED)}")
 
     def scene(self, title):
         self.console.print(f"\n[bold]{title}[/bold]")
@@ -94,12 +103,11 @@ class Demo:
         (self.folder / "server").mkdir()
         self.key = self.make_key("maker")
         self.stranger = self.make_key("stranger")
-        for version in (OLD, NEW):
+        for version, release in MICRODOT.items():
             self.images[version] = self.build(version)
             size = len(self.images[version])
-            self.say(
-                f"  application {version}: microdot {MICRODOT[version]}, LittleFS, {size} bytes"
-            )
+            typo = " and a typo" if version == BROKEN else ""
+            self.say(f"  application {version}: microdot {release}{typo}, LittleFS, {size} bytes")
         point = keys.point(self.key.public_key())
         layout = layouts.load(str(paths.board() / "layout.py"))
         factory.make(
@@ -123,7 +131,8 @@ class Demo:
         app = self.folder / f"app-{version}"
         shutil.copytree(Path(__file__).with_name("demo_app"), app)
         release = MICRODOT[version]
-        (app / "about.py").write_text(f'VERSION = "{version}"\nMICRODOT = "{release}"\n')
+        constant = "MICRODOTS" if version == BROKEN else "MICRODOT"
+        (app / "about.py").write_text(f'VERSION = "{version}"\n{constant} = "{release}"\n')
         with zipfile.ZipFile(_wheel(release, self.folder / _WHEELS)) as wheel:
             for name in ("microdot/__init__.py", "microdot/microdot.py"):
                 wheel.extract(name, app)
@@ -135,11 +144,8 @@ class Demo:
 
     def update(self, url):
         self.scene(f"The board is told of {NEW}")
-        self.publish("new.fw", self.bundle(NEW))
-        answer = self.tell(url + "new.fw")
-        if answer != "ready":
-            raise Failure(f"the update was refused: {answer}")
-        self.say("  downloaded, verified, header written; the board resets")
+        self.download(url, NEW)
+        self.restart()
         self.say(f"  {self.page(NEW)}")
 
     def refusals(self, url):
@@ -159,15 +165,47 @@ class Demo:
                 self.bundle(NEW, "2.1.0", class_=uuid.uuid4()),
                 errors.WRONG_CLASS,
             ),
-            ("an older version", self.bundle(OLD), errors.NOT_NEWER),
+            ("an older version", self.bundle(OLD), boot_errors.BELOW_FLOOR),
         )
-        for number, (name, data, code) in enumerate(cases):
-            self.publish(f"bad{number}.fw", data)
-            answer = self.tell(f"{url}bad{number}.fw")
-            if answer != str(code):
-                raise Failure(f"{name}: expected error {code}, the board said {answer}")
-            self.say(f"  {name}: error {code}, {explain.sentence(FwError(code))}")
+        for name, data, code in cases:
+            self.publish("bad.fw", data)
+            self.refused(name, f"{url}bad.fw", code)
         self.say(f"  {self.page(NEW)}")
+
+    def refused(self, name, url, code):
+        """Tell the board of an update that it must refuse with this error."""
+        answer = self.ask("/update", url.encode())
+        if answer != str(code):
+            raise Failure(f"{name}: expected error {code}, the board said {answer}")
+        self.say(f"  {name}: error {code}, {_words(code)}")
+
+    def crash(self, url):
+        self.scene(f"{BROKEN} is signed, and crashes at start")
+        self.download(url, BROKEN)
+        self.restart()
+        page = self.page(NEW)
+        self.say(f"  {page}")
+        if f"{BROKEN} failed, error {boot_errors.CRASHED}" not in page:
+            raise Failure(f"the board does not tell that {BROKEN} crashed")
+        self.say(f"  error {boot_errors.CRASHED}: {_words(boot_errors.CRASHED)}")
+        self.refused("the same again", f"{url}{BROKEN}.fw", boot_errors.BLACK_LISTED)
+
+    def power_cut(self, url):
+        self.scene(f"Power is cut while {MENDED} is installed")
+        self.download(url, MENDED)
+        self.board.kill()
+        for line in cut_in_swap(self.folder / "board"):
+            self.hear(line)
+        self.say("  power is cut: some blocks have changed places, some have not")
+        self.board.start()
+        self.say(f"  {self.page(MENDED)}")
+
+    def download(self, url, version):
+        self.publish(f"{version}.fw", self.bundle(version))
+        answer = self.ask("/update", f"{url}{version}.fw".encode())
+        if answer != "ready":
+            raise Failure(f"the update was refused: {answer}")
+        self.say("  downloaded, verified, header written")
 
     def bundle(self, built, version=None, key=None, class_=CLASS):
         payload = self.images[built]
@@ -185,9 +223,13 @@ class Demo:
             done, total = map(int, line.split()[1:])
             self.show_progress(done, total)
         elif line.startswith("answer "):
-            self.answered.set()
-        elif line and not line.startswith("Starting async server"):
+            with self.answered:
+                self.answer = int(line.split()[1])
+                self.answered.notify()
+        elif line and not line.startswith(_NOISE):
             self.say(f"    | {line}")
+        if line == boot.FIRST_WORDS:
+            self.booted.set()
 
     def show_progress(self, done, total):
         if not self.console.is_terminal:
@@ -202,12 +244,20 @@ class Demo:
             self.bar.stop()
             self.bar = None
 
-    def tell(self, url):
-        """Tell the board of an update; its answer, when all it printed has been shown."""
-        self.answered.clear()
-        answer = _request(f"http://127.0.0.1:{self.port}/update", url.encode())
-        self.answered.wait(_PATIENCE_S)
-        return answer
+    def ask(self, path, body=None):
+        """The board's answer, once all the lines before it have been shown. Raises OSError."""
+        self.asked += 1
+        text = _request(f"http://127.0.0.1:{self.port}{path}?n={self.asked}", body)
+        with self.answered:
+            self.answered.wait_for(lambda: self.answer == self.asked, _PATIENCE_S)
+        return text.strip()
+
+    def restart(self):
+        """Let the board restart; returns when it has."""
+        self.booted.clear()
+        self.ask("/restart", b"")
+        if not self.booted.wait(_PATIENCE_S):
+            raise Failure("the board does not restart")
 
     def page(self, version):
         """What the board serves, once it serves this version."""
@@ -215,7 +265,7 @@ class Demo:
         text = ""
         while time.monotonic() < deadline:
             try:
-                text = _request(f"http://127.0.0.1:{self.port}/").strip()
+                text = self.ask("/")
             except OSError:
                 text = "no answer"
             if f"application {version}," in text:
@@ -242,15 +292,61 @@ def make_scratch(folder):
             path.unlink()
 
 
+def cut_in_swap(folder):
+    """Switch on a board with an update that waits, and cut its power amid the swap.
+
+    A cut that came too early or too late is taken back with the old contents of the chips.
+
+    returns:  the lines it printed
+    raises:   Failure
+    """
+    before = {path: path.read_bytes() for path in (folder / "flash.bin", folder / "spi.bin")}
+    chips = boot.Chips(folder, layouts.load(str(folder / "layout.json")))
+    for _ in range(_TAKES):
+        lines = []
+        with run.VirtualBoard(folder, on_line=lines.append):
+            _wait_for_moves(chips)
+        if _is_in_swap(chips):
+            return lines
+        for path, data in before.items():
+            path.write_bytes(data)
+    raise Failure("the power was never cut in time")
+
+
+def _wait_for_moves(chips):
+    deadline = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < deadline:
+        state = State(chips)
+        moves = state.done + state.journal.marks
+        if state.phase not in (PENDING, FORWARD) or (state.phase == FORWARD and moves >= _MOVES):
+            return
+        time.sleep(0.0005)
+
+
+def _is_in_swap(chips):
+    """True when a swap is under way, and the active region holds no whole image."""
+    if State(chips).phase != FORWARD:
+        return False
+    head = boot.active(chips)
+    if head is None:
+        return True
+    buf = memoryview(bytearray(4096))
+    return boot.active_slot(chips).digest(head.size, buf, lambda: None) != head.digest
+
+
 class Server:
-    """`fwtool serve` on a free port, in a thread."""
+    """`fwtool serve` on a free port, in a thread.
+
+    It does not listen to what a device tells of its last update, and so offers again what
+    was rejected: that the device refuses it is to be seen.
+    """
 
     def __init__(self, folder):
         import uvicorn
 
         self._listener = serve.listen("127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/"
-        config = uvicorn.Config(serve.application(str(folder)), log_level="error")
+        config = uvicorn.Config(_deaf(serve.application(str(folder))), log_level="error")
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [self._listener]}, daemon=True
@@ -263,6 +359,21 @@ class Server:
     def __exit__(self, *_):
         self._server.should_exit = True
         self._thread.join()
+
+
+def _deaf(application):
+    """An ASGI application that does not see the header in which a device tells its last result."""
+
+    async def answer(scope, receive, send):
+        name = serve.RESULT_HEADER.encode()
+        heard = [pair for pair in scope.get("headers", ()) if pair[0] != name]
+        await application({**scope, "headers": heard}, receive, send)
+
+    return answer
+
+
+def _words(code):
+    return explain.sentence(FwError(code))
 
 
 def _request(url, body=None):

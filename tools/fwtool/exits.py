@@ -10,7 +10,7 @@
 Scripts act on these numbers: they are as stable as the error codes.
 """
 
-from fwcore import errors
+from fwcore import boot_errors, errors
 from fwcore.errors import FwError
 
 OK = 0
@@ -25,14 +25,14 @@ _VERIFY = (
     errors.CORRUPT,
     errors.BAD_SCHEMA,
     errors.BAD_DIGEST,
-    errors.BAD_MAGIC,
+    boot_errors.BAD_MAGIC,
     errors.BAD_CRC,
     errors.BAD_MAC,
 )
 _DEVICE = (
     errors.WRITE_FAILED,
     errors.READ_FAILED,
-    errors.INSTALL_FAILED,
+    boot_errors.INSTALL_FAILED,
     errors.BAD_URL,
     errors.CONNECT,
     errors.TIMEOUT,
@@ -50,6 +50,9 @@ _REFUSED = (
     errors.INSTALL_DENIED,
     errors.DOWNLOAD_DENIED,
     errors.WRONG_COMPONENT,
+    boot_errors.BELOW_FLOOR,
+    boot_errors.BLACK_LISTED,
+    boot_errors.ON_TRIAL,
 )
 _OF_CODE = {
     **dict.fromkeys(_VERIFY, VERIFY),

@@ -1,6 +1,7 @@
 """`fwtool explain`: words for error numbers.
 
-The words are the comments in device/fwcore/errors.py; the device does not carry them.
+The words are the comments in device/fwcore/errors.py and boot_errors.py; the device does
+not carry them.
 """
 
 import ast
@@ -20,10 +21,14 @@ _HEADING = re.compile(r"^# (.+)$")
 
 @functools.cache
 def table():
-    """Every error in the order of errors.py: list of dicts code, name, words, group."""
-    from fwcore import errors
+    """Every error, in the order of the numbers: list of dicts code, name, words, group."""
+    from fwcore import boot_errors, errors
 
-    source = inspect.getsource(errors)
+    return sorted(_table(errors) + _table(boot_errors), key=lambda row: row["code"])
+
+
+def _table(module):
+    source = inspect.getsource(module)
     names = _constants(source)
     found, group = [], ""
     for line, text, alone in _comments(source):

@@ -19,7 +19,9 @@ from fwtool.exits import Failure
 ROT_SIZE = 16  # what fwcore.header.device_key takes
 
 
-def make(state_dir, layout, image, version, point, vendor, class_, boot=None, rot=None):
+def make(
+    state_dir, layout, image, version, point, vendor, class_, boot=None, rot=None, recovery=None
+):
     """Create the folder of a new virtual board.
 
     layout:   dict, checked
@@ -27,17 +29,25 @@ def make(state_dir, layout, image, version, point, vendor, class_, boot=None, ro
     point:    public key, 65 bytes
     vendor, class_: uuid.UUID
     rot:      16 bytes, or None for random ones
+    boot, recovery: bytes of boot stage and recovery image, or None; the latter gets the
+              version of the application
     raises:   Failure when something is too large, or the folder already holds a board;
               FwError BAD_KEY for a root of trust of another length
     """
     rot = rot or secrets.token_bytes(ROT_SIZE)
     device_key(rot)  # the device's own check
-    head = headers.internal(version, image)
-    start, data = combine.join(layout, combine.parts(layout, image, head, boot))
+    device = layout["active"]["device"]
+    head = headers.installed(layout, version, image)
+    joined = [(device, *combine.join(layout, device, combine.parts(layout, image, head, boot)))]
+    if recovery is not None:
+        device = layout["recovery"]["device"]
+        found = combine.recovery_parts(layout, recovery, version)
+        joined.append((device, *combine.join(layout, device, found)))
     _new_folder(state_dir)
     for name, spec in layout["devices"].items():
         _blank(os.path.join(state_dir, name + ".bin"), spec)
-    _program(os.path.join(state_dir, layout["active"]["device"] + ".bin"), start, data)
+    for device, start, data in joined:
+        _program(os.path.join(state_dir, device + ".bin"), start, data)
     identity = {
         "rot": rot.hex(),
         "key": point.hex(),
@@ -86,9 +96,13 @@ def _write_json(path, value, mode=0o644):
 @click.option("--version", type=options.VERSION_WORD, required=True)
 @click.option("--key", required=True, help="Public key the board will trust.")
 @click.option("--boot", metavar="FILE", help="Boot stage firmware for region boot.")
+@click.option("--recovery", metavar="IMAGE", help="Recovery image, if the layout has a place.")
 @options.identity_options
-def factory(state_dir, layout_path, app, version, key, boot, vendor, class_):
-    """Make a new virtual board in the folder STATE_DIR, which must be empty or new."""
+def factory(state_dir, layout_path, app, version, key, boot, recovery, vendor, class_):
+    """Make a new virtual board in the folder STATE_DIR, which must be empty or new.
+
+    A recovery image gets the version of the application.
+    """
     if vendor is None or class_ is None:
         raise click.UsageError(options.NO_IDENTITY)
     layout = layouts.load(layout_path)
@@ -96,7 +110,12 @@ def factory(state_dir, layout_path, app, version, key, boot, vendor, class_):
     image = files.read(app)
     images.check(layout, app, image)
     firmware = None if boot is None else files.read(boot)
-    make(state_dir, layout, image, version, keys.load_point(key), vendor, class_, firmware)
+    golden = None
+    if recovery is not None:
+        golden = files.read(recovery)
+        combine.check_recovery(layout, recovery, golden)
+    point = keys.load_point(key)
+    make(state_dir, layout, image, version, point, vendor, class_, firmware, recovery=golden)
     click.echo(f"{state_dir}: a board with {len(image)} bytes of application")
 
 

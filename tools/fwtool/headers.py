@@ -6,7 +6,7 @@ from hashlib import sha256
 
 import rich_click as click
 
-from fwcore import errors
+from fwcore import boot_errors
 from fwcore import header as format_
 from fwcore import manifest as versions
 from fwcore.errors import FwError
@@ -21,6 +21,13 @@ MAX_IDENTITY = 64 << 10  # bytes
 def internal(version, image, campaign=format_.NO_CAMPAIGN):
     """112 bytes for an image (bytes) of a version (u64)."""
     return format_.pack_internal(_head(version, image, campaign))
+
+
+def installed(layout, version, image, campaign=format_.NO_CAMPAIGN):
+    """The header in front of an image that can be started: 112 bytes, or a stage header's 56."""
+    if layout.get("headers") == "stage":
+        return pack_stage(version, len(image), sha256(image).digest())
+    return internal(version, image, campaign)
 
 
 def _head(version, image, campaign):
@@ -40,10 +47,10 @@ def parse(data, identity=None):
     try:
         return "stage", unpack_stage(data, files.MAX_IMAGE)
     except FwError as error:
-        if error.code != errors.BAD_MAGIC:
+        if error.code != boot_errors.BAD_MAGIC:
             raise
     if not format_.is_v2(data):
-        raise FwError(errors.BAD_MAGIC)
+        raise FwError(boot_errors.BAD_MAGIC)
     if identity is not None:
         return "external", format_.unpack_external(data, format_.device_key(rot_of(identity)))
     try:
@@ -79,7 +86,7 @@ def create_command(image, output, version, kind, campaign, layout, identity):
         layouts.check_fits(layouts.load(layout), image, data)
     campaign_id = campaign.bytes if campaign else format_.NO_CAMPAIGN
     if kind == "stage":
-        made = pack_stage(version, data)
+        made = pack_stage(version, len(data), sha256(data).digest())
     elif kind == "internal":
         made = internal(version, data, campaign_id)
     else:

@@ -9,7 +9,7 @@ import re
 
 import rich_click as click
 
-from fwcore import errors, slot, storage
+from fwcore import errors, places, storage
 from fwcore import layout as rules
 from fwtool import files
 from fwtool.exits import Failure
@@ -24,10 +24,21 @@ _LAYOUT = {
     "candidates": dict,
     "regions": dict,
     "copy_retries": int,
+    "state": dict,
+    "mode": str,
+    "trials": int,
+    "watchdog_ms": int,
+    "signed": bool,
+    "downgrade": bool,
+    "recovery": dict,
+    "headers": str,
+    "component": str,
+    "stages": dict,
 }
+_OF_TRIALS = ("trials", "downgrade")  # mean nothing without a state region
 _DEVICE = {"size": int, "erase": int, "program": int, "overwrite": bool}
 _SPAN = {"device": str, "start": int, "size": int}
-_ACTIVE = {**_SPAN, "header": int, "format": str}
+_IMAGE = {**_SPAN, "header": int, "format": str}
 _CANDIDATES = {**_SPAN, "locations": int, "internal": bool}
 _REGION = {**_SPAN, "format": str}
 COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "red", "bright_cyan", "bright_green")
@@ -46,17 +57,32 @@ def load(path):
 
 def _check_fields(layout):
     """What a device has no room to check: misspelt fields, names nobody could read."""
-    _check_kinds("layout", layout, _LAYOUT)
     for name, spec in layout["devices"].items():
         _check_name("devices", name)
         _check_kinds(name, spec, _DEVICE)
-    _check_kinds("active", layout["active"], _ACTIVE)
-    if not layout["active"]["size"]:
-        raise Failure("active: size is 0")
-    _check_kinds("candidates", layout.get("candidates", {}), _CANDIDATES)
+    for prefix, part in _layers(layout):
+        _check_layer(part, prefix)
+
+
+def _layers(layout):
+    """(prefix of its names, layout): the layout itself, and its boot stages."""
+    yield "", layout
+    if "stages" in layout:
+        yield "stages ", {**layout["stages"], "devices": layout["devices"]}
+
+
+def _check_layer(layout, prefix):
+    _check_kinds(prefix + "layout", layout, _LAYOUT)
+    for field in _OF_TRIALS:
+        if field in layout and "state" not in layout:
+            raise Failure(f"{prefix}layout: {field} does nothing without a state region")
+    for name in ("active", "recovery"):
+        _check_kinds(prefix + name, layout.get(name, {}), _IMAGE)
+    _check_kinds(prefix + "candidates", layout.get("candidates", {}), _CANDIDATES)
+    _check_kinds(prefix + "state", layout.get("state", {}), _SPAN)
     for name, region in layout.get("regions", {}).items():
-        _check_name("regions", name)
-        _check_kinds(name, region, _REGION)
+        _check_name(prefix + "regions", name)
+        _check_kinds(prefix + name, region, _REGION)
 
 
 def _check_name(place, name):
@@ -94,42 +120,73 @@ def _first_line(error):
     return (str(error) or type(error).__name__).splitlines()[0]
 
 
-def check_fits(layout, name, image):
-    """Raises Failure naming both, when an image is larger than the active region takes."""
-    active = layout["active"]
-    device = _Blank(layout["devices"][active["device"]]["size"])
-    if not slot.active_slot(layout, device).fits(len(image)):
-        text = f"{name} of {len(image)} bytes does not fit the active region of {active['size']}"
+def check_fits(layout, name, image, which="active"):
+    """Raises Failure naming both, when an image is larger than its region takes.
+
+    which:  active or recovery
+    """
+    if not _fixed_slot(layout, which).fits(len(image)):
+        size = layout[which]["size"]
+        text = f"{name} of {len(image)} bytes does not fit the {which} region of {size}"
         raise Failure(f"error {errors.TOO_BIG}: {text}")
 
 
 def regions(layout):
     """Everything the layout places: list of (device, start, end, name), sorted."""
-    active = layout["active"]
-    # The header takes its erase block with it, up to an image that shares the block.
-    erase = layout["devices"][active["device"]]["erase"]
-    header_end = storage.up(active["header"] + rules.INTERNAL_SIZE, erase)
-    if active["header"] < active["start"]:
-        header_end = min(header_end, active["start"])
-    found = [
-        (active["device"], active["header"], header_end, "active header"),
-        (active["device"], active["start"], active["start"] + active["size"], "active image"),
-    ]
-    for i, start, end in _candidates(layout):
-        found.append((layout["candidates"]["device"], start, end, f"candidate {i}"))
-    for name, region in layout.get("regions", {}).items():
-        start = region["start"]
-        found.append((region["device"], start, start + region["size"], name))
+    found = []
+    for prefix, part in _layers(layout):
+        rows = [*_images(part), *_candidates(part), *_others(part)]
+        found += [(device, start, end, prefix + name) for device, start, end, name in rows]
     return sorted(found)
 
 
+def _images(layout):
+    for which in ("active", "recovery"):
+        if which in layout:
+            yield from _image(layout, which)
+
+
+def _image(layout, which):
+    """Rows of an image and its header. The header takes its erase blocks with it."""
+    place, device = _fixed_slot(layout, which), layout[which]["device"]
+    end = storage.up(place.header_at + place.header_size(), place.storage.erase_size)
+    if place.header_at < place.body_at:
+        together = which == "active" and layout.get("mode") in ("swap", "direct")
+        end = place.body_at if together else min(end, place.body_at)
+    yield device, place.header_at, end, f"{which} header"
+    yield device, place.body_at, place.end, f"{which} image"
+
+
 def _candidates(layout):
-    """(index, start, end) of each slot, by the device's own arithmetic."""
+    """Rows of the slots, by the device's own arithmetic."""
     if "candidates" not in layout:
         return
-    spec = layout["devices"][layout["candidates"]["device"]]
-    for i, each in enumerate(slot.slots(layout, _Blank(spec["size"]))):
-        yield i, each.header_at, each.end
+    device = layout["candidates"]["device"]
+    found = places.slots(layout, _blank(layout, device))
+    if layout.get("mode") == "swap":
+        inner = getattr(found[0], "inner_at", None)
+        yield device, found[0].header_at, inner, "spare block"
+        yield device, inner, found[0].end, "candidate 0"
+        return
+    for i, each in enumerate(found):
+        name = "second slot" if layout.get("mode") == "direct" else f"candidate {i}"
+        yield device, each.header_at, each.end, name
+
+
+def _others(layout):
+    found = list(layout.get("regions", {}).items())
+    if "state" in layout:
+        found.append(("boot state", layout["state"]))
+    for name, region in found:
+        yield region["device"], region["start"], region["start"] + region["size"], name
+
+
+def _fixed_slot(layout, which):
+    return places.fixed_slot(layout, layout[which], _blank(layout, layout[which]["device"]))
+
+
+def _blank(layout, device):
+    return _Blank(layout["devices"][device]["size"])
 
 
 class _Blank:

@@ -15,7 +15,7 @@ from fwcore.errors import FwError
 from fwtool import exits, files, keys, options
 from fwtool.exits import Failure
 
-COMPONENT = "MAIN"  # the one the update client installs
+COMPONENT = "MAIN"  # where the layout names no other
 MAX_VENDOR_DATA = 64 << 10  # bytes read; the device's own limit is in fwcore.manifest
 # Names of Arm's schema. Reading shows them all; the device takes what it can install.
 PAYLOAD_FORMATS = {
@@ -178,20 +178,24 @@ def manifest():
 @making_options(required=True)
 def create_command(image, output, uri, **making):
     """Sign a manifest for IMAGE."""
-    made = _make(_payload(image, making["layout"]), uri=uri, **making)
+    made = _make(_payload(image, making), uri=uri, **making)
     files.write(output, made, (image, *_inputs(making)))
     files.note(f"{output}: manifest of {len(made)} bytes for {image}", output)
 
 
-def _payload(path, layout):
+def _payload(path, making):
     """Bytes of an image that a device takes and, if its layout is given, starts."""
     data = files.read(path)
     if not data:
         raise Failure(f"{path} is empty: no device takes it", exits.REFUSED)
-    if layout is not None:
-        from fwtool import image, layouts
+    if making["layout"] is not None:
+        from fwtool import image, layouts, stage
 
-        image.check(layouts.load(layout), path, data)
+        layout = layouts.load(making["layout"])
+        if making["component"] == layout.get("stages", {}).get("component"):
+            stage.check_fits(layout, path, data)
+        else:
+            image.check(layout, path, data)
     return data
 
 
@@ -222,9 +226,10 @@ def show_command(path, as_json):
 @click.option("--key", "--cert", required=True, help="Public key: PEM, DER, certificate, point.")
 @click.option("--payload", metavar="FILE", help="The image; in a bundle it is found behind.")
 @click.option("--newer-than", type=options.VERSION_TEXT, help="Refuse any other version.")
+@click.option("--component", default=COMPONENT, show_default=True, help="Refuse any other.")
 @options.identity_options
 @files.json_option
-def verify_command(path, key, payload, newer_than, vendor, class_, as_json):
+def verify_command(path, key, payload, newer_than, component, vendor, class_, as_json):
     """Verify a manifest or bundle FILE as a device would.
 
     With a vendor, a class or --newer-than it is also asked whether that device takes it.
@@ -232,7 +237,7 @@ def verify_command(path, key, payload, newer_than, vendor, class_, as_json):
     point = keys.load_point(key)
     data = files.read(path)
     found = read(data, point, (format_.RAW,))
-    check_policy(found, vendor, class_, newer_than)
+    check_policy(found, vendor, class_, newer_than, component)
     if payload is not None and len(data) > found.end:
         raise click.UsageError(f"{path} has a payload of its own")
     body = data[found.end :] if payload is None else files.read(payload)
@@ -243,13 +248,13 @@ def verify_command(path, key, payload, newer_than, vendor, class_, as_json):
     files.show(shown, as_json)
 
 
-def check_policy(found, vendor, class_, newer_than):
+def check_policy(found, vendor, class_, newer_than, component=COMPONENT):
     """What a device refuses although it is well signed. Raises FwError, Failure."""
     if vendor is not None and vendor.bytes != found.vendor_id:
         raise FwError(errors.WRONG_VENDOR)
     if class_ is not None and class_.bytes != found.class_id:
         raise FwError(errors.WRONG_CLASS)
-    if found.component != COMPONENT:
+    if found.component != component:
         raise FwError(errors.WRONG_COMPONENT)
     if newer_than is not None and found.version <= format_.version_word(newer_than):
         raise FwError(errors.NOT_NEWER)
@@ -268,7 +273,7 @@ def bundle(image, output, made, **making):
     With --key, --version, vendor and class the manifest is made here; with --manifest an
     existing one is used.
     """
-    payload = _payload(image, making["layout"])
+    payload = _payload(image, making)
     if made is None:
         if making["key"] is None or making["version"] is None:
             raise click.UsageError("give --manifest, or --key and --version")

@@ -125,7 +125,7 @@ class VirtualBoard:
             if self._off:
                 return False
             try:
-                self._process = _popen(self._command, env)
+                self._process = _popen(self._command, self._path[-1], env)
             except OSError as error:
                 text = f"cannot run {self._command[0]}: {files.reason(error)}"
                 raise Failure(text, exits.DEVICE) from None
@@ -173,11 +173,11 @@ class VirtualBoard:
         return self._state / "watchdog"
 
 
-def _popen(command, env):
+def _popen(command, folder, env):
     return subprocess.Popen(
         command,
         # MicroPython looks there first: no `board` or `layout` of the caller's folder.
-        cwd=paths.board(),
+        cwd=folder,
         env=env,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -1,17 +1,50 @@
-"""`fwtool serve`: an HTTP server for a folder, with Range, for trying updates."""
+"""`fwtool serve`: an HTTP server for a folder, with Range, for trying updates.
+
+A device tells in its request what came of its last update (FORMATS.md). An image that it
+will not take whatever is done is gone for it: 410, as far as that request goes.
+"""
 
 import contextlib
 import os
+import re
 import socket
+from typing import NamedTuple
 
 import rich_click as click
 
+from fwcore import boot_errors, errors, manifest
+from fwcore.errors import FwError
 from fwtool.exits import DEVICE, Failure
+
+RESULT_HEADER = "ufota-result"
+_RESULT = re.compile(r"(reverted|refused) (\d{1,5}) ([\d.]{1,20}) ([0-9a-f]{16})")
+# Reasons that lie in the device or its storage: the same image may work the next time.
+_DEVICE_FAULTS = (boot_errors.INSTALL_FAILED, errors.CORRUPT)
+# Reasons for which a boot stage refuses an image every time.
+_FINAL = (errors.BAD_SIGNATURE, errors.TOO_BIG, boot_errors.BELOW_FLOOR, boot_errors.BLACK_LISTED)
+
+
+class Result(NamedTuple):
+    """What a device says of its last update."""
+
+    word: str  # reverted or refused
+    reason: int
+    version: str
+    digest: str  # the first 16 hex digits
+
+    @property
+    def is_final(self):
+        """True when it would end in the same way again."""
+        if self.word == "reverted":
+            return self.reason not in _DEVICE_FAULTS
+        return self.reason in _FINAL
 
 
 def application(folder):
     """ASGI application that serves the public files of a folder; Range and HEAD included."""
     from starlette.applications import Starlette
+    from starlette.datastructures import Headers
+    from starlette.responses import Response
     from starlette.routing import Mount
     from starlette.staticfiles import StaticFiles
 
@@ -20,6 +53,15 @@ def application(folder):
             full, about = super().lookup_path(path)
             inside = os.path.relpath(full, os.path.realpath(folder)) if about else path
             return (full, about) if about and is_public(inside, about.st_mode) else ("", None)
+
+        def file_response(self, full_path, stat_result, scope, status_code=200):
+            result = read_result(Headers(scope=scope).get(RESULT_HEADER, ""))
+            digest = result and installed_digest(full_path)
+            if digest:
+                click.echo(f"{scope['client'][0]}: {' '.join(map(str, result))}")
+                if result.is_final and digest.hex().startswith(result.digest):
+                    return Response(status_code=410)
+            return super().file_response(full_path, stat_result, scope, status_code)
 
     return Starlette(routes=[Mount("/", PublicFiles(directory=folder))])
 
@@ -32,6 +74,23 @@ def is_public(path, mode):
     """
     hidden = any(part.startswith(".") for part in path.split(os.sep))
     return not hidden and not path.lower().endswith(".pem") and bool(mode & 0o077)
+
+
+def read_result(text):
+    """Value of the request header -> Result, or None when it is not what FORMATS.md says."""
+    found = _RESULT.fullmatch(text)
+    return Result(found[1], int(found[2]), found[3], found[4]) if found else None
+
+
+def installed_digest(path):
+    """Digest of the image that a manifest or a bundle brings; None for any other file."""
+    with open(path, "rb") as file:
+        start = file.read(manifest.MAX_SIZE)
+    try:
+        formats = (manifest.RAW, manifest.ARM_DELTA)
+        return manifest.read(start, lambda digest, signature: True, formats).installed_digest
+    except FwError:
+        return None
 
 
 def listen(host, port):
@@ -55,6 +114,9 @@ def serve(folder, host, port, quiet):
     The first line printed is the address. Plain HTTP is enough for signed updates; it is
     not meant for the open Internet. Not served are .pem files, names that begin with a
     dot, and files that only their owner may read.
+
+    What a device says of its last update is printed; an image it has rejected for good is
+    answered with 410 Gone.
     """
     import uvicorn
 

@@ -1,7 +1,8 @@
 """The demo's application: a page by microdot, and a door to be told of an update.
 
-POST the address of a bundle to /update. The answer is "ready" and a restart, or the
-number of the error that stopped the update; the page is served all the while.
+POST the address of a bundle to /update: the answer is "ready", or the number of the error
+that stopped it; the page is served all the while. POST to /restart restarts the board.
+An image that serves its page is good, so that is where it confirms itself.
 """
 
 import asyncio
@@ -12,17 +13,26 @@ from about import MICRODOT, VERSION
 from board import Board
 from microdot import Microdot
 
+import ufota
 from fwcore.errors import FwError
+from fwcore.manifest import version_text
 from ufota.client import Client
 from ufota.sources.http import HttpSource
 
 app = Microdot()
-client = Client(Board(), HttpSource(), progress=lambda done, total: print("progress", done, total))
+board = Board()
+client = Client(board, HttpSource(), progress=lambda done, total: print("progress", done, total))
 
 
 @app.get("/")
 async def page(request):
-    return "demo application {}, served by microdot {}\n".format(VERSION, MICRODOT)
+    if ufota.confirm(board):
+        print("confirmed", VERSION)
+    text = "demo application {}, served by microdot {}".format(VERSION, MICRODOT)
+    last = ufota.last_result(board)
+    if last and last.reason:
+        text += "; {} failed, error {}".format(version_text(last.version), last.reason)
+    return text + "\n"
 
 
 @app.post("/update")
@@ -31,16 +41,24 @@ async def update(request):
         client.start(request.body.decode())
         await client.arun()
     except FwError as error:
-        print("answer", error.code)
         return str(error.code), 409
-    print("answer ready")
-    asyncio.create_task(restart())
     return "ready"
 
 
-async def restart():
+@app.post("/restart")
+async def restart(request):
+    asyncio.create_task(reset())
+    return "restarting"
+
+
+async def reset():
     await asyncio.sleep(0.2)  # let the answer leave first
     machine.reset()
+
+
+@app.after_request
+async def tell(request, response):
+    print("answer", request.args.get("n"))  # all that belongs to it has been printed
 
 
 app.run(host="127.0.0.1", port=int(os.getenv("DEMO_PORT")))
