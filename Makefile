@@ -15,7 +15,7 @@ ARM_VENV := .venv-arm
 ARM_READY := $(ARM_VENV)/ready
 export MANIFEST_TOOL := $(CURDIR)/$(ARM_VENV)/bin/manifest-tool
 
-.PHONY: help demo test lint types bench clean
+.PHONY: help demo test lint types bench powercut clean
 .DEFAULT_GOAL := help
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo "make test    lint, types, and the tests on CPython and MicroPython"
 	@echo "make lint    ruff only"
 	@echo "make types   type check of the device code only"
+	@echo "make powercut  cut the power everywhere, in all ways, on both interpreters"
 	@echo "make bench   measure against floor loops, on MicroPython"
 	@echo "make clean   remove $(VENV) and what tools left behind"
 	@echo "MICROPYTHON=path  another interpreter     PYTHON=path  another Python 3.11+"
@@ -58,6 +59,9 @@ test: lint types $(ARM_READY)
 
 bench: $(READY)
 	$(PY) host_tests/bench.py
+
+powercut: $(READY)
+	PYTHONPATH=tools/hostshim:device:bootloader:tools:host_tests $(PY) host_tests/powercut.py
 
 clean:
 	rm -rf $(VENV) $(ARM_VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis build dist

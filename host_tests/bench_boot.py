@@ -13,8 +13,9 @@ def boot(path):
     gc.threshold(256)
     buf = bytearray(4096)
     from bench_board import Board
-    from fwboot import main
+    from fwboot import main, simple  # main.run() imports the way it installs by
 
+    del simple
     gc.collect()
     print(gc.mem_alloc() - len(buf))
     buf = None  # main.run() makes its own

@@ -126,9 +126,7 @@ class Lab:
 
 
 def pack(slot, head):
-    if slot.external:
-        return header.pack_external(head, header.device_key(Board.class_id))
-    return header.pack_internal(head)
+    return slot.pack(head, header.device_key(Board.class_id))
 
 
 def compile_all(out):

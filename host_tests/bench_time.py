@@ -125,6 +125,19 @@ class FileBoard(Board):
         self.storage = FileCard(path + "/storage", self.layout["devices"]["storage"]["size"])
 
 
+class StateBoard(FileBoard):
+    """The same with a state region. The mode does not matter to an idle boot."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        self.layout = dict(self.layout)
+        self.layout["mode"] = "overwrite"
+        self.layout["state"] = {"device": "storage", "start": 0x980000, "size": 0x3000}
+
+    def hung(self):
+        return False
+
+
 def get(url, name):
     host, port = url[7:-1].split(":")
     stream = socket.socket()
@@ -201,6 +214,7 @@ def install(bench, folder, url, size):
 
 def boot(bench, folder, url, size):
     from fwboot import main
+    from fwcore.state import State
 
     board = FileBoard(folder)
     mv = memoryview(bytearray(BUFFER))
@@ -219,8 +233,23 @@ def boot(bench, folder, url, size):
         active.write_header(header.pack_internal(old))
         whole()
 
-    found = bench.ratios(once, installing, whole)
-    return {"installing": found[::2], "idle": found[1:]}
+    with_state = StateBoard(folder)
+    state = State(with_state)
+    state.floor = old.version
+    state.put()
+
+    def trial():
+        if main.run(with_state).head.version < old.version:
+            raise ValueError
+
+    installing_ratio, idle_ratio, trial_ratio, floor_ms = bench.ratios(
+        once, installing, whole, trial
+    )
+    return {
+        "installing": (installing_ratio, floor_ms),
+        "idle": (idle_ratio, floor_ms),
+        "idle, with a state": (trial_ratio, floor_ms),
+    }
 
 
 def count(bench, folder, url, size):

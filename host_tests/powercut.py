@@ -1,0 +1,271 @@
+"""Cut the power everywhere: every scene, every operation, every tear, once and twice, and storms.
+
+    make powercut                              all of it, both interpreters, a table
+    micropython host_tests/powercut.py JOB     one job of jobs(), as figures
+
+A case is one history of cuts, then power that stays, then a device that must come to rest
+where the truth allows (powercut_life.py). Single: one cut in the act. Pair: a second one in
+anything that is written on the way to rest. Storm: 3 to 10, anywhere in a whole life.
+Moody: those of them in which a torn unit reads differently each time.
+"""
+
+import sys
+
+from helpers import noise
+from powercut_life import named
+from powercut_scenes import SCENES, lives
+from simdisk import ALL, PowerCut, Violation
+
+STORMS = 700  # of each whole life, on each interpreter
+
+# Faces of a torn unit (Power.mood): another one at each read; new, then old; old, then new.
+MOODS = (0, 0b01, 0b10)
+TEARS = tuple([(tear, 0) for tear in ALL] + [("moody", mood) for mood in MOODS[1:]])
+
+# mode of a scene, as the table's rows
+ROWS = (
+    "client write",
+    "swap NOR",
+    "swap SD",
+    "overwrite",
+    "direct",
+    "revert",
+    "confirm",
+    "kv put",
+    "chain",
+)
+
+
+class Count:
+    """What came of the cases of a row.
+
+    single, pairs, storms, moody: cases;  wrong: list of texts
+    """
+
+    def __init__(self):
+        self.single = self.pairs = self.storms = self.moody = 0
+        self.wrong = []
+
+    def add(self, kind, moody):
+        setattr(self, kind, getattr(self, kind) + 1)
+        self.moody += moody
+
+    def cases(self):
+        return self.single + self.pairs + self.storms
+
+
+class Tracer:
+    """List for Power.trace: each operation with the truth of that moment."""
+
+    def __init__(self, world):
+        self._world = world
+        self.steps = []
+
+    def append(self, operation):
+        self.steps.append((operation, self._world.truth.copy()))
+
+
+def _traced(world, act, where, count):
+    """Run act() without a cut; returns its steps: (operation, truth before it)."""
+    tracer = Tracer(world)
+    world.power.trace = tracer
+    try:
+        act()
+    except (Exception, Violation) as error:
+        count.wrong.append("{}: {}".format(where, named(error)))
+    finally:
+        world.power.trace = None
+    return tracer.steps
+
+
+def each_cut(world, start, steps, tears, mood):
+    """Leave the world as each cut in these steps would; yields (number of the step, tear).
+
+    start:  snapshot the steps began with
+    mood:   (mood, cycles) of the power, for tears that are not moody
+    """
+    before = start
+    for number, (operation, truth) in enumerate(steps):
+        for tear, face in tears:
+            world.power.restore(before)
+            world.power.replay(operation, tear)
+            world.power.reset()
+            world.power.mood, world.power.cycles = (face, 0) if tear == "moody" else mood
+            world.truth = truth.copy()
+            world.truth.cuts += 1
+            yield number, (tear, face)
+        world.power.restore(before)
+        world.power.replay(operation)
+        before = world.power.snapshot()
+
+
+def sweep(name, make, count, tears=TEARS, pairs=(), share=0, shares=1):
+    """Cut a scene once everywhere, and, for pairs, once more everywhere on the way to rest.
+
+    tears, pairs:   of the first cut and of the second; () for none
+    share, shares:  of the operations of the act, for several processes
+    """
+    world = make()
+    start = world.power.snapshot()
+    mood = world.power.mood, world.power.cycles
+    steps = _traced(world, world.act, name + ", uncut", count)
+    _settled(world, name + ", uncut", count)
+    for number, tear in each_cut(world, start, steps, tears, mood):
+        if number % shares != share:
+            continue
+        where = "{}, operation {} {}".format(name, number + 1, tear)
+        torn, now = world.power.snapshot(), (world.power.mood, world.power.cycles)
+        count.add("single", tear[0] == "moody")
+        again, good = _settled(world, where, count)
+        for second, other in each_cut(world, torn, again if good else (), pairs, now):
+            count.add("pairs", "moody" in (tear[0], other[0]))
+            text = "{}, then {} {}".format(where, second + 1, other)
+            _settled(world, text, count)
+
+
+def _settled(world, where, count):
+    """Let a world come to rest; returns (steps it took, True when it did as it must)."""
+    before = len(count.wrong)
+    steps = _traced(world, world.settle, where, count)
+    return steps, len(count.wrong) == before
+
+
+def weak(name, make, count):
+    """Let each program of an image keep only some of its bits, with power on: it is done again."""
+    world = make()
+    start, truth = world.power.snapshot(), world.truth.copy()
+    state = world.board.layout["state"]
+    flash = world.board.disks[state["device"]]
+    ops = []
+    for (disk, at, _, used, op), _ in _traced(world, world.act, name, count):
+        in_state = disk is flash and state["start"] <= at < state["start"] + state["size"]
+        if used and not in_state:
+            ops.append(op)
+    for op in ops:
+        world.power.restore(start)
+        world.power.reset()
+        world.power.weak = op
+        world.truth = truth.copy()
+        count.add("single", False)
+        try:
+            world.act()
+            world.app()
+            world.settle()
+        except (Exception, Violation) as error:
+            count.wrong.append("{}, weak operation {}: {}".format(name, op, named(error)))
+
+
+def storm(name, make, count, seeds):
+    """Cut a whole life 3 to 10 times, really, wherever that falls; once for each seed."""
+    world = make()
+    start, truth = world.power.snapshot(), world.truth.copy()
+    for seed in seeds:
+        world.power.restore(start)
+        world.power.reset()
+        world.power.mood, world.power.cycles = MOODS[seed % 3], 0
+        world.truth = truth.copy()
+        count.storms += 1
+        count.wrong += _one_storm(world, "{}, storm {}".format(name, seed), seed, count)
+
+
+def _one_storm(world, where, seed, count):
+    dice = noise(32, seed)
+    act, moody = world.act, False
+    try:
+        for i in range(3 + dice[0] % 8):
+            tear = ALL[dice[2 * i + 1] % len(ALL)]
+            world.power.reset()
+            world.power.cut_at(dice[2 * i + 2] % (60, 15)[dice[31] & 1] + 1, tear)
+            try:
+                act()
+                break
+            except PowerCut:
+                world.truth.cuts += 1
+                moody = moody or tear == "moody"
+            act = world.settle
+        world.power.reset()
+        world.settle()
+    except (Exception, Violation) as error:
+        return ["{}: {}".format(where, named(error))]
+    finally:
+        count.moody += moody
+    return []
+
+
+# The command line, and the table
+
+
+PAIRS = (("junk", 0), ("moody", 0), ("moody", 1), ("moody", 2), ("whole", 0))
+# Scenes of which all pairs are cut; the others have operations of the same kind.
+PAIRED = (
+    "swap sd",
+    "direct flash",
+    "spi (2, 2)",
+    "spi (2, 2) dies",
+    "flash (2, 3)",
+    "sd (2, 2)",
+    "sd (2, 2) dies",
+    "flash dies",
+    "swap spi (2, 2)",
+    "swap sd (3, 2)",
+    "overwrite spi (2, 2)",
+    "direct flash (2, 2)",
+    "swap spi rejected",
+    "swap spi 1 boots confirms",
+    "swap spi 3 boots confirms",
+    "overwrite spi 3 boots dies",
+    "nor",
+    "card",
+    "update confirms",
+    "end of trial, dies",
+)
+
+
+def jobs():
+    """Names of the pieces of the whole: single cuts, then scenes by pairs, then storms."""
+    names = ["single"]
+    for row, name, _ in SCENES:
+        if name in PAIRED:
+            names.append("pairs:{}:{}".format(row, name))
+    return names + ["storms:{}:{}".format(row, name) for row, name, _ in lives()]
+
+
+def work(job):
+    """Do one job; returns {row: Count}."""
+    kind, _, rest = job.partition(":")
+    found = {}
+    for row, name, make in lives() if kind == "storms" else SCENES:
+        if rest not in ("", "{}:{}".format(row, name)):
+            continue
+        count = found.setdefault(row, Count())
+        if kind == "single":
+            sweep(name, make, count)
+            if row in WEAK:
+                weak(name, make, count)
+        elif kind == "pairs":
+            sweep(name, make, count, TEARS, PAIRS)
+            count.single = 0  # counted by the job of the single ones
+        else:
+            storm(name, make, count, range(STORMS))
+    return found
+
+
+# Rows that read back what they copy, and copy again.
+WEAK = ("swap NOR", "swap SD")
+
+
+def main(job):
+    """Do a job and print a line of figures for each row, then what went wrong."""
+    for row, count in work(job).items():
+        figures = count.single, count.pairs, count.storms, count.moody, len(count.wrong)
+        print("\t".join([row] + [str(figure) for figure in figures]))
+        for text in count.wrong[:20]:
+            print("WRONG\t" + row + ": " + text)
+
+
+if __name__ == "__main__" and len(sys.argv) > 1:
+    main(sys.argv[1])
+elif __name__ == "__main__":
+    from powercut_table import run
+
+    sys.exit(run(jobs()))

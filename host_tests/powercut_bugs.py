@@ -1,0 +1,188 @@
+"""Bugs on purpose: each must make a scene of powercut.py red, or the sweep proves nothing.
+
+A bug is a name, the scene that must see it, how the scene is cut, and a function that puts
+the bug in and returns (object, attribute, what was there) for taking it out again.
+Runs on CPython and on MicroPython.
+"""
+
+from fwboot import decide, mode_swap, swap, trial
+from fwcore import journal, kv, state
+from powercut_life import NEW, Life
+
+
+def skip_read_back():
+    def move(self, source, target):
+        storage, at = target
+        storage.erase(at, self._block, self._feed)
+        for offset in range(0, self._block, len(self._one)):
+            source[0].read(source[1] + offset, self._one)
+            storage.write(at + offset, self._one)
+
+    return _put(swap.Swap, "_move", move)
+
+
+def mark_before_copy():
+    def forward(self, log, first, save):
+        for done, (source, target) in enumerate(self._moves()):
+            if done >= first:
+                if not log.room():
+                    save(done)
+                log.mark()
+                self._move(source, target)
+
+    return _put(swap.Swap, "forward", forward)
+
+
+def reuse_the_inherited_tail():
+    put = trial._Boot._put
+
+    def lazy(self):
+        log = self.state.journal
+        if self.state.phase == state.FORWARD and self.state.done + log.marks and log._own < 0:
+            log._own = log._banks.index(max(log._banks))
+        else:
+            put(self)
+
+    return _put(trial._Boot, "_put", lazy)
+
+
+def erase_the_newest_block():
+    def backwards(values, key=None):
+        return sorted(values, key=key, reverse=True)
+
+    return _put(journal, "sorted", backwards)
+
+
+def no_fallback_record():
+    load = journal.Journal.load
+
+    def strict(self):
+        load(self)
+        newest = max(self._banks, key=lambda found: found[1])
+        if not newest[0]:
+            self.payload, self.marks, self.settled = None, 0, True
+        return self.payload
+
+    return _put(journal.Journal, "load", strict)
+
+
+def no_scrub():
+    return _put(journal.Journal, "_scrub", lambda self, own, base: None)
+
+
+def no_seal():
+    load = journal.Journal.load
+
+    def trusting(self):
+        load(self)
+        self.settled = True
+        return self.payload
+
+    return _put(journal.Journal, "load", trusting)
+
+
+def header_first():
+    def image(self, slot, location):
+        writer = self._writer(slot)
+        self._header(slot, location)
+        writer.write(memoryview(self.images[NEW]))
+        self._header = lambda slot, location: None  # it is there
+
+    return _put(Life, "_image", image)
+
+
+def pending_first():
+    return _put(Life, "ORDER", ("pending", "image", "header"))
+
+
+def off_by_one_in_the_size():
+    def blocks(self, head):
+        return (self._gap() + head.size - 1) // self._block if head.size else 0
+
+    return _put(mode_swap.SwapMode, "_blocks", blocks)
+
+
+def equal_blocks_after_the_start():
+    forward = mode_swap.SwapMode.forward
+
+    def late(self):
+        self.prepare()
+        forward(self)
+
+    return _put(mode_swap.SwapMode, "forward", late)
+
+
+def start_before_the_try_is_durable():
+    def start(self, head):
+        if self.state.phase != state.TRIAL or self.state.tries == 3:
+            self._put()
+        return self._image(head)
+
+    return _put(trial._Boot, "_start_trial", start)
+
+
+def floor_raised_by_the_install():
+    start = trial._Boot._start_trial
+
+    def eager(self, head):
+        self.state.floor = head.version
+        return start(self, head)
+
+    return _put(trial._Boot, "_start_trial", eager)
+
+
+def black_list_forgotten():
+    return _put(state.State, "blacklist", lambda self, digest: None)
+
+
+def tries_never_end():
+    return _put(decide, "by_trial", lambda tries, head, new: decide.START)
+
+
+def torn_value_taken_for_durable():
+    put = kv.KeyValue.put
+
+    def careless(self, key, value):
+        if self._values.get(key) != value:
+            put(self, key, value)
+
+    return _put(kv.KeyValue, "put", careless)
+
+
+def _put(owner, name, what):
+    old = getattr(owner, name, None)
+    setattr(owner, name, what)
+    return owner, name, old
+
+
+# name of the bug, its function, row and scene that must see it, how: single, pairs or weak
+BUGS = (
+    ("skip read-back", skip_read_back, "swap NOR", "spi (2, 2)", "weak"),
+    ("mark before copy", mark_before_copy, "swap NOR", "spi (2, 2)", "single"),
+    ("reuse the inherited tail", reuse_the_inherited_tail, "swap NOR", "spi (2, 2)", "single"),
+    ("erase the newest journal block", erase_the_newest_block, "kv put", "nor", "single"),
+    ("no fallback record", no_fallback_record, "kv put", "nor", "single"),
+    ("no scrub", no_scrub, "confirm", "swap spi hidden record", "single"),
+    ("no seal", no_seal, "confirm", "swap spi 3 boots dies", "single"),
+    ("header first", header_first, "client write", "overwrite spi", "single"),
+    ("PENDING first", pending_first, "client write", "swap spi", "single"),
+    ("off by one in the size", off_by_one_in_the_size, "swap NOR", "spi (2, 2, (), 1)", "single"),
+    (
+        "equal blocks after the start",
+        equal_blocks_after_the_start,
+        "swap NOR",
+        "spi (2, 2)",
+        "single",
+    ),
+    (
+        "start before the try is durable",
+        start_before_the_try_is_durable,
+        "direct",
+        "flash dies",
+        "single",
+    ),
+    ("floor raised by the install", floor_raised_by_the_install, "direct", "flash dies", "single"),
+    ("black-list forgotten", black_list_forgotten, "revert", "swap spi (2, 2)", "single"),
+    ("tries never end", tries_never_end, "direct", "flash dies", "single"),
+    ("torn value taken for durable", torn_value_taken_for_durable, "kv put", "nor", "single"),
+)

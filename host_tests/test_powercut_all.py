@@ -1,0 +1,73 @@
+"""Every scene cut everywhere once, some twice, some in storms; and bugs on purpose are seen.
+
+The share of `make powercut` that runs with the tests.
+"""
+
+from powercut import PAIRS, TEARS, WEAK, Count, storm, sweep, weak
+from powercut_bugs import BUGS
+from powercut_scenes import SCENES, lives
+
+BOTH = True  # runs on CPython and on MicroPython
+HEAP = "64M"
+TIMEOUT_S = 300
+
+
+def scene(row, name):
+    return [make for a, b, make in SCENES if (a, b) == (row, name)][0]
+
+
+def test_every_scene_survives_every_single_cut():
+    count = Count()
+    for row, name, make in SCENES:
+        sweep(row + " " + name, make, count)
+        if row in WEAK:
+            weak(row + " " + name, make, count)
+    assert not count.wrong, count.wrong[:5]
+    assert count.single > 14000, count.single
+
+
+def test_a_share_of_all_pairs_of_cuts_is_survived():
+    count = Count()
+    for row, name, shares in (
+        ("client write", "swap sd", 16),
+        ("swap NOR", "spi (2, 2)", 16),
+        ("swap SD", "sd (2, 2) dies", 16),
+        ("overwrite", "spi (2, 2)", 16),
+        ("direct", "flash dies", 8),
+        ("revert", "swap spi (2, 2)", 8),
+        ("confirm", "swap spi 3 boots confirms", 4),
+        ("chain", "end of trial, dies", 8),
+        ("kv put", "nor", 1),
+    ):
+        sweep(row + " " + name, scene(row, name), count, TEARS, PAIRS, 1 % shares, shares)
+    assert not count.wrong, count.wrong[:5]
+    assert count.pairs > 25000, count.pairs
+
+
+def test_storms_of_cuts_in_whole_lives_are_survived():
+    count = Count()
+    for row, name, make in lives():
+        storm(row + " " + name, make, count, range(40))
+    assert not count.wrong, count.wrong[:5]
+    assert count.storms == 40 * len(lives())
+
+
+def test_every_bug_on_purpose_is_seen():
+    unseen = []
+    for name, plant, row, where, how in BUGS:
+        make, count = scene(row, where), Count()
+        owner, attribute, old = plant()
+        try:
+            (weak if how == "weak" else sweep)(where, make, count)
+        finally:
+            if old is None:
+                delattr(owner, attribute)
+            else:
+                setattr(owner, attribute, old)
+        if not count.wrong:
+            unseen.append(name)
+        count = Count()
+        sweep(where, make, count, (("junk", 0),))
+        assert not count.wrong, (name, "is still in")
+    assert not unseen, unseen
+    assert len(BUGS) == 16
