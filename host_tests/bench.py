@@ -19,6 +19,7 @@ import sys
 
 import bench_lab
 from bench_lab import KEY, SOURCES, Lab, keys, paths
+from wear import CASES, MCUBOOT, measure
 
 KB = 1 << 10
 MB = 1 << 20
@@ -28,6 +29,8 @@ IDLE_BOUND = 1.05  # what a boot that has nothing to do may take, when hashing t
 # The best MicroPython updaters that check a hash at all take 33 and 49 KiB, without signature.
 HEAP_BOUND_KB = 48
 ABOVE_BOUND_KB = 14  # of it above what the imports left in use: buffer and work space
+# Erases, by wear.CASES: 2N + 7, 0.2N + 7, 2 * 32 + 7; none is set for the last.
+WEAR_BOUNDS = (135, 19.8, 71, None)
 TRIES = 3  # a heap is called large enough when it was so many times
 
 
@@ -196,12 +199,13 @@ def _boot_stage(*installs):
     A layout that asks for signatures needs fwcore.p256 too, as the client does.
     """
     ways = {"simple", "trial", "mode_swap", "mode_overwrite", "mode_direct"}
-    left_out = {f"fwboot.{way}" for way in ways - set(installs)} | {"fwcore.stage"}
+    left_out = {f"fwboot.{way}" for way in ways - set(installs)}
     if "trial" not in installs:
         left_out |= {"fwcore.journal", "fwcore.state"}
     return ["fwboot.main", "fwboot.handover"], left_out
 
 
+CLIENT = ["ufota.client", "ufota.sources.http", "fwcore.p256"]
 PROGRAMS = {
     "boot stage, simple": _boot_stage("simple"),
     "boot stage, swap": _boot_stage("trial", "mode_swap"),
@@ -209,7 +213,8 @@ PROGRAMS = {
     "boot stage, direct": _boot_stage("trial", "mode_direct"),
     # Without the frozen stage beside it; stages have headers of their own.
     "boot selector": (["fwboot.select"], {"fwboot.mode_swap", "fwboot.mode_overwrite"}),
-    "client": (["ufota.client", "ufota.sources.http", "fwcore.p256"], {"fwcore.stage"}),
+    "client, simple": (CLIENT, {"ufota.proposal", "ufota.trial"}),
+    "client with a way back": (["ufota", "ufota.trial", *CLIENT], set()),
 }
 
 
@@ -245,6 +250,29 @@ def _imports(path):
         elif isinstance(node, ast.ImportFrom):
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def wear(lab, quick):
+    """Erases of an update with trial and confirm, and of a revert, in swap mode; no download."""
+    rows = []
+    for (name, old, new, differ), bound in zip(CASES, WEAR_BOUNDS, strict=True):
+        update, back = measure(old, new, differ)
+        found = _erases(update)
+        note = f"{update['programs']} programs; {_erases(back)} for a revert; " + _mcuboot(
+            max(old, new)
+        )
+        rows.append(row(f"erases of a swap, {name}", found, "", bound, note))
+        rows.append(row("  of one slot block", max(update["most"], back["most"]), "", 1))
+    return rows
+
+
+def _erases(found):
+    return found["slots"] + found["journal"]
+
+
+def _mcuboot(blocks):
+    each = (f"{name} {times * blocks + plus}" for name, times, plus in MCUBOOT)
+    return "MCUboot: " + ", ".join(each)
 
 
 def instructions(lab, quick):
@@ -286,6 +314,7 @@ ROWS = {
     "boot": boot,
     "heap": heap,
     "sizes": sizes,
+    "wear": wear,
     "instructions": instructions,
 }
 
