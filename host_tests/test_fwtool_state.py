@@ -235,7 +235,7 @@ def test_every_phase_and_result_has_its_name(folder):
         assert shown(board)["result"] == name
     leave(board, swapping(), phase=5, result=200, reason=255)
     found = shown(board)
-    assert (found["phase"], found["result"]) == ("unknown (5)", "unknown (200)")
+    assert (found["phase"], found["result"]) == ("IDLE", "unknown (200)")
     assert found["words"] == "unknown error"
     leave(board, swapping(), reason=256)
     assert shown(board)["words"] == "the application's own"

@@ -68,9 +68,32 @@ def test_a_candidate_replaces_an_active_image_that_is_not_whole_and_stays():
         board = device(mode, kind)
         put(board, candidate_slots(board)[0], 2, NEW)
         spoil(active_slot(board))
-        boot(board, 2)
-        state = idle(board, 2, CONFIRMED)
-        assert (state.old.size, state.floor) == (0, 1)
+        state = boot(board, 2)
+        assert (state.phase, state.old.size, state.floor) == (TRIAL, 0, 1)
+        trial.confirm(board)
+        assert idle(board, 2, CONFIRMED).floor == 2
+
+
+def test_a_candidate_that_came_to_the_rescue_and_does_not_confirm_gives_way():
+    for mode, kind in WORLDS:
+        board = device(mode, kind)
+        head = put(board, candidate_slots(board)[0], 2, NEW)
+        spoil(active_slot(board))
+        for _ in range(3):
+            boot(board, 2)
+        boot(board, 2)  # nothing else is there: better a rejected image than none
+        assert State(board).is_bad(head.digest)
+
+
+def test_an_image_that_was_confirmed_goes_before_a_newer_one_that_never_ran():
+    board = device("overwrite", "spi", downgrade=True)
+    offer(board, 2)
+    boot(board, 2)
+    trial.confirm(board)
+    put(board, candidate_slots(board)[1], 3, IMAGES[3])
+    spoil(active_slot(board))
+    boot(board, 2)
+    idle(board, 2, CONFIRMED)
 
 
 def test_an_older_candidate_is_taken_but_none_below_the_floor():
@@ -142,8 +165,7 @@ def test_a_candidate_that_cannot_be_installed_is_tried_once_a_start():
         no_boot(board)
         assert board.lines.count("[DBG ] Firmware update failed") in (1, 4)  # 3 are install()'s
         repaired(board.disks["flash"])
-        boot(board, 2)
-        idle(board, 2, CONFIRMED)
+        assert boot(board, 2).phase == TRIAL
 
 
 def test_a_black_listed_or_corrupt_candidate_does_not_come_to_the_rescue():
@@ -181,8 +203,7 @@ def test_an_active_image_that_may_not_start_is_replaced():
                 state.floor = 2
             state.put()
             put(board, candidate_slots(board)[0], 2, NEW)
-            boot(board, 2)
-            idle(board, 2, CONFIRMED)
+            assert boot(board, 2).phase == TRIAL
 
 
 def test_what_a_rescue_brought_is_told_without_what_went_before():
@@ -194,6 +215,8 @@ def test_what_a_rescue_brought_is_told_without_what_went_before():
         new = put(board, candidate_slots(board)[0], 2, NEW)
         spoil(active_slot(board))
         boot(board, 2)
+        assert trial.last_result(board) is None
+        trial.confirm(board)
         assert trial.last_result(board) == (CONFIRMED, 0, 2, new.digest)
 
 

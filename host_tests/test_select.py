@@ -15,6 +15,7 @@ from helpers import here, noise, raises
 from images import head_of
 from simboard import BLOCK
 from simdisk import MOODY, every_cut
+from trial_kit import broken
 from ufota.client import Client
 from ufota.trial import confirm, last_result, reject
 from update_kit import MANIFEST_URL, FakeSource, Key, bundle, payload
@@ -761,3 +762,14 @@ def test_the_slots_are_those_of_the_layout():
     board = factory()
     assert slot_of(board, 1).end == slot_of(board, 2).header_at
     assert type(slot_of(board, 2)) is StageSlot
+
+
+def test_a_stage_whose_tries_cannot_be_counted_is_not_run():
+    """It may hang: then the board would reset for ever beside a frozen stage that works."""
+    board = factory()
+    assert boot(board) == 1
+    offer(board, 2, 2, NEW)
+    assert boot(board) == 2
+    state = StageBoard(board).layout["state"]
+    broken(board.disks["flash"], state["start"], state["start"] + state["size"])
+    assert boot(board) == 0

@@ -396,3 +396,39 @@ def test_the_first_put_ever_leaves_nothing_or_the_new_state():
             whole(board, new)
 
         assert every_cut(make, act, judge, MOODY) == {"nor": 11, "card": 5}[make.__name__] * 4
+
+
+def test_flash_that_fails_is_no_blank_state_but_one_torn_bank_is():
+    board = Board(trial_layout("direct", "spi"))
+    flash = board.disks["flash"]
+    first = board.layout["state"]["start"] // flash.erase_size
+    banks = [{first + 2 * bank, first + 2 * bank + 1} for bank in range(3)]
+    for bank in banks:
+        flash.bad_blocks = set(bank)
+        assert State(board).phase == IDLE
+    for bank in range(3):
+        flash.bad_blocks = banks[bank] | banks[bank - 1]
+        try:
+            State(board)
+        except OSError:
+            continue
+        raise AssertionError("taken for blank")
+
+
+def test_a_noise_that_passes_brings_no_old_state_back():
+    board = Board(trial_layout("direct", "spi"))
+    state = State(board)
+    for floor in (1, 2, 3):
+        state.floor = floor
+        state.put()
+    read, noises = board.disks["flash"].readblocks, [4]
+
+    def noisy(*args):
+        if noises[0]:
+            noises[0] -= 1
+            return -5
+        return read(*args)
+
+    board.disks["flash"].readblocks = noisy
+    assert State(board).floor == 3
+    assert not noises[0]

@@ -2,6 +2,7 @@
 
 from fwboot import main
 from fwboot.images import Image
+from fwboot.trial import give_up
 from fwcore import boot_errors, errors, header
 from fwcore.state import (
     BACK,
@@ -18,7 +19,7 @@ from fwcore.state import (
 )
 from helpers import noise, raises
 from simboard import Board, active_slot, candidate_slots, make, put, read, trial_layout
-from simdisk import every_cut
+from simdisk import PowerCut, every_cut
 from trial_kit import (
     NEW,
     NEXT,
@@ -733,3 +734,102 @@ def test_images_of_every_size_around_blocks_come_in_whole():
             assert found.head == head
             assert read(board, found.slot) == (2, image)
     assert bytes(64) == NO_SIGNATURE and IDLE == 0
+
+
+# Storage that fails for good, and a state that is not settled
+
+
+def test_a_new_image_that_cannot_be_read_any_more_gives_way_to_the_old_one():
+    """The last block of the candidate dies after the first cut of its copy."""
+    gone_back = 0
+    for mode in ("swap", "overwrite"):
+        for op in range(1, 60):
+            board = device(mode, "spi")
+            offer(board, 2)
+            board.power.reset()
+            board.power.cut_at(op, "half")
+            try:
+                main.run(board)
+            except PowerCut:
+                board.power.reset()
+            if State(board).phase != FORWARD:
+                continue
+            slot = candidate_slots(board)[0]
+            board.disks["spi"].bad_blocks = {(slot.body_at + len(NEW) - 1) // 512}
+            for _ in range(2):
+                found = main.run(board)
+            gone_back += found.head.version == 1
+            assert State(board).phase in (IDLE, TRIAL)
+    assert gone_back > 40
+
+
+def test_a_block_that_was_never_changed_may_be_broken_when_the_old_image_comes_back():
+    board = device("swap", "spi")
+    offer(board, 2)
+    broken(board.disks["flash"], 0, 512)
+    boot(board, 1)
+    idle(board, 1, REVERTED, boot_errors.INSTALL_FAILED)
+
+
+def unsettled(board):
+    """The new image is on trial; its confirm is cut right before the seal."""
+    offer(board, 2)
+    boot(board, 2)
+    last = 0
+    while True:
+        torn = board.power.snapshot()
+        board.power.reset()
+        board.power.cut_at(last + 1)
+        try:
+            trial.confirm(board)
+        except PowerCut:
+            board.power.reset()
+            state = State(board)
+            if state.phase == IDLE and not state.journal.settled:
+                return
+        board.power.reset()
+        board.power.restore(torn)
+        last += 1
+
+
+def test_a_confirm_that_may_not_last_is_written_again():
+    board = device("swap", "spi")
+    unsettled(board)
+    assert trial.confirm(board) is True
+    assert State(board).journal.settled
+    assert trial.confirm(board) is False
+
+
+def test_the_recovery_key_settles_the_state_too():
+    board = device("overwrite", "spi")
+    unsettled(board)
+    give_up(board)
+    assert State(board).journal.settled and State(board).phase == IDLE
+
+
+def test_the_recovery_key_keeps_the_reason_of_a_crash():
+    board = device("overwrite", "spi")
+    offer(board, 2)
+    boot(board, 2)
+    state = State(board)
+    state.reason = boot_errors.CRASHED
+    state.put()
+    give_up(board)
+    assert (State(board).phase, State(board).reason) == (BACK, boot_errors.CRASHED)
+
+
+def test_an_unknown_phase_is_idle():
+    board = device("swap", "spi")
+    state = State(board)
+    state.phase = 5
+    state.put()
+    assert State(board).phase == IDLE
+    idle(board, 1)
+
+
+def test_version_0_is_never_installed():
+    for mode, kind in WORLDS:
+        board = device(mode, kind, floor=0)
+        offer(board, 0, NEW)
+        assert boot(board, 1).floor == 0
+        idle(board, 1, REFUSED, errors.CORRUPT)

@@ -87,10 +87,18 @@ def _start(board, image):
 
     gc.threshold(-1)  # as the application expects it
     try:
-        board.mount_user()
+        _mount_user(board)
         start(board, image)
     except BaseException as error:  # SystemExit too: on trial no end is a good one
         return error
+
+
+def _mount_user(board):
+    # Storage that fails is not the application's fault.
+    try:
+        board.mount_user()
+    except OSError as error:
+        board.log("user files: error " + str(error.errno))
 
 
 def _failed_on_trial(board, image):

@@ -12,7 +12,7 @@ active is a mode's (mode_swap.py, mode_overwrite.py, mode_direct.py). One run:
 What a cut leaves: put() is durable or has not happened, and each act is done again from
 its start, or from the last mark. Before anything is moved this run has put (R1): what
 an earlier one left half-written must not come back to life under a half-moved image.
-While a card is pulled nothing is written, however often the device starts.
+While a card is pulled amid FORWARD or BACK nothing is written, however often the device starts.
 """
 
 from micropython import const
@@ -32,6 +32,7 @@ from fwcore.state import (
     REFUSED,
     REVERTED,
     TRIAL,
+    TRIALS,
     State,
     no_image,
 )
@@ -44,10 +45,11 @@ _MORE_STEPS = const(3)
 _NOT_ITS_FAULT = (boot_errors.INSTALL_FAILED, errors.CORRUPT)
 
 
-def run(board, buf):
+def run(board, buf, any_image=True):
     """Finish what was begun; returns the Image to start, or None.
 
     buf:     memoryview, 4096 bytes of work space
+    any_image: False: rather None than an image that is rejected, or not proven
     raises:  OSError when the active image cannot be read; FwError for a state region that
              is too small
     """
@@ -63,7 +65,7 @@ def run(board, buf):
                 break
     except (OSError, FwError) as error:
         board.log("[ERR ] {}, update not finished".format(repr(error)))
-    return boot.last_resort()
+    return boot.last_resort(any_image)
 
 
 def give_up(board):
@@ -75,7 +77,9 @@ def give_up(board):
         state = State(board)
         if state.phase == TRIAL:
             state.phase = BACK
-            state.reason = boot_errors.NOT_CONFIRMED
+            state.reason = state.reason or boot_errors.NOT_CONFIRMED
+            state.put()
+        elif not state.journal.settled:
             state.put()
     except (OSError, FwError):
         pass  # the recovery image is to start whatever the state is
@@ -91,7 +95,7 @@ class _Boot:
         self._settled = False  # this run has put, or need not
         self._left_out = []  # candidates that came to the rescue, and were no good
 
-    def last_resort(self):
+    def last_resort(self, any_image):
         """The Image to start when the state cannot go on; None when there is none.
 
         In this order: a good active image that is not on trial, the recovery image, any active
@@ -104,7 +108,10 @@ class _Boot:
         tried = state.phase == IDLE or (head and head.digest != state.new.digest)
         if head and tried and not state.is_bad(head.digest):
             return self._image(head)
-        return recovery(self.board, self.buf) or (head and self._image(head))
+        found = recovery(self.board, self.buf)
+        if found or not head or not any_image:
+            return found
+        return self._image(head)
 
     def pending(self):
         state = self.state
@@ -122,7 +129,7 @@ class _Boot:
             state.candidate_slots(self.board)  # raises for a pulled card: go on when it is back
             if not is_signed(self.board, state.new, state.signature):
                 return self._go_back(errors.BAD_SIGNATURE)
-            if not self.mode.may_go_on():
+            if not self._may_go_on():
                 return self._go_back(errors.CORRUPT)
             self._put()
         self.board.log("[DBG ] Update active firmware")
@@ -166,7 +173,10 @@ class _Boot:
         if self._old_is_whole():
             if not self._settled:
                 self._put()
-            self.mode.back()
+            try:
+                self.mode.back()
+            except (OSError, FwError):
+                pass  # a bad block that was never changed is no harm
             head = self._active_header()
             if head is None or head.digest != state.old.digest:
                 raise FwError(errors.WRITE_FAILED)
@@ -190,9 +200,10 @@ class _Boot:
             self.lost = True
 
     def _rescue(self):
-        """Take the newest candidate that may start. True when there is one; then it is FORWARD.
+        """Take the best candidate that may start. True when there is one; then it is FORWARD.
 
-        It needs no trial: there is nothing to go back to.
+        Best is the newest of those that have run here for good, and of the others, which are
+        on trial as ever, if there is none.
         """
         state = self.state
         best = None
@@ -202,17 +213,26 @@ class _Boot:
                 continue
             if self._refusal(location, found):
                 continue
-            if not best or found.version > best[1].version:
-                best = location, found
+            rank = self._is_proven(found), found.version
+            if not best or rank > best[0]:
+                best = rank, location, found
         if not best:
             return False
-        state.location, state.new = best
+        (proven, _), state.location, state.new = best
         state.end(NONE, 0)
+        if not proven:
+            state.tries = self.board.layout.get("trials", TRIALS)
         self._left_out.append(state.location)
         code = self._begin(None)
         if code:
             raise FwError(code, state.location)
         return True
+
+    def _is_proven(self, head):
+        """True when this image was confirmed here, or was the one before an update."""
+        state = self.state
+        confirmed = state.result == CONFIRMED and head.digest == state.new.digest
+        return confirmed or head.digest == state.old.digest
 
     def _restore(self):
         """Go back to the old image, if that may start and is still whole. True when it is BACK."""
@@ -234,15 +254,26 @@ class _Boot:
         except (OSError, FwError):
             return False
 
+    def _may_go_on(self):
+        """False when the new image is lost. One that cannot be read is waited for, but only
+        while there is no way back: raises OSError.
+        """
+        try:
+            return self.mode.may_go_on()
+        except (OSError, FwError):
+            if not self._old_is_whole():
+                raise
+            return False
+
     def _refusal(self, location, new):
         """0 when the image in this candidate slot may be installed, else the error number."""
         state, buf = self.state, self.buf
-        if not new.size:
-            return errors.CORRUPT
         if state.is_bad(new.digest):
             return boot_errors.BLACK_LISTED
         if new.version < state.floor:
             return boot_errors.BELOW_FLOOR
+        if not new.size or not new.version:
+            return errors.CORRUPT
         try:
             slot = state.candidate_slots(self.board)[location]
             head = slot.read_header(buf, device_key(self.board))

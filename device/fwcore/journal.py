@@ -30,6 +30,7 @@ A torn unit may read differently each time. So (R1..R6, docs/DESIGN.md):
 """
 
 import struct
+import time
 from binascii import crc32
 
 from micropython import const
@@ -45,8 +46,11 @@ _CRC = const(4)
 _COMMIT = const(12)
 _MARK = const(8)
 _BANKS = const(3)
-_READS = const(3)  # of what fails: one noise on a bus must not bring an old state back
+# Of what cannot be read: a noise on a bus must not bring an old state back.
+_READS = const(5)
+_WAIT_MS = const(5)
 _MAX_LENGTH = const(0xFFFF)
+_MAX_SEQ = const(0xFFFFFFFF)  # never reached by counting
 
 
 class Journal:
@@ -72,6 +76,7 @@ class Journal:
         self.payload = None
         self.marks = 0
         self.settled = True  # False: put it again, or the next load() may find another one
+        self.unread = 0  # banks that could not be read
 
     def load(self):
         """Find the newest snapshot; changes nothing.
@@ -82,6 +87,7 @@ class Journal:
         """
         self._banks = []
         self._own = -1
+        self.unread = 0
         self.payload, newest = None, (False, 0)
         for bank in range(_BANKS):
             found, payload = self._read_bank(bank)
@@ -144,12 +150,14 @@ class Journal:
     def _read_bank(self, bank):
         """((committed, seq), payload) of a bank; ((False, 0), None) without a valid record."""
         head = self._read(bank, 0, _HEAD)
+        self.unread += head is None
         if head is None or head[:6] != _MAGIC:
             return (False, 0), None
         _, length, seq = struct.unpack(_RECORD, head)
-        if length > self._limit or not seq:
+        if length > self._limit or not 0 < seq < _MAX_SEQ:
             return (False, 0), None
         record = self._read(bank, 0, _HEAD + length + _CRC)
+        self.unread += record is None
         if record is None or record != _record(seq, record[_HEAD:-_CRC]):
             return (False, 0), None
         committed = self._has_commit(bank, self._record_size(length), seq)
@@ -181,8 +189,8 @@ class Journal:
             try:
                 self._storage.read(self._start + bank * self._size + at, buf)
                 return bytes(buf[:size])
-            except OSError:
-                pass  # an ECC error is what a torn unit looks like on some flashes
+            except OSError:  # an ECC error is what a torn unit looks like on some flashes
+                time.sleep_ms(_WAIT_MS)
         return None
 
     def _write(self, bank, at, data):

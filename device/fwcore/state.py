@@ -34,6 +34,7 @@ stage's. A device without a state region has none of this: simple installation.
 """
 
 import struct
+from errno import EIO
 
 from micropython import const
 
@@ -65,7 +66,8 @@ class State:
     """The newest boot state; put() makes what was changed durable.
 
     board:    see docs/DESIGN.md, "What a board offers"; its layout has a state region
-    raises:   OSError when the device is not there; FwError TOO_BIG for a region that is too small
+    raises:   OSError when the device is not there, or fails; FwError TOO_BIG for a region that
+              is too small
     """
 
     def __init__(self, board):
@@ -74,10 +76,14 @@ class State:
         limit = payload_size(board.layout)
         self.journal = Journal(storage, region["start"], region["size"], limit)
         payload = self.journal.load() or b""
+        if not payload and self.journal.unread > 1:
+            raise OSError(EIO)  # a torn first record is one bank; this is flash that fails
         if len(payload) < _SIZE:
             payload = bytes(_SIZE)
         fields = struct.unpack_from(_STATE, payload)
         self.phase, self.tries, self.result = fields[:3]
+        if self.phase > BACK:
+            self.phase = IDLE
         self.active, self.location, self.kept = fields[3:6]
         self.reason, self.done, self.floor = fields[6:9]
         self.new = Header(*fields[9:13])

@@ -55,7 +55,7 @@ def confirm(board, floor=None):
     if floor is None:
         floor = 0 if board.layout.get("downgrade", False) else version
     state.floor = max(state.floor, min(floor, version))
-    if (state.phase, state.floor) == before:
+    if (state.phase, state.floor) == before and state.journal.settled:
         return False
     state.put()
     return True
