@@ -10,6 +10,7 @@ import sys
 import textwrap
 import time
 import uuid
+from hashlib import sha256
 
 import pytest
 
@@ -87,23 +88,23 @@ def make(folder, main, stages=(), key=None, **options):
     built = image.build({"main.py": textwrap.dedent(main).encode()}, "lfs2", 4096)
     point = keys.point(key.public_key()) if key else b"\4" + bytes(64)
     state = folder / "board"
-    factory.make(str(state), chain_layout(**options), built, 1, point, VENDOR, CLASS)
-    for number, data in enumerate(stages):
-        put(state, number + 1, f"{number + 1}.0.0", data)
+    first = (stages[0], version_word("1.0.0")) if stages else None
+    made = chain_layout(**options)
+    factory.make(str(state), made, built, 1, point, VENDOR, CLASS, stage=first)
+    for data in stages[1:]:
+        put_second(state, "2.0.0", data)
     return state
 
 
-def put(state, index, version, data):
-    """Put a stage into its slot, as a programmer does."""
-    from hashlib import sha256
-
+def put_second(state, version, data):
+    """Put a stage into the second slot, where else only updates put one."""
     view = StageBoard(Board(str(state)))
-    slot, _ = State(view).runnable(view, index - 1)
+    slot, _ = State(view).runnable(view, 1)
     writer = Writer(slot, len(data))
     writer.begin()
     writer.write(memoryview(data))
-    digest = sha256(data).digest()
-    slot.write_header(slot.pack(Header(version_word(version), len(data), digest, NO_CAMPAIGN)))
+    head = Header(version_word(version), len(data), sha256(data).digest(), NO_CAMPAIGN)
+    slot.write_header(slot.pack(head))
 
 
 def play(state, **options):
@@ -363,6 +364,30 @@ def test_the_client_updates_the_stage_by_the_signed_path(tmp_path):
     assert (lines[-1], code) == ("done", 0)
     assert f"Boot stage 1, version {version_word('3.0.0')}" in lines
     assert result(state) == (IDLE, CONFIRMED, 0)
+
+
+def test_a_board_by_the_commands_alone_boots_its_stage_and_updates_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    layout_file(tmp_path, chain_layout())
+    fwtool("keygen", "key.pem")
+    fwtool("stage", "-o", "stage.img", "--layout", "layout.json")
+    (tmp_path / "server").mkdir()
+    bundle = ("--component", "BOOT", "--version", "2.0.0", "--layout", "layout.json")
+    signed = ("--key", "key.pem", *FOR_LAMP)
+    fwtool("bundle", "stage.img", "-o", "server/two.fw", *bundle, *signed)
+    (tmp_path / "app").mkdir()
+    with demo.Server(tmp_path / "server") as server:
+        main = textwrap.dedent(UPDATES).format(urls=[server.url + "two.fw"])
+        (tmp_path / "app" / "main.py").write_text(main)
+        fwtool("image", "app", "-o", "app.img")
+        app = ("--layout", "layout.json", "--app", "app.img", "--version", "1.0.0")
+        first = ("--stage", "stage.img", "--stage-version", "1.0.0")
+        fwtool("factory", "board", *app, *first, "--key", "key.pub", *FOR_LAMP)
+        lines, code, _ = play(tmp_path / "board")
+    assert f"Boot stage 1, version {version_word('1.0.0')}" in lines
+    assert indexes(lines) == [1, 2] and "ready BOOT" in lines
+    assert (lines[-1], code) == ("done", 0)
+    assert result(tmp_path / "board") == (IDLE, CONFIRMED, 0)
 
 
 def test_the_client_refuses_what_is_no_stage_for_this_board(tmp_path):

@@ -322,3 +322,80 @@ def test_a_device_name_cannot_leave_the_folder(folder):
     options = ("--layout", "layout.json", "--app", "image.bin", "--version", "1", *FOR_LAMP)
     fwtool("factory", "dev", *options, "--key", "key.pub", code=1)
     assert not (folder / "evil.bin").exists() and not (folder / "dev").exists()
+
+
+STAGE = noise(5000, 3)
+FIRST = ("--stage", "stage.img", "--stage-version", "1.2.0")
+# Of the chain, behind all else of the virtual board on either device.
+SLOT_AT, SLOT_SIZE = 0x120000, 0x8000
+
+
+def _chained(device="flash"):
+    """The virtual board's layout with two stages on a device, in place of what is at SLOT_AT."""
+    made = layouts.load(LAYOUT)
+    del made["regions"]["user"], made["recovery"]
+    at = SLOT_AT
+    active = {"header": at, "start": at + 256, "size": SLOT_SIZE - 256, "format": "lfs2"}
+    made["stages"] = {
+        "active": {"device": device, **active},
+        "candidates": {
+            "device": device,
+            "start": at + SLOT_SIZE,
+            "size": SLOT_SIZE,
+            "locations": 1,
+            "internal": True,
+        },
+        "state": {"device": device, "start": at + 2 * SLOT_SIZE, "size": 0x6000},
+        "mode": "direct",
+        "headers": "stage",
+        "component": "BOOT",
+    }
+    return made
+
+
+def _chain_files(folder, layout):
+    fwtool("keygen", "key.pem")
+    (folder / "stage.img").write_bytes(STAGE)
+    (folder / "layout.json").write_text(json.dumps(layout))
+    return ("--layout", "layout.json", "--app", "image.bin", "--version", "1.0.0")
+
+
+def test_the_factory_and_combine_put_a_stage_with_its_header_into_the_first_slot(folder):
+    common = _chain_files(folder, _chained())
+    fwtool("factory", "board", *common, *FIRST, "--key", "key.pub", *FOR_LAMP)
+    flash = (folder / "board" / "flash.bin").read_bytes()
+    head = unpack_stage(flash[SLOT_AT:], SLOT_SIZE)
+    assert (head.size, head.version) == (len(STAGE), manifest.version_word("1.2.0"))
+    assert flash[SLOT_AT + 256 : SLOT_AT + 256 + len(STAGE)] == STAGE
+    assert set(flash[SLOT_AT + 256 + len(STAGE) :]) == {0xFF}
+    assert flash[IMAGE_AT : IMAGE_AT + len(IMAGE)] == IMAGE
+    fwtool("combine", *common, *FIRST, "-o", "all.bin")
+    made = (folder / "all.bin").read_bytes()
+    assert flash[HEADER_AT : HEADER_AT + len(made)] == made and STAGE in made
+    fwtool("combine", *common, *FIRST, "-o", "stage.img", code=5)
+
+
+def test_the_factory_puts_a_stage_on_another_device_and_combine_refuses_it(folder):
+    common = _chain_files(folder, _chained("spi"))
+    fwtool("factory", "board", *common, *FIRST, "--key", "key.pub", *FOR_LAMP)
+    chip = (folder / "board" / "spi.bin").read_bytes()
+    assert unpack_stage(chip[SLOT_AT:], SLOT_SIZE).size == len(STAGE)
+    assert chip[SLOT_AT + 256 : SLOT_AT + 256 + len(STAGE)] == STAGE
+    said = fwtool("combine", *common, *FIRST, "-o", "all.bin", code=1).stderr
+    assert "the stage slot is not on flash" in said and not (folder / "all.bin").exists()
+
+
+def test_a_stage_without_a_place_a_version_or_room_makes_no_board(folder):
+    common = _chain_files(folder, _chained())
+    board = ("factory", "board", *common, "--key", "key.pub", *FOR_LAMP)
+    for command in (board, ("combine", *common, "-o", "all.bin")):
+        fwtool(*command, *FIRST[:2], code=2)
+        fwtool(*command, *FIRST[2:], code=2)
+        for data, part in ((bytes(SLOT_SIZE), "does not fit a stage slot"), (b"", "is empty")):
+            (folder / "stage.img").write_bytes(data)
+            assert part in fwtool(*command, *FIRST, code=1).stderr
+        (folder / "stage.img").write_bytes(STAGE)
+        (folder / "layout.json").write_text(json.dumps(layouts.load(LAYOUT)))
+        assert "the layout has no stages" in fwtool(*command, *FIRST, code=1).stderr
+        (folder / "layout.json").write_text(json.dumps(_chained()))
+    assert not (folder / "board").exists() and not (folder / "all.bin").exists()

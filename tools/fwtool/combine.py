@@ -1,4 +1,8 @@
-"""`fwtool combine`: boot stage, header and application in one file for first programming."""
+"""`fwtool combine`: all a new device has in flash, in one file for first programming.
+
+That is firmware with the boot stage, header and application, and, where the layout has a
+place for them, a recovery image and the first updatable boot stage.
+"""
 
 import rich_click as click
 
@@ -6,6 +10,7 @@ from fwcore import errors
 from fwcore.header import INTERNAL_SIZE
 from fwtool import exits, files, headers, layouts, options
 from fwtool import image as images
+from fwtool import stage as stages
 from fwtool.exits import Failure
 
 BLANK = 0xFF
@@ -34,6 +39,51 @@ def recovery_parts(layout, image, version):
     return _placed(layout["recovery"], image, head, "recovery header", "recovery image")
 
 
+def stage_parts(layout, image, version):
+    """As parts(), on stage_device(): a boot stage for the first of the two slots.
+
+    image:    bytes; version: u64 word
+    raises:   Failure when the layout has no stages
+    """
+    chain = stages.of_layout(layout)
+    head = headers.installed(chain, version, image)
+    return _placed(chain["active"], image, head, "stage header", "boot stage")
+
+
+def stage_device(layout):
+    """Name of the device with the first slot. Raises Failure when the layout has no stages."""
+    return stages.of_layout(layout)["active"]["device"]
+
+
+def stage_options(command):
+    """Adds --stage and --stage-version: parameters stage_path and stage_version."""
+    path = click.option(
+        "--stage", "stage_path", metavar="IMAGE", help="First boot stage, as by fwtool stage."
+    )
+    version = click.option(
+        "--stage-version", type=options.VERSION_WORD, help="Version of the boot stage."
+    )
+    return path(version(command))
+
+
+def read_stage(layout, path, version):
+    """(bytes, u64 word) of the options of stage_options(), for factory.make().
+
+    path, version:  both None: there is no stage, and None is returned
+    raises:   UsageError for one without the other; Failure when the stage has no place, does
+              not fit one of the slots, or is empty
+    """
+    if (path is None) != (version is None):
+        raise click.UsageError("--stage and --stage-version go together")
+    if path is None:
+        return None
+    data = files.read(path)
+    stages.check_fits(layout, path, data)
+    if not data:
+        raise Failure(f"{path} is empty")
+    return data, version
+
+
 def check_recovery(layout, path, image):
     """Refuse an image that could not be started from the recovery region. Raises Failure."""
     if "recovery" not in layout:
@@ -50,6 +100,14 @@ def _placed(region, image, head, *names):
     ]
 
 
+def check_room(found):
+    """Raises Failure naming part and region. found: list as of parts()"""
+    for name, start, limit, data in found:
+        if start + len(data) > limit:
+            text = f"{name} of {len(data)} bytes does not fit its region of {limit - start}"
+            raise Failure(f"error {errors.TOO_BIG}: {text}")
+
+
 def join(layout, device, found):
     """Bytes from the first part's erase block to the last one's: (start, bytes).
 
@@ -57,10 +115,7 @@ def join(layout, device, found):
     Gaps are 0xFF, as an erase leaves them. Raises Failure naming part and region.
     """
     erase = layout["devices"][device]["erase"]
-    for name, start, limit, data in found:
-        if start + len(data) > limit:
-            text = f"{name} of {len(data)} bytes does not fit its region of {limit - start}"
-            raise Failure(f"error {errors.TOO_BIG}: {text}")
+    check_room(found)
     first = min(start for _, start, _, _ in found) // erase * erase
     last = max(start + len(data) for _, start, _, data in found)
     size = -(-last // erase) * erase - first
@@ -124,11 +179,25 @@ def write(path, start, data, inputs):
     help="Address the processor sees the flash at, for .hex files.",
 )
 @click.option("-o", "--output", required=True, metavar="FILE", help=".bin or .hex")
+@stage_options
 @files.json_option
-def combine(layout_path, app, version, header, boot, recovery, base, output, as_json):
+def combine(
+    layout_path,
+    app,
+    version,
+    header,
+    boot,
+    recovery,
+    base,
+    output,
+    stage_path,
+    stage_version,
+    as_json,
+):
     """Put boot stage, header and application into one file for a new device.
 
-    A recovery image gets the version of the application.
+    A recovery image gets the version of the application. Recovery image and --stage must
+    be on the device of the application.
     """
     if (version is None) == (header is None):
         raise click.UsageError("give --version or --header")
@@ -142,8 +211,12 @@ def combine(layout_path, app, version, header, boot, recovery, base, output, as_
     found = parts(layout, image, head, _boot(layout, boot, base))
     if recovery is not None:
         found += _recovery(layout, recovery, version)
+    first = read_stage(layout, stage_path, stage_version)
+    if first is not None:
+        _check_beside(layout, "stage slot", stage_device(layout))
+        found += stage_parts(layout, *first)
     start, data = join(layout, layout["active"]["device"], found)
-    write(output, base + start, data, (layout_path, app, header, boot, recovery))
+    write(output, base + start, data, (layout_path, app, header, boot, recovery, stage_path))
     if output != files.STDIO:
         found.sort(key=lambda part: part[1])
         placed = {name: f"{at:#010x} {len(part)} bytes" for name, at, _, part in found}
@@ -162,9 +235,14 @@ def _header(layout, path, image):
 def _recovery(layout, path, version):
     image = files.read(path)
     check_recovery(layout, path, image)
-    if layout["recovery"]["device"] != layout["active"]["device"]:
-        raise Failure(f"the recovery region is not on {layout['active']['device']}")
+    _check_beside(layout, "recovery region", layout["recovery"]["device"])
     return recovery_parts(layout, image, version)
+
+
+def _check_beside(layout, name, device):
+    """One file is for one device. Raises Failure."""
+    if device != layout["active"]["device"]:
+        raise Failure(f"the {name} is not on {layout['active']['device']}")
 
 
 def _boot(layout, path, base):

@@ -20,7 +20,17 @@ ROT_SIZE = 16  # what fwcore.header.device_key takes
 
 
 def make(
-    state_dir, layout, image, version, point, vendor, class_, boot=None, rot=None, recovery=None
+    state_dir,
+    layout,
+    image,
+    version,
+    point,
+    vendor,
+    class_,
+    boot=None,
+    rot=None,
+    recovery=None,
+    stage=None,
 ):
     """Create the folder of a new virtual board.
 
@@ -31,22 +41,26 @@ def make(
     rot:      16 bytes, or None for random ones
     boot, recovery: bytes of boot stage and recovery image, or None; the latter gets the
               version of the application
+    stage:    (bytes, u64 word) of the first boot stage and its version, or None
     raises:   Failure when something is too large, or the folder already holds a board;
               FwError BAD_KEY for a root of trust of another length
     """
     rot = rot or secrets.token_bytes(ROT_SIZE)
     device_key(rot)  # the device's own check
-    device = layout["active"]["device"]
     head = headers.installed(layout, version, image)
-    joined = [(device, *combine.join(layout, device, combine.parts(layout, image, head, boot)))]
+    found = combine.parts(layout, image, head, boot)
+    placed = [(layout["active"]["device"], *part) for part in found]
     if recovery is not None:
-        device = layout["recovery"]["device"]
         found = combine.recovery_parts(layout, recovery, version)
-        joined.append((device, *combine.join(layout, device, found)))
+        placed += [(layout["recovery"]["device"], *part) for part in found]
+    if stage is not None:
+        found = combine.stage_parts(layout, *stage)
+        placed += [(combine.stage_device(layout), *part) for part in found]
+    combine.check_room([part for _, *part in placed])
     _new_folder(state_dir)
     for name, spec in layout["devices"].items():
         _blank(os.path.join(state_dir, name + ".bin"), spec)
-    for device, start, data in joined:
+    for device, _, start, _, data in placed:
         _program(os.path.join(state_dir, device + ".bin"), start, data)
     identity = {
         "rot": rot.hex(),
@@ -98,10 +112,24 @@ def _write_json(path, value, mode=0o644):
 @click.option("--boot", metavar="FILE", help="Boot stage firmware for region boot.")
 @click.option("--recovery", metavar="IMAGE", help="Recovery image, if the layout has a place.")
 @options.identity_options
-def factory(state_dir, layout_path, app, version, key, boot, recovery, vendor, class_):
+@combine.stage_options
+def factory(
+    state_dir,
+    layout_path,
+    app,
+    version,
+    key,
+    boot,
+    recovery,
+    vendor,
+    class_,
+    stage_path,
+    stage_version,
+):
     """Make a new virtual board in the folder STATE_DIR, which must be empty or new.
 
-    A recovery image gets the version of the application.
+    A recovery image gets the version of the application. A boot stage goes into the first
+    of the two slots; later ones come by update.
     """
     if vendor is None or class_ is None:
         raise click.UsageError(options.NO_IDENTITY)
@@ -114,8 +142,10 @@ def factory(state_dir, layout_path, app, version, key, boot, recovery, vendor, c
     if recovery is not None:
         golden = files.read(recovery)
         combine.check_recovery(layout, recovery, golden)
+    first = combine.read_stage(layout, stage_path, stage_version)
     point = keys.load_point(key)
-    make(state_dir, layout, image, version, point, vendor, class_, firmware, recovery=golden)
+    ids = point, vendor, class_
+    make(state_dir, layout, image, version, *ids, firmware, recovery=golden, stage=first)
     click.echo(f"{state_dir}: a board with {len(image)} bytes of application")
 
 
