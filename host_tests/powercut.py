@@ -33,6 +33,10 @@ ROWS = (
     "confirm",
     "kv put",
     "chain",
+    "selector",
+    "rescue",
+    "recovery",
+    "state on a card",
 )
 
 
@@ -218,6 +222,8 @@ PAIRED = (
     "card",
     "update confirms",
     "end of trial, dies",
+    "first start, confirms",
+    "swap spi confirms",
 )
 
 

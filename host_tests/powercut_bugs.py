@@ -5,9 +5,10 @@ the bug in and returns (object, attribute, what was there) for taking it out aga
 Runs on CPython and on MicroPython.
 """
 
-from fwboot import decide, mode_swap, swap, trial
+from fwboot import decide, mode_swap, select, swap, trial
 from fwcore import journal, kv, state
-from powercut_life import NEW, Life
+from fwcore.slot import Writer
+from ufota import client, proposal
 
 
 def skip_read_back():
@@ -82,17 +83,31 @@ def no_seal():
 
 
 def header_first():
-    def image(self, slot, location):
-        writer = self._writer(slot)
-        self._header(slot, location)
-        writer.write(memoryview(self.images[NEW]))
-        self._header = lambda slot, location: None  # it is there
+    def write(self):
+        if not self._writer:
+            self._writer = Writer(self._slot, self.manifest.installed_size)
+            self.proposal.begin(self._slot)
+            self._writer.begin()
+            self._slot.write_header(self._slot.pack(self.proposal._head, self._key))
+            self._slot.write_header = lambda *args: None  # it is there
+        self._writer.write(self.buf[: self._have])
+        self._have = 0
 
-    return _put(Life, "_image", image)
+    return _put(client.Client, "_write", write)
 
 
 def pending_first():
-    return _put(Life, "ORDER", ("pending", "image", "header"))
+    write_header = proposal.Proposal.write_header
+
+    def late(self, packed):
+        slot, headers = self._slot, []
+        slot.write_header = lambda *args: headers.append(args)
+        write_header(self, packed)
+        del slot.write_header
+        for args in headers:
+            slot.write_header(*args)
+
+    return _put(proposal.Proposal, "write_header", late)
 
 
 def off_by_one_in_the_size():
@@ -149,6 +164,28 @@ def torn_value_taken_for_durable():
     return _put(kv.KeyValue, "put", careless)
 
 
+def trial_goes_on_after_recovery():
+    return _put(trial, "give_up", lambda board: None)
+
+
+def moves_forgotten_on_the_way_back():
+    def look(self):
+        return self._is_whole(self._state.old, self._swap().old_blocks(0))
+
+    return _put(mode_swap.SwapMode, "old_is_whole", look)
+
+
+def newer_stage_taken_unasked():
+    find, first_start = select._find, select._first_start
+
+    def eager(view):
+        if state.State(view).phase == state.IDLE:
+            first_start(view, memoryview(bytearray(4096)))
+        return find(view)
+
+    return _put(select, "_find", eager)
+
+
 def _put(owner, name, what):
     old = getattr(owner, name, None)
     setattr(owner, name, what)
@@ -166,7 +203,7 @@ BUGS = (
     ("no seal", no_seal, "confirm", "swap spi 3 boots dies", "single"),
     ("header first", header_first, "client write", "overwrite spi", "single"),
     ("PENDING first", pending_first, "client write", "swap spi", "single"),
-    ("off by one in the size", off_by_one_in_the_size, "swap NOR", "spi (2, 2, (), 1)", "single"),
+    ("off by one in the size", off_by_one_in_the_size, "swap NOR", "spi (2, 3, (), 1)", "single"),
     (
         "equal blocks after the start",
         equal_blocks_after_the_start,
@@ -185,4 +222,32 @@ BUGS = (
     ("black-list forgotten", black_list_forgotten, "revert", "swap spi (2, 2)", "single"),
     ("tries never end", tries_never_end, "direct", "flash dies", "single"),
     ("torn value taken for durable", torn_value_taken_for_durable, "kv put", "nor", "single"),
+    (
+        "erase the newest bank of a card",
+        erase_the_newest_block,
+        "state on a card",
+        "direct flash boot",
+        "single",
+    ),
+    (
+        "trial goes on after recovery",
+        trial_goes_on_after_recovery,
+        "recovery",
+        "swap spi confirms",
+        "single",
+    ),
+    (
+        "moves forgotten on the way back",
+        moves_forgotten_on_the_way_back,
+        "rescue",
+        "swap spi by the old one",
+        "single",
+    ),
+    (
+        "newer stage taken unasked",
+        newer_stage_taken_unasked,
+        "selector",
+        "first start, dies",
+        "single",
+    ),
 )

@@ -3,7 +3,8 @@
 A Life is a board, the two images that meet on it, and the truth: what the device was told
 is durable, whatever its medium says. Every boot is judged against it; settle() boots as a
 device does until nothing is left to do. Anything else is Wrong, and each kind of wrong has
-one of the names below.
+one of the names below. The client is the real one, on a network that always works; where
+the new image is that of a signed fixture, the signature is checked too.
 
 Runs on CPython and on MicroPython.
 """
@@ -11,13 +12,16 @@ Runs on CPython and on MicroPython.
 from hashlib import sha256
 
 import simboard
-from fwboot import main
+from fwboot import main, select
+from fwcore import manifest
+from fwcore.chain import StageBoard
 from fwcore.errors import FwError
 from fwcore.header import NO_CAMPAIGN, Header, device_key
-from fwcore.places import SwapSlot
-from fwcore.slot import Writer
-from fwcore.state import IDLE, NO_SIGNATURE, NONE, PENDING, TRIAL, State
-from ufota import trial
+from fwcore.places import fixed_slot
+from fwcore.state import CONFIRMED, IDLE, PENDING, TRIAL, State
+from helpers import noise
+from ufota import client, proposal, trial
+from update_kit import MANIFEST_URL, FakeSource, Key, payload, signed
 
 NOTHING_RUNS = "nothing bootable"
 MIX = "an image that is not whole was started"
@@ -31,7 +35,9 @@ STUCK = "no progress"
 PROMISE = "a header stands before an image that is not whole"
 WRITES = "a boot with nothing to do writes"
 
-OLD, NEW = 1, 2  # versions
+OLD, NEW = 1, manifest.version_word("2.0.0")  # versions
+FIXTURE = "small"  # the signed manifest that every new image comes with
+GOLDEN, GOLDEN_ON = noise(300, 9), "rom"  # the recovery image, and its device
 NO, BEGUN, DONE = 0, 1, 2  # of something durable: BEGUN may turn out either way
 
 
@@ -45,6 +51,7 @@ class Truth:
     offered:    the client's PENDING
     confirmed:  confirm() of the new image; or an update that needs none
     over:       the update came to its end with the old image
+    given_up:   somebody asked for the recovery image while the new one was on trial
     starts:     trial boots of the new image
     cuts:       of power
     """
@@ -53,6 +60,7 @@ class Truth:
         self.offered = NO
         self.confirmed = NO
         self.over = NO
+        self.given_up = False
         self.starts = 0
         self.cuts = 0
 
@@ -60,7 +68,27 @@ class Truth:
         other = Truth()
         other.offered, other.confirmed, other.over = self.offered, self.confirmed, self.over
         other.starts, other.cuts = self.starts, self.cuts
+        other.given_up = self.given_up
         return other
+
+
+class AnyKey:
+    """Takes any signature: for images whose manifest nobody signed."""
+
+    def verify(self, digest, signature):
+        return True
+
+
+def manifest_of(image):
+    """The fixture's manifest, made to tell of another image (128..32767 bytes)."""
+    made, old = signed(FIXTURE), payload(FIXTURE)
+    made = made.replace(sha256(old).digest(), sha256(image).digest())
+    return made.replace(_number(len(old)), _number(len(image)))
+
+
+def _number(size):
+    assert 128 <= size <= 0x7FFF  # two bytes, as the fixture's
+    return b"\x02\x02" + size.to_bytes(2, "big")
 
 
 class Life:
@@ -72,66 +100,50 @@ class Life:
     tries:      trial boots of the new image; 0: it needs no confirm
     """
 
+    floor = OLD  # of the state it begins with
+
     def __init__(self, layout, old, new, habit="confirms", tries=3):
-        self.board = simboard.Board(layout)
+        key = Key() if new == payload(FIXTURE) else AnyKey()
+        self.board = self._board(simboard.Board(layout, simboard.ROT, key))
         self.power = self.board.power
         self.images = {OLD: old, NEW: new}
         self.head = Header(NEW, len(new), sha256(new).digest(), NO_CAMPAIGN)
         self.habit = habit
         self.tries = tries
+        # What confirm() raises the floor to.
+        self.top = self.floor if self.board.layout.get("downgrade", False) else NEW
         self.truth = Truth()
         self.most_ops = 400  # of one boot; the longest of the sweeps takes 120
         simboard.put(self.board, simboard.active_slot(self.board), OLD, old)
+        self._begin()
+
+    def _board(self, board):
+        """What is updated, as client and application see it."""
+        return board
+
+    def _begin(self):
         state = State(self.board)
-        state.floor = OLD
+        state.floor = self.floor
         state.put()
+
+    def _start(self):
+        """One start of the device; returns the Image it chose, or None."""
+        return main.run(self.board)
 
     # What a client and an application do
 
     def offer(self):
-        """What the client does: the candidate, its header, PENDING."""
-        state = State(self.board)
-        location, slot = self._free_slot(state)
-        if state.phase == PENDING:  # torn by a cut, and come back: not its slot any more
-            state.phase = IDLE
-            state.put()
-        for step in self.ORDER:
-            getattr(self, "_" + step)(slot, location)
-
-    ORDER = ("image", "header", "pending")
-
-    def _image(self, slot, location):
-        self._writer(slot).write(memoryview(self.images[NEW]))
-
-    def _writer(self, slot):
-        writer = Writer(slot, self.head.size)
-        writer.begin()
-        return writer
-
-    def _header(self, slot, location):
-        if isinstance(slot, SwapSlot):
-            slot.write_inner(self.head)
-        key = device_key(self.board.rot()) if slot.external else None
-        slot.write_header(slot.pack(self.head, key))
-
-    def _pending(self, slot, location):
-        state, truth = State(self.board), self.truth
-        state.phase, state.new, state.location = PENDING, self.head, location
-        state.tries, state.signature = self.tries, NO_SIGNATURE
-        state.result, state.reason = NONE, 0
-        truth.offered = max(truth.offered, BEGUN)
-        if not self.tries:
-            truth.confirmed = max(truth.confirmed, BEGUN)
-        state.put()
-        truth.offered = DONE
-
-    def _free_slot(self, state):
-        """(location, Slot) to download to: one that does not keep the image that runs."""
-        slots = state.candidate_slots(self.board)
-        for location in range(len(slots)):
-            if simboard.read(self.board, slots[location])[0] != OLD:
-                return location, slots[location]
-        return 0, slots[0]
+        """Run the client, from the manifest to PENDING."""
+        new = self.images[NEW]
+        source = FakeSource({MANIFEST_URL: manifest_of(new) + new}, pieces=(333, 512, 1))
+        machine = client.Client(self.board, source, permanent=not self.tries)
+        # The State of a Proposal is what tells the moment at which PENDING is durable.
+        proposal.State = lambda board: Told(board, self)
+        try:
+            machine.start(MANIFEST_URL)
+            machine.run()
+        finally:
+            proposal.State = State
 
     def confirm(self):
         self.truth.confirmed = max(self.truth.confirmed, BEGUN)
@@ -141,6 +153,45 @@ class Life:
     def reject(self):
         trial.reject(self.board, 200)
         self.truth.over = DONE
+
+    def recover(self):
+        """Start with the key held: the recovery image runs, and whoever is on trial goes back."""
+        self.truth.given_up = True
+        self.board.pressed = True
+        try:
+            found = main.run(self.board)
+        finally:
+            self.board.pressed = False
+        _must(found, NOTHING_RUNS)
+        _must(found.device == GOLDEN_ON, NOT_OFFERED)
+        _must(simboard.read(self.board, found.slot) == (OLD, GOLDEN), MIX)
+        self.truth.over = DONE
+
+    def strand(self):
+        """The active image is no more; the new one, confirmed here before, is in the candidate.
+
+        It comes to the rescue without a trial, so this is for lives with tries = 0.
+        """
+        state = State(self.board)
+        candidate = state.candidate_slots(self.board)[0]
+        state.new = simboard.put(self.board, candidate, NEW, self.images[NEW])
+        state.end(CONFIRMED, 0)
+        state.put()
+        self.damage()
+        self.truth.offered = self.truth.confirmed = DONE
+
+    def damage(self):
+        """A byte of the active image turns over."""
+        slot, _ = State(self.board).active_slot(self.board)
+        slot.storage.device.data[slot.body_at + 5] ^= 1
+
+    def lose(self):
+        """The header of the new image is no more, wherever it is: back to the one before."""
+        state = State(self.board)
+        for slot in [state.active_slot(self.board)[0]] + state.candidate_slots(self.board):
+            if simboard.read(self.board, slot)[0] == NEW:
+                slot.storage.device.load(slot.header_at, b"\xff" * slot.header_size())
+        self.truth = Truth()
 
     def app(self):
         """What the application does once it runs."""
@@ -157,7 +208,7 @@ class Life:
         self.power.cycle()
         del self.board.lines[:]  # of some hundred thousand boots
         try:
-            found = main.run(self.board)
+            found = self._start()
         except (OSError, FwError):
             found = None
         _must(self.power.ops - before <= self.most_ops, STUCK)
@@ -175,17 +226,18 @@ class Life:
         if new:
             _must(truth.offered, NOT_OFFERED)
             _must(truth.over != DONE, CAME_BACK)
+            truth.offered = DONE  # it was torn, and turned out so; now it stays so
         else:
             _must(truth.confirmed != DONE, LOST)
-        _must(OLD <= state.floor <= (NEW if truth.confirmed else OLD), FLOOR)
+        _must(self.floor <= state.floor <= (self.top if truth.confirmed else self.floor), FLOOR)
         if truth.confirmed == DONE and self.tries:
-            _must(state.floor == NEW, FLOOR)
+            _must(state.floor == self.top, FLOOR)
         if new and state.phase == TRIAL:
             truth.starts += 1
             _must(truth.starts <= self.tries, FOR_EVER)
         elif new:
             _must(truth.confirmed, FOR_EVER)
-            truth.confirmed = DONE  # it was torn, and turned out so; now it stays so
+            truth.confirmed = DONE  # as above
         elif truth.offered == DONE and state.phase == IDLE:
             truth.over = DONE
 
@@ -229,11 +281,74 @@ class Life:
         truth = self.truth
         if self.version == OLD and truth.offered == DONE:
             _must(truth.confirmed != DONE, LOST)
-            may_fail = self.habit != "confirms" or truth.starts + truth.cuts >= self.tries
+            may_fail = self.habit != "confirms" or truth.given_up
+            may_fail = may_fail or truth.starts + truth.cuts >= self.tries
             _must(may_fail and self.tries, UPDATE_LOST)
             _must(self.is_bad, CAME_BACK)
         if self.version == NEW:
             _must(truth.confirmed == DONE, FOR_EVER)
+
+
+class Told(State):
+    """A State that tells a Life when it is PENDING, and when that is durable."""
+
+    def __init__(self, board, life):
+        super().__init__(board)
+        self._life = life
+
+    def put(self):
+        truth = self._life.truth
+        if self.phase != PENDING:
+            super().put()
+            return
+        truth.offered = max(truth.offered, BEGUN)
+        if not self._life.tries:
+            truth.confirmed = max(truth.confirmed, BEGUN)
+        super().put()
+        truth.offered = DONE
+
+
+class Rescued(Life):
+    """A Life with a recovery image in a chip of its own."""
+
+    def _begin(self):
+        super()._begin()
+        region = self.board.layout["recovery"]
+        slot = fixed_slot(self.board.layout, region, self.board.disks[region["device"]])
+        simboard.put(self.board, slot, OLD, GOLDEN)
+
+
+class Stages(Life):
+    """Two boot stages, of which the selector chooses one; the layout has `stages`.
+
+    habit:  "crashes" too: the stage on trial raises, and the selector notes it
+    """
+
+    def _board(self, board):
+        self._outer = board
+        return StageBoard(board)
+
+    def _start(self):
+        image, index = select.run(self._outer)
+        _must(image and index == State(self.board).active + 1, NOTHING_RUNS)
+        return image
+
+    def app(self):
+        if self.version == NEW and self.habit == "crashes" and self.phase == TRIAL:
+            select._note_crash(self._outer)
+        else:
+            super().app()
+
+
+class NewStages(Stages):
+    """From the factory with a newer stage in the second slot, and without a state."""
+
+    floor = 0
+
+    def _begin(self):
+        slot, _ = State(self.board).runnable(self.board, 1)
+        simboard.put(self.board, slot, NEW, self.images[NEW])
+        self.truth.offered = DONE
 
 
 def _must(what, name):

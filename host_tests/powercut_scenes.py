@@ -13,8 +13,20 @@ from fwcore.kv import KeyValue
 from fwcore.state import State
 from helpers import noise
 from journals import card, nor, storage
-from powercut_life import BEGUN, DONE, NO, Life, Wrong
-from simboard import BLOCK, trial_layout
+from powercut_life import (
+    BEGUN,
+    DONE,
+    FIXTURE,
+    GOLDEN_ON,
+    NO,
+    Life,
+    NewStages,
+    Rescued,
+    Stages,
+    Wrong,
+)
+from simboard import BLOCK, MODES, trial_layout
+from update_kit import payload
 
 KINDS = ("flash", "spi", "sd")
 
@@ -35,19 +47,26 @@ class Shape:
             self.new[at:end] = self.old[at : min(end, len(self.new))]
 
 
+class Fixture:
+    """The images of the signed fixture, as a Shape."""
+
+    blocks = 3
+    old, new = noise(600, 1), payload(FIXTURE)
+
+
 def life(mode, kind, act, shape=(2, 2), habit="confirms", tries=3, before=(), **more):
     """A function that makes a Life, and brings it to the act.
 
     act, before:  names of its methods; what it does when power goes, and what it did
-    shape:        blocks of the old and of the new image, and the equal ones
-    more:         further keys of the layout
+    shape:        blocks of the old and of the new image, and the equal ones; None: a Fixture
+    more:         of the_layout()
     """
 
     def make():
-        gap = 512 if (mode, kind) == ("swap", "sd") else 128
-        made = Shape(gap, *shape)
-        layout = trial_layout(mode, kind, made.blocks, trials=max(tries, 1), **more)
-        world = Life(layout, bytes(made.old), bytes(made.new), habit, tries)
+        gap = 512 if kind == "sd" and mode != "overwrite" else 128
+        made = Shape(gap, *shape) if shape else Fixture
+        layout, kind_of_life = the_layout(mode, kind, made.blocks, max(tries, 1), **more)
+        world = kind_of_life(layout, bytes(made.old), bytes(made.new), habit, tries)
         for name in before:
             getattr(world, name)()
         world.power.reset()
@@ -55,6 +74,46 @@ def life(mode, kind, act, shape=(2, 2), habit="confirms", tries=3, before=(), **
         return world
 
     return make
+
+
+def the_layout(mode, kind, blocks, trials, what=Life, card=False, **more):
+    """(layout, class of the Life) of a scene.
+
+    what:   Life, or a class made from it that needs another layout
+    card:   True: the state is on the card
+    more:   further keys of the layout
+    """
+    layout = trial_layout(mode, kind, blocks, trials=trials, **more)
+    if card:
+        sd = layout["devices"]["sd"]
+        layout["state"] = {"device": "sd", "start": sd["size"], "size": 18 * BLOCK}
+        sd["size"] += 18 * BLOCK
+    if what is Rescued:
+        layout["devices"][GOLDEN_ON] = {"size": 2 * BLOCK, "erase": BLOCK, "program": 128}
+        layout["recovery"] = {
+            "device": GOLDEN_ON,
+            "header": 0,
+            "start": 128,
+            "size": 2 * BLOCK - 128,
+            "format": "romfs",
+        }
+    if what in (Stages, NewStages):
+        layout = _chained(layout)
+    return layout, what
+
+
+def _chained(stages):
+    """A layout whose stages are this one's, behind an application that has its own state."""
+    outer = trial_layout("direct", "flash", component="APP")
+    flash = outer["devices"]["flash"]
+    at = flash["size"]
+    flash["size"] += stages.pop("devices")["flash"]["size"]
+    for name in ("active", "candidates", "state"):
+        stages[name]["start"] += at
+    stages["active"]["header"] += at
+    stages.update({"headers": "stage", "component": "MAIN"})  # as the fixture's
+    outer["stages"] = stages
+    return outer
 
 
 def hidden(make):
@@ -142,7 +201,7 @@ PENDING = ("offer",)
 ON_TRIAL = ("offer", "boot")
 LAST_TRIAL = ("offer", "boot", "boot", "boot")
 
-SHAPES = ((2, 2), (3, 3, (1,)), (3, 2), (2, 3), (3, 3), (2, 2, (), 1), (1, 1))
+SHAPES = ((2, 2), (3, 3, (1,)), (3, 2), (2, 3), (3, 3), (2, 3, (), 1), (1, 1))
 
 
 def _scenes():
@@ -152,27 +211,8 @@ def _scenes():
     def add(row, name, make):
         found.append((row, name, make))
 
-    for mode, kind in (("swap", "spi"), ("swap", "sd"), ("overwrite", "spi"), ("direct", "flash")):
-        add("client write", mode + " " + kind, life(mode, kind, "offer"))
-    for kind in KINDS:
-        row = "swap SD" if kind == "sd" else "swap NOR"
-        for shape in SHAPES[: 6 if kind == "sd" else 7]:
-            name = "{} {}".format(kind, shape)
-            add(row, name, life("swap", kind, "boot", shape, before=PENDING))
-            add(row, name + " dies", life("swap", kind, "boot", shape, "dies", before=PENDING))
-        add(row, kind + " permanent", life("swap", kind, "boot", (2, 2), "dies", 0, PENDING))
-    for kind in "spi", "sd":
-        for shape in (2, 2), (1, 2), (2, 1):
-            name = "{} {}".format(kind, shape)
-            add("overwrite", name, life("overwrite", kind, "boot", shape, before=PENDING))
-            make = life("overwrite", kind, "boot", shape, "dies", before=PENDING)
-            add("overwrite", name + " dies", make)
-        make = life("overwrite", kind, "boot", (2, 2), "dies", 0, PENDING)
-        add("overwrite", kind + " permanent", make)
-    for kind in "flash", "spi":
-        for habit in "confirms", "dies":
-            make = life("direct", kind, "boot", (2, 2), habit, before=PENDING)
-            add("direct", kind + " " + habit, make)
+    _add_client(add)
+    _add_installs(add)
     _add_ends(add)
     for disk in nor, card:
         add("kv put", disk.__name__, lambda disk=disk: Store(disk))
@@ -183,12 +223,95 @@ def _scenes():
         )
         make = life("direct", "flash", "boot", habit=habit, before=LAST_TRIAL, **chain)
         add("chain", "end of trial, " + habit, make)
+    _add_selector(add)
+    _add_rescues(add)
+    _add_state_on_card(add)
     return found
+
+
+def _add_selector(add):
+    """The chain again, by the selector and its view of the board."""
+    for habit in "confirms", "dies", "crashes":
+        for name, act, before in (
+            ("update", "offer", ()),
+            ("update, start", "offer boot", ()),
+            ("start", "boot", PENDING),
+            ("trial", "app boot", ON_TRIAL),
+            ("end of trial", "boot", LAST_TRIAL),
+        ):
+            make = life("direct", "flash", act, None, habit, before=before, what=Stages)
+            add("selector", name + ", " + habit, make)
+        make = life("direct", "flash", "boot app boot", None, habit, what=NewStages)
+        add("selector", "first start, " + habit, make)
+
+
+def _add_rescues(add):
+    """An active image that is not whole, and a recovery image started by key, in every mode."""
+    for mode in MODES:
+        for kind in KINDS:
+            name = mode + " " + kind
+            make = life(mode, kind, "boot", tries=0, before=("strand",))
+            add("rescue", name, make)
+            make = life(mode, kind, "boot", before=("offer", "damage"))
+            add("rescue", name + " by an update", make)
+            back = ("offer", "boot", "confirm", "boot", "lose")
+            make = life(mode, kind, "boot", before=back, downgrade=True)
+            add("rescue", name + " by the old one", make)
+            for habit in "confirms", "dies":
+                make = life(mode, kind, "recover boot", (2, 2), habit, 3, ON_TRIAL, what=Rescued)
+                add("recovery", name + " " + habit, make)
+
+
+def _add_state_on_card(add):
+    """The state's journal where each write replaces a block, in every mode."""
+    for mode in MODES:
+        for kind in KINDS:
+            for name, act, habit, before in (
+                ("offer", "offer", "confirms", ()),
+                ("boot", "boot", "confirms", PENDING),
+                ("boot dies", "boot", "dies", PENDING),
+                ("end of trial", "boot", "dies", LAST_TRIAL),
+                ("confirm", "confirm", "confirms", ON_TRIAL),
+            ):
+                make = life(mode, kind, act, (2, 2), habit, before=before, card=True)
+                add("state on a card", "{} {} {}".format(mode, kind, name), make)
+
+
+def _add_client(add):
+    """The client brings an update, in every mode."""
+    for mode in MODES:
+        for kind in KINDS:
+            for tries in 3, 0:
+                name = "{} {}{}".format(mode, kind, "" if tries else " permanent")
+                add("client write", name, life(mode, kind, "offer", None, tries=tries))
+
+
+def _add_installs(add):
+    """What a client left is installed, or tried, in every mode."""
+    for kind in KINDS:
+        row = "swap SD" if kind == "sd" else "swap NOR"
+        for shape in SHAPES[: 6 if kind == "sd" else 7]:
+            name = "{} {}".format(kind, shape)
+            add(row, name, life("swap", kind, "boot", shape, before=PENDING))
+            add(row, name + " dies", life("swap", kind, "boot", shape, "dies", before=PENDING))
+        add(row, kind + " permanent", life("swap", kind, "boot", (2, 2), "dies", 0, PENDING))
+    for kind in KINDS:
+        for shape in (2, 2), (1, 2), (2, 1):
+            name = "{} {}".format(kind, shape)
+            add("overwrite", name, life("overwrite", kind, "boot", shape, before=PENDING))
+            make = life("overwrite", kind, "boot", shape, "dies", before=PENDING)
+            add("overwrite", name + " dies", make)
+        make = life("overwrite", kind, "boot", (2, 2), "dies", 0, PENDING)
+        add("overwrite", kind + " permanent", make)
+    for kind in KINDS:
+        for habit in "confirms", "dies":
+            make = life("direct", kind, "boot", (2, 2), habit, before=PENDING)
+            add("direct", kind + " " + habit, make)
 
 
 def _add_ends(add):
     """The ways a trial ends, in every mode."""
-    for mode, kind in MODES:
+    for mode, kind in PLACES:
         name = mode + " " + kind
         for shape in ((2, 2), (2, 3), (3, 2)) if mode == "swap" else ((2, 2),):
             make = life(mode, kind, "boot", shape, "dies", before=LAST_TRIAL)
@@ -203,9 +326,11 @@ def _add_ends(add):
                 add("confirm", "{} {} boots {}".format(name, len(before) - 1, habit), make)
 
 
-MODES = (
+PLACES = (
+    ("swap", "flash"),
     ("swap", "spi"),
     ("swap", "sd"),
+    ("overwrite", "flash"),
     ("overwrite", "spi"),
     ("overwrite", "sd"),
     ("direct", "flash"),
@@ -215,7 +340,7 @@ MODES = (
 def lives():
     """(mode, name, maker) of whole lives, from the download to the end: for storms."""
     found = []
-    for mode, kind in MODES + (("swap", "flash"),):
+    for mode, kind in PLACES:
         for habit in "confirms", "dies", "rejects":
             for shape in ((2, 3), (3, 2), (2, 2)) if mode == "swap" else ((2, 2),):
                 row = {"overwrite": mode, "direct": mode}.get(mode, "swap NOR")
@@ -223,7 +348,16 @@ def lives():
                 name = "life {} {} {}".format(kind, shape, habit)
                 found.append((row, name, life(mode, kind, "offer settle", shape, habit)))
     chain = life("direct", "flash", "offer settle", habit="confirms", headers="stage")
-    return found + [("chain", "life", chain)]
+    found.append(("chain", "life", chain))
+    for habit in "confirms", "dies", "crashes":
+        make = life("direct", "flash", "offer settle", None, habit, what=Stages)
+        found.append(("selector", "life " + habit, make))
+        make = life("direct", "flash", "settle", None, habit, what=NewStages)
+        found.append(("selector", "life from the factory " + habit, make))
+    for mode, kind in ("swap", "spi"), ("overwrite", "sd"), ("direct", "flash"):
+        make = life(mode, kind, "offer settle", habit="dies", card=True)
+        found.append(("state on a card", "life {} {}".format(mode, kind), make))
+    return found
 
 
 SCENES = _scenes()

@@ -7,7 +7,9 @@ Runs on CPython and on MicroPython; as a script it prints the table.
 """
 
 from helpers import noise
-from powercut_life import Life
+from powercut_life import DONE, NEW, Life
+from simboard import candidate_slots, put
+from trial_kit import pending
 
 BLOCK = 4096
 PROGRAM = 16
@@ -77,8 +79,7 @@ def _images(old, new, differ):
 
 
 def _update(life):
-    life.ORDER = ("pending",)  # all else was the download
-    life.offer()
+    _propose(life)
     life.boot()
     life.confirm()
 
@@ -103,12 +104,20 @@ def _measured(images, habit, before, act):
 
 
 def _download(life):
-    life.ORDER = ("image", "header")
-    life.offer()
+    """As a factory would: what a download costs is another figure."""
+    slot = candidate_slots(life.board)[0]
+    put(life.board, slot, NEW, life.images[NEW])
+
+
+def _propose(life):
+    """As a client does it."""
+    pending(life.board, life.head, life.tries)
+    life.truth.offered = DONE
 
 
 def _to_the_last_trial(life):
-    life.offer()
+    _download(life)
+    _propose(life)
     for _ in range(life.tries):
         life.boot()
 
