@@ -49,12 +49,10 @@ class OverwriteMode:
 
     def may_go_on(self):
         """True when the candidate is whole: it is the same card as before. Raises OSError."""
-        new = self._state.new
         try:
-            slot = self._slot(self._state.location)
+            return self._is_whole(self._slot(self._state.location), self._state.new)
         except FwError:
             return False
-        return slot.digest(new.size, self._buf, self._board.feed) == new.digest
 
     def forward(self):
         """Install the candidate; whether it is whole is the caller's to look at.
@@ -69,9 +67,10 @@ class OverwriteMode:
 
     def old_is_whole(self):
         """Raises OSError; FwError NO_SLOT."""
-        state = self._state
-        slot = self._slot(state.kept)
-        return slot.digest(state.old.size, self._buf, self._board.feed) == state.old.digest
+        return self._is_whole(self._slot(self._state.kept), self._state.old)
+
+    def _is_whole(self, slot, head):
+        return slot.digest(head.size, self._buf, self._board.feed) == head.digest
 
     def _slot(self, location):
         slots = self._state.candidate_slots(self._board)
@@ -93,7 +92,7 @@ class OverwriteMode:
             found = slot.read_header(self._buf, device_key(self._board))
             if found[:3] != head[:3]:
                 return False
-            return slot.digest(head.size, self._buf, self._board.feed) == head.digest
+            return self._is_whole(slot, head)
         except (OSError, FwError):
             return False
 
@@ -111,6 +110,6 @@ class OverwriteMode:
             active.storage.read(active.body_at + at, mv)
             writer.write(mv[:count])
             self._board.feed()
-        if slot.digest(head.size, self._buf, self._board.feed) != head.digest:
+        if not self._is_whole(slot, head):
             raise FwError(errors.WRITE_FAILED)
         slot.write_header(packed)

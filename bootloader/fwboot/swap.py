@@ -79,9 +79,9 @@ class Swap:
 
         raises:  OSError; FwError WRITE_FAILED
         """
-        for i, first in self._exchanges():
-            if first < done:
-                self._move(self._backup(i), self._p(i))
+        for i, place in enumerate(self.old_blocks(done)):
+            if place != self._p(i):
+                self._move(place, self._p(i))
 
     def old_blocks(self, done):
         """(Storage, address) of each block of the old image, after `done` moves forward."""
@@ -104,14 +104,6 @@ class Swap:
                 move += 1  # P[i] to the spare block
             yield self._p(i) if move < done else self._s(i + 1)
             move += 1
-
-    def _exchanges(self):
-        """(i, number of its first move) of each block that both have and that differs."""
-        move = 0
-        for i in range(min(self._old, self._new)):
-            if not self._is_equal(i):
-                yield i, move
-                move += 2
 
     def _moves(self):
         """(source, target) of every move forward, in order; each a (Storage, address)."""
