@@ -15,11 +15,12 @@ ARM_VENV := .venv-arm
 ARM_READY := $(ARM_VENV)/ready
 export MANIFEST_TOOL := $(CURDIR)/$(ARM_VENV)/bin/manifest-tool
 
-.PHONY: help demo test lint types bench powercut clean
+.PHONY: help demo demo-mqtt test lint types bench powercut clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    a virtual device updates itself, and refuses what it must"
+	@echo "make demo-mqtt  the same over MQTT, as Alibaba Cloud's OTA tells it"
 	@echo "make test    lint, types, and the tests on CPython and MicroPython"
 	@echo "make lint    ruff only"
 	@echo "make types   type check of the device code only"
@@ -46,6 +47,9 @@ $(ARM_READY): Makefile
 
 demo: $(READY)
 	@$(VENV)/bin/fwtool demo
+
+demo-mqtt: $(READY)
+	@$(VENV)/bin/fwtool demo-mqtt
 
 lint: $(READY)
 	$(PY) -m ruff check .

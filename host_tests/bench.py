@@ -18,6 +18,8 @@ import subprocess
 import sys
 
 import bench_lab
+import fleet_plot
+from badserver import BadServer, ranged
 from bench_lab import KEY, SOURCES, Lab, keys, paths
 from wear import CASES, MCUBOOT, measure
 
@@ -31,6 +33,10 @@ HEAP_BOUND_KB = 48
 ABOVE_BOUND_KB = 14  # of it above what the imports left in use: buffer and work space
 # Erases, by wear.CASES: 2N + 7, 0.2N + 7, 2 * 32 + 7; none is set for the last.
 WEAR_BOUNDS = (135, 19.8, 71, None)
+FLEET_BOUND = 12  # busiest second after an outage, when a second of every day takes 1
+# Modules that an update in a short heap has let go of when the image comes; their names stay.
+GONE = ("-fwcore.manifest", "-fwcore.p256", "-ufota.check", "-ufota.sources.url")
+RESUME_BOUND = 4096  # an erase block of most flashes
 TRIES = 3  # a heap is called large enough when it was so many times
 
 
@@ -145,12 +151,12 @@ def _update_heap(lab, quick, kind, bound):
         whole["ok"] = False
         whole["note"] += "; MUST be the same"
     above = (most * KB - used) / KB
-    note = f"{used} B in use after the imports"
+    note = f"{used} B are the modules while the image comes"
     return [whole, row("  of it above the imports", above, "KiB", ABOVE_BOUND_KB, note)]
 
 
 def _smallest(lab, size, kind):
-    """(KiB of the smallest heap that does it TRIES times, bytes in use after the imports)
+    """(KiB of the smallest heap that does it TRIES times, bytes that the modules take in the end)
 
     In quarters of a KiB. The collector takes for an address what looks like one, and a
     process has other addresses each time, so some bytes more or less are chance.
@@ -167,7 +173,7 @@ def _smallest(lab, size, kind):
 
 
 def _fits(lab, size, kind, heap_kb):
-    """Bytes in use after the imports when the work gets done in that heap, else None."""
+    """Bytes that the modules take when the work gets done in that heap, else None."""
     if kind:
         lab.image(size)
         lab.blank()
@@ -180,7 +186,10 @@ def _fits(lab, size, kind, heap_kb):
         return None
     if kind and not lab.holds(size):
         raise RuntimeError(f"an update in {heap_kb} KiB did not leave the image in its slot")
-    return int(done.stdout.split()[0])
+    if not kind:
+        return int(done.stdout.split()[0])
+    loaded = set(done.stdout.split()[:-1]) | {"fwcore.stream"}  # until the header is written
+    return int(lab.micropython(MB, "bench_board", *sorted(loaded), *GONE).stdout)
 
 
 def sizes(lab, quick):
@@ -275,6 +284,59 @@ def _mcuboot(blocks):
     return "MCUboot: " + ", ".join(each)
 
 
+def fleet(lab, quick):
+    """Polls of a fleet that boots at once, and whose server then fails for an hour."""
+    from fleet_outage import DOWN_S, INTERVAL_S, peak, simulate  # when bench_lab has set the path
+
+    devices = 10_000 if quick else 100_000
+    steady = devices / INTERVAL_S
+    capacity = int(4 * steady)
+    rows, curves = [], []
+    for kind, jitter, colour in (("without", False, "#c03020"), ("with", True, "#2060b0")):
+        requests = simulate(devices, jitter)
+        left = sum(simulate(devices, jitter, None, capacity).left)
+        most = peak(requests)
+        bound = round(FLEET_BOUND * steady) if jitter and not quick else None
+        note = f"steady {steady:.1f}; a server of {capacity}/s has not reached {left} after 3 h"
+        rows.append(
+            row(f"polls of {devices} after an outage, {kind} jitter", most, "/s", bound, note)
+        )
+        title = f"{kind} jitter: {most} requests in the busiest second after the outage"
+        rows[-1]["plot"] = "\n".join(fleet_plot.text(title, requests.requests, DOWN_S))
+        curves.append((title, colour, requests.requests))
+    place = bench_lab.ROOT / "build" / "fleet.svg"
+    place.parent.mkdir(exist_ok=True)
+    title = f"{devices} devices poll one server: requests per second"
+    place.write_text(fleet_plot.svg(title, curves, DOWN_S))
+    rows[-1]["note"] += "; plot in build/fleet.svg"
+    return rows
+
+
+def resume(lab, quick):
+    """2 MiB over a link that drops every 100 KB, to a board that is reset ten times on the way."""
+    size, resets, drop = 2 * MB, 10, 100_000
+    bundle = lab.bundle(size)
+    lab.blank()
+    lives = []
+    with BadServer({"/app.fw": ranged(bundle, drop=drop)}) as server:
+        for i in range(resets + 1):
+            stop = 2 * size if i == resets else size * (i + 1) // (resets + 1) + 1234 * i
+            command = "bench_resume", lab.state, server.url("/app.fw"), stop
+            done = lab.micropython(TIMED_HEAP, *command)
+            if done.returncode:
+                raise RuntimeError(done.stdout + done.stderr)
+            lives.append([int(word) for word in done.stdout.split()])
+    if not lab.holds(size):
+        raise RuntimeError("the image did not arrive whole")
+    manifests, payload, kept, requests, _ = zip(*lives)
+    again = [kept[i] + payload[i] - kept[i + 1] for i in range(resets)]
+    note = (
+        f"2 MiB, {resets} resets, the link drops every {drop // 1000} KB: {sum(requests)} requests"
+    )
+    note += f", {sum(payload)} payload bytes for {size}, {sum(manifests)} of manifests"
+    return [row("bytes fetched twice, at most, for a reset", max(again), "B", RESUME_BOUND, note)]
+
+
 def instructions(lab, quick):
     """The same as writer and verify, counted: machine instructions, free of noise."""
     if quick or not shutil.which("valgrind"):
@@ -313,8 +375,10 @@ ROWS = {
     "install": install,
     "boot": boot,
     "heap": heap,
+    "resume": resume,
     "sizes": sizes,
     "wear": wear,
+    "fleet": fleet,
     "instructions": instructions,
 }
 
@@ -338,6 +402,9 @@ def show(facts, rows):
 
     console = Console(width=None if sys.stdout.isatty() else 140)
     console.print(", ".join(f"{name} {value}" for name, value in facts.items()), highlight=False)
+    for each in rows:
+        if "plot" in each:
+            console.print(each["plot"], highlight=False, markup=False)
     table = Table("row", "figure", "bound", "", "notes")
     for each in rows:
         bound = "" if each["bound"] is None else f"{each['bound']} {each['unit']}"

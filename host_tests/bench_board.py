@@ -1,9 +1,11 @@
 """The board of the benches, on MicroPython, and one whole update in as little heap as it takes:
 
     micropython -X heapsize=N -m bench_board FOLDER PublicKey|FixedKey URL
+    micropython -m bench_board [-]MODULE ...
 
-Prints the heap in use after the imports, in bytes, then "done". bench.py looks for the
-smallest N that gets there. One small module, because its own size counts.
+The first prints the names of the modules that are loaded in the end, then "done"; bench.py looks
+for the smallest N that gets there. The second prints the heap in use after these imports, in
+bytes; a module with a - is dropped again. One small module, because its own size counts.
 """
 
 import gc
@@ -39,7 +41,7 @@ class Board:
     A card, because what a simulated NOR chip costs in Python would drown what is measured.
     The layout is the same for all image sizes.
 
-    key:  p256.PublicKey or p256.FixedKey; made from the file of that name
+    key:  "PublicKey" or "FixedKey" of p256; made from the file of that name, and not kept
     """
 
     layout = {
@@ -75,8 +77,10 @@ class Board:
         return self.class_id
 
     def key(self):
-        with open(self.path + "/" + self.type.__name__, "rb") as file:
-            return self.type(file.read())
+        from fwcore import p256
+
+        with open(self.path + "/" + self.type, "rb") as file:
+            return getattr(p256, self.type)(file.read())
 
     def log(self, text):
         pass
@@ -90,16 +94,30 @@ class Board:
 def update(path, key, url):
     gc.threshold(256)  # without it, garbage of imports ends as 6 KB of holes between code
     buf = bytearray(4096)  # as firmware does, first: later no such piece may be free
-    from fwcore import p256
     from ufota.client import Client
     from ufota.sources.http import HttpSource
 
-    gc.collect()
-    print(gc.mem_alloc() - len(buf))
-    client = Client(Board(path, getattr(p256, key)), HttpSource(), buf)
+    client = Client(Board(path, key), HttpSource(), buf)
     client.start(url)
     return client.run()
 
 
-if __name__ == "__main__" and update(*sys.argv[1:]):
-    print("done")
+def imports(*names):
+    gc.threshold(256)
+    for name in names:
+        __import__(name.lstrip("-"))
+    for name in names:
+        if name[0] == "-":
+            package, _, name = name[1:].rpartition(".")
+            del sys.modules[package + "." + name]
+            delattr(sys.modules[package], name)
+    gc.collect()
+    print(gc.mem_alloc())
+
+
+if __name__ == "__main__":
+    if "/" not in sys.argv[1]:
+        imports(*sys.argv[1:])
+    elif update(*sys.argv[1:]):
+        print(" ".join(sys.modules))
+        print("done")

@@ -23,7 +23,8 @@ from cryptography.hazmat.primitives.asymmetric import ec  # noqa: E402
 
 from bench_board import Board  # noqa: E402
 from fwcore import header, manifest  # noqa: E402
-from fwcore.slot import Writer, active_slot, slots  # noqa: E402
+from fwcore.slot import active_slot, slots  # noqa: E402
+from fwcore.stream import Writer  # noqa: E402
 from fwtool import comb, keys, manifests, paths  # noqa: E402
 
 VERSION = "1.2.3"
@@ -77,6 +78,11 @@ class Lab:
             (self._served / f"{size}.der").write_bytes(made)
             self._images[size] = image
         return self._images[size]
+
+    def bundle(self, size):
+        """The same as one file: manifest, then image."""
+        image = self.image(size)
+        return (self._served / f"{size}.der").read_bytes() + image
 
     def blank(self):
         """A card with nothing on it."""
@@ -137,7 +143,8 @@ def compile_all(out):
     """
     files = [(path, folder) for folder in SOURCES for path in sorted(folder.rglob("*.py"))]
     files += [
-        (ROOT / "host_tests" / f"bench_{name}.py",) * 2 for name in ("board", "boot", "time")
+        (ROOT / "host_tests" / f"bench_{name}.py",) * 2
+        for name in ("board", "boot", "time", "resume")
     ]
     for path, folder in files:
         if path.stat().st_size and not path.name.startswith("manifest_"):

@@ -17,8 +17,9 @@ from blockdev import FileCard
 
 from bench_board import Board
 from fwcore import header, p256
-from fwcore.slot import Slot, Writer, active_slot, slots
+from fwcore.slot import Slot, active_slot, slots
 from fwcore.storage import Storage
+from fwcore.stream import Writer
 
 BUFFER = 4096
 
@@ -174,11 +175,11 @@ def update(bench, folder, url, size):
     from ufota.sources.http import HttpSource
 
     buf = bytearray(BUFFER)
-    board = FileBoard(folder, p256.PublicKey)
+    board = FileBoard(folder, "PublicKey")
     block = slots(board.layout, board.storage)[0].body_at // 512
 
     def whole():
-        board = FileBoard(folder, p256.PublicKey)  # a key is made once an update
+        board = FileBoard(folder, "PublicKey")  # a key is made once an update
         client = Client(board, HttpSource(), buf)
         client.start("%s%d.der" % (url, size))
         client.run()

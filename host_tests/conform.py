@@ -2,16 +2,16 @@
 
     conform.py KIND DIR [--on cpython|micropython]
 
-    KIND  headers | boot_scenarios | manifests | client_storage
+    KIND  headers | boot_scenarios | manifests | client_storage | http
     DIR   a folder shaped like host_tests/vectors/KIND; further ones can be dropped in
 
 One line a case: "ok NAME", "ok NAME (stricter: ...)" where the other side accepts what
 is not safe, or "FAIL NAME: why"; then "N passed, M failed". Exit code 0 when all passed,
 1 when one failed, 2 for wrong usage or a folder without vectors.
 
-Owns the command line; the comparisons are in conform_{formats,boot,storage}.py.
+Owns the command line; the comparisons are in conform_{formats,boot,storage,http}.py.
 The program starts itself again on MicroPython: $MICROPYTHON, or the `micropython`
-beside the running Python.
+beside the running Python. Of kind http only the clients run there: the servers are here.
 """
 
 import os
@@ -33,6 +33,7 @@ KINDS = {
     "boot_scenarios": conform_boot.scenarios,
     "client_storage": conform_storage.storages,
 }
+HTTP = "http"
 
 
 def run(cases):
@@ -62,9 +63,20 @@ def main(args):
     if len(args) == 4 and args[2] == "--on":
         on = args[3]
         args = args[:2]
-    if len(args) != 2 or args[0] not in KINDS or on not in (None, "cpython", "micropython"):
-        print("usage: conform.py {} DIR [--on cpython|micropython]".format("|".join(KINDS)))
+    if (
+        len(args) != 2
+        or args[0] not in (*KINDS, HTTP)
+        or on not in (None, "cpython", "micropython")
+    ):
+        print(
+            "usage: conform.py {} DIR [--on cpython|micropython]".format("|".join([*KINDS, HTTP]))
+        )
         return 2
+    if args[0] == HTTP:
+        sys.path.append(ROOT + "/tools")
+        import conform_http
+
+        return conform_http.main(args[1], on)
     if on == "micropython" and not ON_DEVICE:
         return _on_micropython(args)
     try:

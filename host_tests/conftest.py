@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from fwtool import paths
+from servers import pytest_terminal_summary  # noqa: F401  (a hook)
 
 HERE = Path(__file__).parent
 RUNNER = HERE / "mpy_runner.py"

@@ -7,8 +7,7 @@ Runs on CPython and on MicroPython.
 
 from fwboot import decide, mode_swap, select, swap, trial
 from fwcore import journal, kv, state
-from fwcore.slot import Writer
-from ufota import client, proposal
+from ufota import candidate, proposal
 
 
 def skip_read_back():
@@ -83,17 +82,16 @@ def no_seal():
 
 
 def header_first():
-    def write(self):
-        if not self._writer:
-            self._writer = Writer(self._slot, self.manifest.installed_size)
-            self.proposal.begin(self._slot)
+    def write(self, mv):
+        if not self._begun:
+            intake, slot = self._intake, self._slot
+            self._begin()
             self._writer.begin()
-            self._slot.write_header(self._slot.pack(self.proposal._head, self._key))
-            self._slot.write_header = lambda *args: None  # it is there
-        self._writer.write(self.buf[: self._have])
-        self._have = 0
+            slot.write_header(slot.pack(intake.proposal._head, intake.key))
+            slot.write_header = lambda *args: None  # it is there
+        self._writer.write(mv)
 
-    return _put(client.Client, "_write", write)
+    return _put(candidate.Candidate, "write", write)
 
 
 def pending_first():

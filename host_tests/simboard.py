@@ -168,7 +168,7 @@ class Board:
 
 
 def _used(layout_):
-    regions = ("active", "candidates", "state", "recovery")
+    regions = ("active", "candidates", "state", "recovery", "client")
     return {layout_[name]["device"] for name in regions if name in layout_}
 
 

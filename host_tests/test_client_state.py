@@ -2,7 +2,7 @@
 
 import simboard
 from fwboot import main
-from fwcore import boot_errors, errors, header
+from fwcore import boot_errors, errors, header, manifest
 from fwcore import state as states
 from fwcore.errors import FwError
 from fwcore.manifest import version_word
@@ -381,7 +381,7 @@ def behind_header(slot):
 
 
 def test_signature_travels_behind_the_header_where_there_is_room_and_in_the_state():
-    signature = bytes(client.manifest.read(signed("image_signed"), Key().verify).image_signature)
+    signature = bytes(manifest.read(signed("image_signed"), Key().verify).image_signature)
     assert len(signature) == 64
     for mode in ("swap", "overwrite"):
         for program in (64, 128):
@@ -613,7 +613,7 @@ def test_header_without_pending_leaves_a_device_that_runs_old_or_new():
         machine.start(MANIFEST_URL)
         while machine.state != client.COMMIT:
             machine.step()
-        fail_behind_header(board, machine._slot)
+        fail_behind_header(board, machine.intake.slot)
         raises(errors.WRITE_FAILED, machine.run)
         assert held(board)[0] == NEW and State(board).phase == states.IDLE
         found = boot(board)

@@ -6,6 +6,7 @@ The boot stage's own cuts are powercut.py's; here it only has to find its way.
 import simboard
 from fwboot import main
 from fwcore import state as states
+from fwcore.header import device_key
 from fwcore.manifest import version_word
 from fwcore.state import State
 from simboard import MODES, put
@@ -40,7 +41,7 @@ def used(mode, kind, **options):
 
 def head_in(board, index):
     slot = State(board).candidate_slots(board)[index]
-    key = client.header.device_key(board.rot())
+    key = device_key(board.rot())
     return slot.read_header(memoryview(bytearray(1024)), key)
 
 

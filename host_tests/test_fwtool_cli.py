@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from fwcore import boot_errors, errors
+from fwcore import boot_errors, errors, net_errors
 from fwtool import cli, exits, explain, image
 from fwtool_cli import FOR_LAMP, LAYOUT, fwtool, python_environment
 from helpers import here, noise
@@ -40,15 +40,15 @@ def test_help_loads_no_heavy_library():
 
 
 def test_every_error_code_has_words():
-    numbers = {
+    numbers = [
         value
-        for module in (errors, boot_errors)
+        for module in (errors, boot_errors, net_errors)
         for name, value in vars(module).items()
         if name.isupper() and isinstance(value, int)
-    }
+    ]
     rows = explain.table()
-    assert {row["code"] for row in rows} == numbers
-    assert len(rows) == len(numbers)
+    assert [row["code"] for row in rows] == sorted(numbers)
+    assert len(rows) == len(set(numbers)) == len({row["name"] for row in rows})
     assert all(row["words"] and row["group"] for row in rows)
 
 
@@ -57,7 +57,9 @@ def test_explain_takes_numbers_arms_numbers_and_names():
         assert "not signed by the key" in fwtool("explain", text).stdout
     assert json.loads(fwtool("explain", "23", "--json").stdout)["name"] == "BAD_SIGNATURE"
     assert len(json.loads(fwtool("explain", "--json").stdout)) == len(explain.table())
-    assert "Header" in fwtool("explain").stdout
+    for heading in ("Header", "TLS"):
+        assert f"\n{heading}\n" in fwtool("explain").stdout
+    assert "certificate is for another host" in fwtool("explain", "102").stdout
     for text in ("0", "999", "NO_SUCH", "--verbose"):
         fwtool("explain", text, code=1)
 

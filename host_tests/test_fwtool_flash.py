@@ -206,6 +206,7 @@ def test_an_image_of_the_other_formats_is_checked_too(folder, form):
 def test_fat_sectors_smaller_than_what_the_device_reads_are_refused(folder):
     layout = json.loads(_with("active", "format", "fat"))
     layout["devices"]["flash"]["program"] = 1024
+    del layout["client"]  # its banks are too small for such units
     (folder / "layout.json").write_text(json.dumps(layout))
     combine = ("combine", "--layout", "layout.json", "--app", "app", "--version", "1", "-o", "all")
     for sector, code in ((512, 1), (1024, 0)):
@@ -258,7 +259,7 @@ def test_combine_refuses_what_does_not_fit_naming_both(folder):
     said = fwtool(*common, "--app", "large", code=1).stderr
     assert "large" in said and "active region" in said and "error 33" in said
     said = fwtool(*common, "--app", "image.bin", "--boot", "large", code=1).stderr
-    assert "boot" in said and str(0xD000) in said
+    assert "boot" in said and str(0xA000) in said
     fwtool("header", "create", "boot.bin", "-o", "h", "--version", "1.0.0")
     wrong = ("--app", "image.bin", "--header", "h")
     fwtool("combine", "--layout", LAYOUT, "-o", "all.bin", *wrong, code=3)

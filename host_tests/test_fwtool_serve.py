@@ -1,17 +1,19 @@
 """fwtool serve: files, ranges and refusals, asked over a real socket."""
 
-import http.client
-import signal
-import subprocess
-import sys
+import asyncio
+import json
+import os
+import re
+from email.utils import formatdate
 from hashlib import sha256
 
 import pytest
 
 from fwcore import boot_errors, errors
-from fwtool import demo, serve
-from fwtool_cli import fwtool, python_environment
+from fwtool import demo, serve_app, serve_folder, serve_results
+from fwtool_cli import fwtool
 from helpers import noise
+from serve_kit import ask, serving
 from update_kit import bundle, payload, signed
 
 
@@ -19,40 +21,14 @@ from update_kit import bundle, payload, signed
 def process(tmp_path):
     """`fwtool serve` of a folder with the file image.bin."""
     (tmp_path / "image.bin").write_bytes(noise(5000))
-    command = [
-        sys.executable,
-        "-m",
-        "fwtool.cli",
-        "serve",
-        str(tmp_path),
-        "--port",
-        "0",
-        "--quiet",
-    ]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env=python_environment()
-    )
-    try:
+    with serving(tmp_path) as process:
         yield process
-    finally:
-        process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
-        process.stdout.close()
 
 
 @pytest.fixture
 def server(process):
     """Its address."""
-    return process.stdout.readline().strip().removeprefix("http://").rstrip("/")
-
-
-def ask(server, path, method="GET", **headers):
-    connection = http.client.HTTPConnection(server, timeout=10)
-    connection.request(method, path, headers=headers)
-    response = connection.getresponse()
-    body = response.read()
-    connection.close()
-    return response, body
+    return process.server
 
 
 def test_whole_files_with_their_length(server):
@@ -73,12 +49,12 @@ def test_ranges(server):
 
 
 def test_nothing_outside_the_folder(server):
-    for path in ("/missing", "/", "/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd"):
+    for path in ("/missing", "/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd"):
         assert ask(server, path)[0].status == 404
 
 
 def test_what_is_private_is_not_served(server, tmp_path):
-    for name in ("maker.pem", "maker.PEM", ".hidden", "identity.json", "public.txt"):
+    for name in ("maker.pem", "maker.PEM", ".hidden", "identity.json", "public.txt", "tls.key"):
         (tmp_path / name).write_text("x")
         (tmp_path / name).chmod(0o600 if name == "identity.json" else 0o644)
     for folder in (".git", "lib"):
@@ -86,7 +62,15 @@ def test_what_is_private_is_not_served(server, tmp_path):
         (tmp_path / folder / "config").write_text("x")
         (tmp_path / folder / "config").chmod(0o644)
     (tmp_path / "innocent").symlink_to("maker.pem")
-    private = ("maker.pem", "maker.PEM", ".hidden", "identity.json", ".git/config", "innocent")
+    private = (
+        "maker.pem",
+        "maker.PEM",
+        ".hidden",
+        "identity.json",
+        ".git/config",
+        "innocent",
+        "tls.key",
+    )
     for path in (*private, "lib/../maker.pem", "%2ehidden", "lib/../.git/config"):
         for method in ("GET", "HEAD"):
             assert ask(server, "/" + path, method)[0].status == 404, path
@@ -95,7 +79,9 @@ def test_what_is_private_is_not_served(server, tmp_path):
 
 
 def test_a_folder_below_a_hidden_one_is_served(tmp_path):
-    assert serve.is_public("app.fw", 0o100644) and not serve.is_public("a/.b/c", 0o100644)
+    assert serve_folder.is_public("app.fw", 0o100644) and not serve_folder.is_public(
+        "a/.b/c", 0o100644
+    )
     (tmp_path / ".cache").mkdir()
     (tmp_path / ".cache" / "app.fw").write_bytes(b"x")
     (tmp_path / ".cache" / "app.fw").chmod(0o644)
@@ -161,7 +147,7 @@ def test_image_that_a_device_has_rejected_for_good_is_gone_for_it(server, tmp_pa
 )
 def test_what_lies_in_the_device_does_not_make_an_image_go(word, reason, final):
     for version in ("2.0.0", "999.999.999", "0", str(2**64 - 1)):
-        result = serve.read_result(f"{word} {reason} {version} {DIGEST}")
+        result = serve_results.read(f"{word} {reason} {version} {DIGEST}")
         assert result == (word, reason, version, DIGEST)
         assert result.is_final == final
 
@@ -172,13 +158,136 @@ def test_result_of_a_device_is_printed_with_its_address(process, server, tmp_pat
     told = f"reverted 80 2.0.0 {'0' * 16}"
     for path in ("/image.bin", "/small"):
         assert ask(server, path, **{"Ufota-Result": told})[0].status == 200
-    assert process.stdout.readline() == f"127.0.0.1: {told}\n"
+    assert process.line() == f"127.0.0.1: {told}"
     told = f"refused 23 2.0.0 {DIGEST}"
     assert ask(server, "/small", **{"Ufota-Result": told})[0].status == 410
-    assert process.stdout.readline() == f"127.0.0.1: {told}\n"
+    assert process.line() == f"127.0.0.1: {told}"
 
 
-def test_no_folder_and_no_port(tmp_path):
+def test_the_same_bytes_are_not_sent_twice(server, tmp_path):
+    response, _ = ask(server, "/image.bin")
+    tag, date = response.getheader("ETag"), response.getheader("Last-Modified")
+    assert re.fullmatch('"[0-9a-f]{32}"', tag)  # strong
+    for headers in (
+        {"If-None-Match": tag},
+        {"If-None-Match": f'"other", {tag}'},
+        {"If-None-Match": "*"},
+        {"If-Modified-Since": date},
+        {"If-None-Match": tag, "Range": "bytes=10-"},
+    ):
+        response, body = ask(server, "/image.bin", **headers)
+        assert (response.status, body) == (304, b""), headers
+        assert response.getheader("ETag") == tag
+    for headers in (
+        {"If-None-Match": '"other"', "If-Modified-Since": date},
+        {"If-Modified-Since": formatdate(0, usegmt=True)},
+    ):
+        assert ask(server, "/image.bin", **headers)[0].status == 200, headers
+
+
+def test_a_range_of_what_has_changed_is_all_of_it(server, tmp_path):
+    response, _ = ask(server, "/image.bin")
+    tag, date = response.getheader("ETag"), response.getheader("Last-Modified")
+    for known in (tag, date):
+        response, body = ask(server, "/image.bin", Range="bytes=4000-", **{"If-Range": known})
+        assert (response.status, body) == (206, noise(5000)[4000:])
+    about = os.stat(tmp_path / "image.bin")
+    (tmp_path / "new").write_bytes(noise(5000, 1))
+    os.utime(tmp_path / "new", ns=(about.st_atime_ns, about.st_mtime_ns))  # as archives do
+    os.replace(tmp_path / "new", tmp_path / "image.bin")
+    response, body = ask(server, "/image.bin", Range="bytes=4000-", **{"If-Range": tag})
+    assert (response.status, body) == (200, noise(5000, 1))
+    for known in ("W/" + response.getheader("ETag"), formatdate(0, usegmt=True)):
+        response, body = ask(server, "/image.bin", Range="bytes=4000-", **{"If-Range": known})
+        assert response.status == 200, known
+
+
+def test_the_index_lists_what_is_public_and_what_it_brings(server, tmp_path):
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "app.fw").write_bytes(bundle("small"))
+    (tmp_path / "maker.pem").write_text("x")
+    (tmp_path / ".hidden").mkdir()
+    (tmp_path / ".hidden" / "app.fw").write_bytes(bundle("small"))
+    (tmp_path / "mine").write_text("x")
+    (tmp_path / "mine").chmod(0o600)
+    (tmp_path / "outside").symlink_to("/etc/passwd")
+    (tmp_path / "nowhere").symlink_to("missing")
+    response, body = ask(server, "/")
+    assert response.getheader("Content-Type") == "application/json"
+    index = json.loads(body)
+    assert [row["file"] for row in index["files"]] == ["image.bin", "lib/app.fw"]
+    plain, made = index["files"]
+    assert plain == {"file": "image.bin", "size": 5000}
+    assert made["offered"] and made["manifest"]["version"] == "2.0.0"
+    assert made["size"] == len(bundle("small"))
+
+
+def test_log_has_a_line_for_each_request(tmp_path):
+    (tmp_path / "public").mkdir()
+    (tmp_path / "public" / "image.bin").write_bytes(noise(5000))
+    (tmp_path / "public" / "small").write_bytes(bundle("small"))
+    log = tmp_path / "log"
+    log.write_text("older\n")
+    told = f"reverted 80 2.0.0 {'0' * 16}"
+    with serving(tmp_path / "public", "--log", log, quiet=False) as process:
+        assert process.line().startswith("small, version 2.0.0: http://127.0.0.1:")
+        ask(process.server, "/image.bin?x=%1b", Range="bytes=10-19")
+        ask(process.server, "/", "HEAD")
+        ask(process.server, "/%1b[31m")
+        ask(process.server, "/small", **{"Ufota-Result": told})
+        shown = [process.line() for _ in range(5)]
+    lines = log.read_text().splitlines()
+    assert lines[0] == "older"
+    assert [re.sub(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ ", "", line) for line in lines[1:]] == shown
+    expected = (
+        r"127.0.0.1 GET /image.bin\?x=%1b 206 10 \d+\.\d{3}",
+        r"127.0.0.1 HEAD / 200 0 \d+\.\d{3}",
+        r"127.0.0.1 GET /%1b\[31m 404 9 \d+\.\d{3}",
+        "127.0.0.1: " + told,
+        rf"127.0.0.1 GET /small 200 {len(bundle('small'))} \d+\.\d{{3}}",
+    )
+    for line, form in zip(shown, expected):
+        assert re.fullmatch(form, line), line
+
+
+def test_log_line_has_nothing_that_a_terminal_acts_on():
+    lines = []
+    asked = {
+        "type": "http",
+        "client": None,
+        "method": "GET",
+        "raw_path": b"/a\x1b[31m\x9b b\n",
+        "query_string": b"\x07=\xff",
+    }
+
+    async def nothing(scope, receive, send):
+        pass
+
+    asyncio.run(serve_app.logged(nothing, lines.append)(asked, None, None))
+    assert re.fullmatch(r"- GET /a\?\[31m\?\?b\?\?\?=\? - 0 0\.0\d\d", lines[0]), lines
+
+
+def test_quiet_keeps_requests_out_of_stdout_not_out_of_the_log(tmp_path):
+    (tmp_path / "public").mkdir()
+    (tmp_path / "public" / "small").write_bytes(bundle("small"))
+    with serving(tmp_path / "public", "--log", tmp_path / "log") as process:
+        ask(process.server, "/small")
+        ask(process.server, "/small", **{"Ufota-Result": f"reverted 80 2.0.0 {DIGEST}"})
+        assert process.line() == f"127.0.0.1: reverted 80 2.0.0 {DIGEST}"
+    assert len((tmp_path / "log").read_text().splitlines()) == 3
+
+
+def test_what_cannot_be_served(tmp_path):
+    (tmp_path / "public").mkdir()
+    for name in ("public/log", "public/tls.key", "certificate"):
+        (tmp_path / name).write_text("x")
     fwtool("serve", tmp_path / "missing", code=1)
     fwtool("serve", tmp_path, "--port", 70000, code=2)
     fwtool("serve", tmp_path, "--host", "host.invalid", code=4)
+    fwtool("serve", tmp_path, "--key", tmp_path / "certificate", code=2)
+    fwtool("serve", tmp_path / "public", "--log", tmp_path / "public" / "log", code=5)
+    fwtool("serve", tmp_path / "public", "--log", tmp_path / "missing" / "log", code=1)
+    with_key = ("--certificate", tmp_path / "certificate", "--key")
+    fwtool("serve", tmp_path / "public", *with_key, tmp_path / "public" / "tls.key", code=5)
+    fwtool("serve", tmp_path / "public", *with_key, tmp_path / "missing", code=1)
+    fwtool("serve", tmp_path / "public", *with_key, tmp_path / "certificate", code=1)

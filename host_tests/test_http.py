@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 import urllib.request
 from hashlib import sha256
 from pathlib import Path
@@ -22,6 +23,7 @@ from badserver import (
     endless,
     in_pieces,
     keeps_open,
+    lines,
     page,
     resets,
     silent,
@@ -34,6 +36,7 @@ from ufota.sources import http
 from update_kit import bundle, payload, signed
 
 TIMEOUT_MS = 600
+PATIENT_MS = 5000  # for programs that may be slow on a busy machine
 HEAP = {
     "fetch": "128k",
     "update": "384k",
@@ -45,10 +48,6 @@ V2 = str(version_word("2.0.0"))
 HERE = Path(__file__).parent
 
 
-def lines(*header, body=BODY, start=b"HTTP/1.1 200 OK"):
-    return b"\r\n".join((start, *header)) + b"\r\n\r\n" + body
-
-
 LENGTH = b"Content-Length: 3000"
 CHUNKED = b"bb8\r\n" + BODY + b"\r\n0\r\n\r\n"
 
@@ -58,33 +57,36 @@ FETCH = {
     "L03-early-end": (lines(LENGTH, body=BODY[:1000]), errors.CUT_SHORT, 1000),
     "L03-no-body": (lines(LENGTH, body=b""), errors.CUT_SHORT, 0),
     "L03-reset": (resets(lines(LENGTH, body=BODY[:1000])), errors.CONNECT),
-    "L05-chunked": (lines(b"Transfer-Encoding: chunked", body=CHUNKED), errors.BAD_RESPONSE),
+    "L05-chunked": (lines(b"Transfer-Encoding: chunked", body=CHUNKED), OK),
     "L06-until-close": (page(BODY, length=False), OK),
     "L06-never-closed": (keeps_open(page(BODY, length=False)), errors.TIMEOUT),
-    "L07-two-lengths": (lines(LENGTH, b"Content-Length: 2999"), errors.BAD_RESPONSE),
-    "L07-same-twice": (lines(LENGTH, LENGTH), OK),
-    "L08-negative": (lines(b"Content-Length: -5"), errors.BAD_RESPONSE),
-    "L08-empty": (lines(b"Content-Length:"), errors.BAD_RESPONSE),
-    "L08-plus": (lines(b"Content-Length: +3000"), errors.BAD_RESPONSE),
-    "L08-hex": (lines(b"Content-Length: 0xbb8"), errors.BAD_RESPONSE),
-    "L08-40-digits": (lines(b"Content-Length: " + b"3" * 40), errors.BAD_RESPONSE),
-    "L08-list": (lines(b"Content-Length: 3000, 3000"), errors.BAD_RESPONSE),
-    "L08-float": (lines(b"Content-Length: 3e3"), errors.BAD_RESPONSE),
-    "L08-other-digits": (lines("Content-Length: ٣".encode()), errors.BAD_RESPONSE),
-    "L09-both": (lines(LENGTH, b"Transfer-Encoding: chunked"), errors.BAD_RESPONSE),
-    "L10-endless": (endless(lines(LENGTH), b"x" * 1000), OK),
-    "E01-gzip": (lines(LENGTH, b"Content-Encoding: gzip"), errors.BAD_RESPONSE),
-    "E01-identity": (lines(LENGTH, b"Content-Encoding: IDENTITY"), OK),
-    "H01-case": (lines(b"CONTENT-length:3000"), OK),
-    "H01-blanks": (lines(b"Content-Length: \t 3000 \t ", b"X:", b":", b"no colon"), OK),
+    "L07-two-lengths": (lines(LENGTH, b"Content-Length: 2999", body=BODY), errors.BAD_RESPONSE),
+    "L07-same-twice": (lines(LENGTH, LENGTH, body=BODY), OK),
+    "L08-negative": (lines(b"Content-Length: -5", body=BODY), errors.BAD_RESPONSE),
+    "L08-empty": (lines(b"Content-Length:", body=BODY), errors.BAD_RESPONSE),
+    "L08-plus": (lines(b"Content-Length: +3000", body=BODY), errors.BAD_RESPONSE),
+    "L08-hex": (lines(b"Content-Length: 0xbb8", body=BODY), errors.BAD_RESPONSE),
+    "L08-40-digits": (lines(b"Content-Length: " + b"3" * 40, body=BODY), errors.BAD_RESPONSE),
+    "L08-list": (lines(b"Content-Length: 3000, 3000", body=BODY), errors.BAD_RESPONSE),
+    "L08-float": (lines(b"Content-Length: 3e3", body=BODY), errors.BAD_RESPONSE),
+    "L08-other-digits": (lines("Content-Length: ٣".encode(), body=BODY), errors.BAD_RESPONSE),
+    "L09-both": (lines(LENGTH, b"Transfer-Encoding: chunked", body=BODY), errors.BAD_RESPONSE),
+    "L10-endless": (endless(lines(LENGTH, body=BODY), b"x" * 1000), OK),
+    "E01-gzip": (lines(LENGTH, b"Content-Encoding: gzip", body=BODY), errors.BAD_RESPONSE),
+    "E01-identity": (lines(LENGTH, b"Content-Encoding: IDENTITY", body=BODY), OK),
+    "H01-case": (lines(b"CONTENT-length:3000", body=BODY), OK),
+    "H01-blanks": (lines(b"Content-Length: \t 3000 \t ", b"X:", b":", b"no colon", body=BODY), OK),
     "H02-bare-lf": (b"HTTP/1.0 200 OK\nContent-Length: 3000\n\n" + BODY, OK),
-    "H03-fold": (lines(b"X-Long: a", b" b", b"\tc", LENGTH), OK),
-    "H03-folded-length": (lines(b"Content-Length:", b" 3000"), errors.BAD_RESPONSE),
-    "H03-blank-line-in-fold": (lines(b"X-Long: a", b"  ", LENGTH), OK),
-    "H04-200-kB-line": (lines(b"X: " + b"a" * 200_000, LENGTH), errors.BAD_RESPONSE),
+    "H03-fold": (lines(b"X-Long: a", b" b", b"\tc", LENGTH, body=BODY), OK),
+    "H03-folded-length": (lines(b"Content-Length:", b" 3000", body=BODY), errors.BAD_RESPONSE),
+    "H03-blank-line-in-fold": (lines(b"X-Long: a", b"  ", LENGTH, body=BODY), OK),
+    "H04-200-kB-line": (lines(b"X: " + b"a" * 200_000, LENGTH, body=BODY), errors.BAD_RESPONSE),
     "H04-no-line-end": (endless(b"HTTP/1.0 200 ", b"a" * 1000), errors.BAD_RESPONSE),
-    "H04-long-but-bounded": (lines(b"X: " + b"a" * 4000, LENGTH), OK),
-    "H05-10000": (lines(*[b"X-%d: y" % i for i in range(10_000)], LENGTH), errors.BAD_RESPONSE),
+    "H04-long-but-bounded": (lines(b"X: " + b"a" * 4000, LENGTH, body=BODY), OK),
+    "H05-10000": (
+        lines(*[b"X-%d: y" % i for i in range(10_000)], LENGTH, body=BODY),
+        errors.BAD_RESPONSE,
+    ),
     "H05-endless": (endless(b"HTTP/1.0 200 OK\r\n", b"X: y\r\n"), errors.BAD_RESPONSE),
     "H06-nothing": (b"", errors.BAD_RESPONSE),
     "H06-in-status": (b"HTTP/1.0 20", errors.BAD_RESPONSE),
@@ -94,11 +96,11 @@ FETCH = {
     "H07-binary": (bytes(range(256)) * 40, errors.BAD_RESPONSE),
     "H07-http2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", errors.BAD_RESPONSE),
     "H07-empty-line": (b"\r\n" + page(BODY), errors.BAD_RESPONSE),
-    "H07-no-number": (lines(LENGTH, start=b"HTTP/1.1 abc OK"), errors.BAD_RESPONSE),
-    "H07-two-digits": (lines(LENGTH, start=b"HTTP/1.1 20 OK"), errors.BAD_RESPONSE),
-    "H07-zero": (lines(LENGTH, start=b"HTTP/1.1 000 OK"), errors.BAD_RESPONSE),
+    "H07-no-number": (lines(LENGTH, start=b"HTTP/1.1 abc OK", body=BODY), errors.BAD_RESPONSE),
+    "H07-two-digits": (lines(LENGTH, start=b"HTTP/1.1 20 OK", body=BODY), errors.BAD_RESPONSE),
+    "H07-zero": (lines(LENGTH, start=b"HTTP/1.1 000 OK", body=BODY), errors.BAD_RESPONSE),
     "H07-other-protocol": (b"SSH-2.0-OpenSSH_9.0 200\r\n\r\n", errors.BAD_RESPONSE),
-    "H07-no-reason": (lines(LENGTH, start=b"HTTP/1.1 200"), OK),
+    "H07-no-reason": (lines(LENGTH, start=b"HTTP/1.1 200", body=BODY), OK),
     "H08-continue": (b"HTTP/1.1 100 Continue\r\n\r\n" + page(BODY), OK),
     "H08-hints": (b"HTTP/1.1 103 H\r\nContent-Length: 5\r\n\r\n" + page(BODY), OK),
     "H08-only": (endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n"), errors.BAD_RESPONSE),
@@ -119,7 +121,8 @@ FETCH = {
     "S04-500": (page(BODY, status=b"500 E"), errors.HTTP_STATUS, 500),
     "S04-503": (page(BODY, b"Retry-After: 5", status=b"503 U"), errors.HTTP_STATUS, 503),
     "S04-206": (page(BODY, status=b"206 P"), errors.HTTP_STATUS, 206),
-    "D01-302": (page(b"", b"Location: /L01", status=b"302 F"), errors.HTTP_STATUS, 302),
+    "D01-302": (page(b"", b"Location: L01", status=b"302 F"), OK),
+    "D01-302-nowhere": (page(b"", b"Location: /L01", status=b"302 F"), errors.HTTP_STATUS, 404),
 }
 
 SIZE = len(bundle("two"))
@@ -187,19 +190,19 @@ class Sockets:
 def drive(request, micropython, monkeypatch):
     """drive(verb, url): what http_driver prints, on either interpreter; sockets are checked."""
 
-    def run(verb, url):
+    def run(verb, url, timeout_ms=TIMEOUT_MS):
         if request.param == "cpython":
             sockets = Sockets()
             monkeypatch.setattr(http, "socket", sockets)
-            found = getattr(http_driver, verb)(url, TIMEOUT_MS)
+            found = getattr(http_driver, verb)(url, timeout_ms)
             found["sockets"] = sockets.still_open()
         else:
             script = HERE / "http_driver.py"
-            done = micropython(script, verb, url, TIMEOUT_MS, heap=HEAP[verb], timeout_s=30)
+            done = micropython(script, verb, url, timeout_ms, heap=HEAP[verb], timeout_s=30)
             assert done.returncode == 0, done.stdout + done.stderr
             found = json.loads(done.stdout)
         assert found["sockets"] == 0
-        assert found["ms"] < 10 * TIMEOUT_MS
+        assert found["ms"] < 10 * timeout_ms
         return found
 
     return run
@@ -263,9 +266,17 @@ def test_request_is_right_byte_for_byte(drive):
     with BadServer({"/a/b?c=%20": page(BODY)}) as server:
         assert drive("fetch", server.url("/a/b?c=%20#part"))["size"] == 3000
         assert server.requests == [
-            b"GET /a/b?c=%%20 HTTP/1.0\r\nHost: 127.0.0.1:%d\r\n"
-            b"Accept-Encoding: identity\r\n\r\n" % server.port
+            b"GET /a/b?c=%%20 HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUser-Agent: ufota/0.1.0\r\n"
+            b"Connection: close\r\nAccept-Encoding: identity\r\n\r\n" % server.port
         ]
+
+
+def test_request_names_the_version_of_the_package(drive):
+    with open(HERE.parent / "pyproject.toml", "rb") as file:
+        version = tomllib.load(file)["project"]["version"]
+    with BadServer({"/": page(BODY)}) as server:
+        drive("fetch", server.url("/"))
+        assert b"User-Agent: ufota/%s\r\n" % version.encode() in server.requests[0]
 
 
 def test_ipv6_literal_is_used_and_named_in_brackets(drive):
@@ -343,19 +354,19 @@ def _await(port):
 
 def test_update_from_a_real_server(drive, real_server):
     for name in ("update", "bundle"):
-        found = drive("update", real_server + name)
+        found = drive("update", real_server + name, PATIENT_MS)
         assert found.get("ready") and found["staged"] == V2, found
-    found = drive("update", real_server + "nothing")
+    found = drive("update", real_server + "nothing", PATIENT_MS)
     assert (found.get("code"), found.get("at")) == (errors.HTTP_STATUS, 404)
 
 
 def test_image_that_was_rejected_is_gone_on_our_server_and_refused_from_others(drive, real_server):
-    found = drive("again", real_server + "small")
+    found = drive("again", real_server + "small", PATIENT_MS)
     if _is_ours(real_server):
         assert (found.get("code"), found.get("at")) == (errors.HTTP_STATUS, 410)
     else:
         assert found.get("ready")  # black-listed it was not, in this test
-    found = drive("again", real_server + "later")
+    found = drive("again", real_server + "later", PATIENT_MS)
     assert found.get("ready"), found
 
 

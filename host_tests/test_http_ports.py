@@ -16,7 +16,10 @@ BOTH = True  # runs on CPython and on MicroPython
 
 EAGAIN = 11
 EINPROGRESS = 115
-REQUEST = b"GET /path HTTP/1.0\r\nHost: host\r\nAccept-Encoding: identity\r\n\r\n"
+REQUEST = (
+    b"GET /path HTTP/1.1\r\nHost: host\r\nUser-Agent: ufota/0.1.0\r\n"
+    b"Connection: close\r\nAccept-Encoding: identity\r\n\r\n"
+)
 ANSWER = b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
 
@@ -334,6 +337,9 @@ class Clock:
     def ticks_ms(self):
         return self.now
 
+    def ticks_add(self, ticks, delta):
+        return ticks + delta
+
     def ticks_diff(self, later, earlier):
         return later - earlier
 
@@ -393,7 +399,9 @@ def test_url_that_is_no_plain_http_address_is_refused():
         "http://",
         "http:///path",
         "http://:80/",
-        "https://host/",
+        "https://",
+        "httpx://host/",
+        "http:/host/",
         "HTTP://host/",
         "ftp://host/",
         "file:///etc/passwd",

@@ -9,8 +9,8 @@ from fwcore.chain import StageBoard
 from fwcore.errors import FwError
 from fwcore.layout import check
 from fwcore.places import StageSlot
-from fwcore.slot import Writer
 from fwcore.state import BACK, CONFIRMED, IDLE, NONE, PENDING, REVERTED, TRIAL, State
+from fwcore.stream import Writer
 from helpers import here, noise, raises
 from images import head_of
 from simboard import BLOCK

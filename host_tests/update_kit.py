@@ -58,10 +58,14 @@ class Page:
     body:    bytes, all that ever comes
     length:  what it announces: a number, None for nothing; the length of body if left out
     hangs:   True when it falls silent after body, instead of closing
+    tag:     names this version of the object
+    ranges:  False: whatever is asked for, it begins at 0
     error:   raised instead of the end of body
     """
 
-    def __init__(self, body, length=-1, hangs=False, error=None):
+    def __init__(self, body, length=-1, hangs=False, error=None, tag=b'"1"', ranges=True):
+        self.tag = tag
+        self.ranges = ranges
         self.body = body
         self.length = len(body) if length == -1 else length
         self.hangs = hangs
@@ -71,12 +75,14 @@ class Page:
 class FakeSource:
     """The source interface (ufota/sources/http.py) without a network.
 
-    pages:   url -> Page, or bytes for an honest one
+    pages:   url -> Page, or bytes for an honest one. A range is served unless the page says no
     pieces:  bytes a read returns at most, used in turn
     gaps:    reads that find nothing (None) before each one that finds bytes
     patience: reads in a row that may find nothing before the source gives up: TIMEOUT
 
-    opened:  addresses asked for;  is_open: close() came last, or open()
+    drops:   bytes after which each connection breaks: CUT_SHORT; 0: never
+    opened:  addresses asked for;  asked: byte each was asked for from
+    served:  bytes handed out;  is_open: close() came last, or open()
     waited:  calls of wait()
     """
 
@@ -86,17 +92,25 @@ class FakeSource:
         self._gaps = gaps
         self._patience = patience
         self.length = None
+        self.tag = b""
+        self.at = self.drops = self.served = 0
         self.opened = []
+        self.asked = []
         self.is_open = False
         self.waited = 0
 
-    def open(self, url):
+    def open(self, url, at=0, tag=b""):
         self.opened.append(url)
+        self.asked.append(at)
         page = self._pages.get(url)
         if page is None:
             raise FwError(errors.CONNECT)
         self._page = page if isinstance(page, Page) else Page(page)
-        self._at = self._turn = self._silent = 0
+        goes_on = self._page.ranges and tag in (b"", self._page.tag)
+        self._at = at if goes_on else 0
+        self._begins = self._at
+        self._turn = self._silent = 0
+        self._until = self.served + self.drops
         self.length = None
         self.is_open = True
 
@@ -106,11 +120,18 @@ class FakeSource:
             return self._nothing()
         page = self._page
         self.length = page.length
+        self.tag = page.tag
+        self.at = self._begins
+        if self.drops and self.served == self._until:
+            raise FwError(errors.CUT_SHORT, self._at)
         count = min(len(mv), self._pieces[self._turn % len(self._pieces)], self._due())
         if not count:
             return self._end()
+        if self.drops:
+            count = min(count, self._until - self.served)
         self._silent = 0
         self._turn += 1
+        self.served += count
         mv[:count] = memoryview(page.body)[self._at : self._at + count]
         self._at += count
         return count

@@ -27,7 +27,9 @@ LAYOUT = {
         "size": 0xEF000,
         "format": "lfs2",
     },
-    # Three banks of one block. In internal flash: it must be there when the chip is not.
+    # What the update client remembers: three banks of one block.
+    "client": {"device": "flash", "start": 0xA000, "size": 0x3000},
+    # The same. In internal flash: it must be there when the chip is not.
     "state": {"device": "flash", "start": 0xD000, "size": 0x3000},
     "mode": "swap",
     "trials": 3,
@@ -44,7 +46,7 @@ LAYOUT = {
     },
     # Nothing in an update touches these.
     "regions": {
-        "boot": {"device": "flash", "start": 0, "size": 0xD000},
+        "boot": {"device": "flash", "start": 0, "size": 0xA000},
         "user": {"device": "flash", "start": 0x100000, "size": 0x100000, "format": "lfs2"},
     },
 }

@@ -11,6 +11,10 @@ same map without running board code:
     regions     name -> {device, start, size}: whatever else no update may touch
     copy_retries  tries of one install, default 3
 
+    client      {device, start, size}: what the update client remembers; with it, a
+                download survives a reset
+    unsigned    True: the client takes images without a manifest, too
+
     state       {device, start, size}: the boot state; with it, updates are on trial
     mode        swap, overwrite or direct: how a new image becomes active; with state only
     trials      trial boots of a new image, default 3
@@ -40,6 +44,7 @@ FORMATS = ("lfs2", "fat", "romfs")
 MODES = ("swap", "overwrite", "direct")
 COPY_RETRIES = 3
 COMPONENT = "MAIN"
+CLIENT_SIZE = const(1024)  # bytes of all that the client remembers
 _MAX_SIZE = 1 << 32  # bytes of a device: Arm's addresses have 32 bits
 _MAX_COUNT = const(255)  # locations, retries, trials
 _MAX_MS = (1 << 31) - 1  # machine.WDT takes a signed word
@@ -89,7 +94,12 @@ def _spans(layout, prefix):
     if "candidates" in layout or "state" in layout:
         spans.append(_candidate_span(layout, prefix))
     if "state" in layout:
-        spans.append(_state_span(layout, prefix + "state"))
+        from fwcore.state import payload_size
+
+        marks = 1 if layout["mode"] == "swap" else 0
+        spans.append(_journal_span(layout, prefix, "state", payload_size(layout), marks))
+    if "client" in layout:
+        spans.append(_journal_span(layout, prefix, "client", CLIENT_SIZE, 1))
     if "regions" in layout:
         for name, region in _table(layout, "regions", prefix).items():
             spans.append(_region_span(layout, prefix + name, region))
@@ -221,18 +231,17 @@ def _swap_block(layout, prefix, head):
     return block
 
 
-def _state_span(layout, name):
+def _journal_span(layout, prefix, which, limit, marks):
+    """Span of a journal. limit, marks: bytes of its largest payload, marks behind it."""
     from fwcore.journal import bank_size
-    from fwcore.state import payload_size
 
-    region = layout["state"]
+    name, region = prefix + which, layout[which]
     spec = _device(layout, name, region)
     start, size = _number(region, name, "start"), _number(region, name, "size")
     for field in ("start", "size"):
         if region[field] % spec["erase"]:
             raise FwError(errors.MISALIGNED, (name, field))
-    marks = 1 if layout["mode"] == "swap" else 0
-    if not bank_size(size, spec["erase"], spec["program"], payload_size(layout), marks):
+    if not bank_size(size, spec["erase"], spec["program"], limit, marks):
         raise FwError(errors.TOO_BIG, (name, "size"))
     return _span(name, region, spec, start, start + size)
 

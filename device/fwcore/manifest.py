@@ -62,10 +62,11 @@ class Manifest:
     precursor:        32 bytes for a delta, else b""
     vendor_data:      up to 64 bytes
     end:              offset of the first byte behind the manifest
+
+    It has no methods: they would keep this module in RAM for as long as the manifest is there.
     """
 
-    def __init__(self, end):
-        self.end = end
+    end = 0
 
 
 def frame_size(buf, count):
@@ -109,7 +110,8 @@ def read(buf, verify, formats=(RAW,), image_signed=False):
     frame.finish()
     if len(signature) != 64 or not verify(sha256(signed).digest(), signature):
         raise FwError(errors.BAD_SIGNATURE, start)
-    found = Manifest(frame.end)
+    found = Manifest()
+    found.end = frame.end
     _fields(body, found)
     _image_fields(body, found, formats, image_signed)
     body.finish()

@@ -1,14 +1,12 @@
-"""Slots: where an image and its header live, and the way in and out of them.
+"""Slots: where an image and its header live.
 
-Owns Arm's slot arithmetic, the order of writes and the bounds of reads. Header
-layouts are header.py's. Used by ufota (write a candidate), fwboot (read
-candidates, the active slot) and fwtool.
+Owns Arm's slot arithmetic and the header's way in and out. Header layouts are header.py's,
+the image's bytes stream.py's. Used by ufota (write a candidate), fwboot (read candidates,
+the active slot) and fwtool.
 
 The header is written LAST and with one write: that write is the commit. From the
 first erase until then the slot has no good header and counts as empty.
 """
-
-from hashlib import sha256
 
 from fwcore import errors, header
 from fwcore.errors import FwError
@@ -96,133 +94,13 @@ class Slot:
         feed:    called after every buffer
         raises:  OSError
         """
+        from fwcore.stream import Reader
+
         reader = Reader(self, size)
         while reader.left:
             reader.step(buf)
             feed()
         return reader.digest()
-
-
-class Reader:
-    """Reads an image front to back, a buffer a step, and digests it."""
-
-    def __init__(self, slot, size):
-        """size: bytes to read. Raises FwError TOO_BIG when that leaves the slot."""
-        if size > slot.end - slot.body_at:
-            raise FwError(errors.TOO_BIG, size)
-        self._storage = slot.storage
-        self._at = slot.body_at
-        self._hash = sha256()
-        self.left = size
-
-    def step(self, buf):
-        """Read the next bytes into buf.
-
-        buf:      memoryview, whole program units
-        returns:  image bytes now at the front of buf; less than len(buf) only at the end
-        raises:   OSError
-        """
-        count = len(buf)
-        if self.left < count:
-            count = self.left
-            buf = buf[: up(count, self._storage.program_size)]
-        self._storage.read(self._at, buf)
-        self._hash.update(buf if len(buf) == count else buf[:count])
-        self._at += count
-        self.left -= count
-        return count
-
-    def digest(self):
-        """SHA-256 (32 bytes) of what was read; ends the reader."""
-        return self._hash.digest()
-
-
-class Writer:
-    """Streams one image into a slot.
-
-    slot:    Slot
-    size:    bytes of the image, known before the first byte
-    raises:  FwError TOO_BIG, before anything is touched
-    """
-
-    def __init__(self, slot, size):
-        if not slot.fits(size):
-            raise FwError(errors.TOO_BIG, size)
-        self._slot = slot
-        self._storage = slot.storage
-        self._page = memoryview(bytearray(slot.storage.program_size))
-        self._waiting = 0  # bytes in _page, not yet programmed
-        self._at = slot.body_at  # where the next unit goes
-        # Everything of the slot below this address is erased.
-        self._erased = down(slot.header_at, slot.storage.erase_size)
-        self._hash = sha256()
-        self.left = size
-
-    def begin(self):
-        """Make the slot empty: from here its old header is gone. Raises OSError."""
-        slot = self._slot
-        if self._storage.overwrite:
-            self._pad()
-            for at in range(slot.header_at, slot.header_at + slot.header_size(), len(self._page)):
-                self._storage.write(at, self._page)
-            self._erased = slot.end  # as good as: every write replaces
-        else:
-            self._erase_to(self._at)
-
-    def write(self, data):
-        """Take all of data, or raise.
-
-        data:    memoryview of any length; at most what is left of the image
-        raises:  FwError TOO_LONG; OSError
-        """
-        count = len(data)
-        if count > self.left:
-            raise FwError(errors.TOO_LONG, count)
-        self._hash.update(data)
-        self.left -= count
-        if self._waiting:
-            data = self._top_up(data)
-            count = len(data)
-        rest = count % self._storage.program_size
-        if rest:
-            self._waiting = rest
-            self._page[:rest] = data[count - rest :]
-            data = data[: count - rest]
-        if count > rest:
-            self._program(data)
-        if not self.left and self._waiting:
-            self._pad()
-            self._program(self._page)
-
-    def digest(self):
-        """SHA-256 (32 bytes) of what was written; ends the writer."""
-        return self._hash.digest()
-
-    def _top_up(self, data):
-        """Fill the waiting unit from the front of data; returns the rest of data."""
-        take = min(len(data), len(self._page) - self._waiting)
-        self._page[self._waiting : self._waiting + take] = data[:take]
-        self._waiting += take
-        if self._waiting == len(self._page):
-            self._program(self._page)
-            self._waiting = 0
-        return data[take:]
-
-    def _pad(self):
-        blank(self._page, self._waiting)
-        self._waiting = 0
-
-    def _program(self, mv):
-        end = self._at + len(mv)
-        if end > self._erased:
-            self._erase_to(end)
-        self._storage.write(self._at, mv)
-        self._at = end
-
-    def _erase_to(self, end):
-        end = up(end, self._storage.erase_size)
-        self._storage.erase(self._erased, end - self._erased)
-        self._erased = end
 
 
 def active_slot(layout, device):

@@ -28,6 +28,7 @@ COMMANDS = {
     "run": "fwtool.run:run",
     "serve": "fwtool.serve:serve",
     "demo": "fwtool.demo:demo",
+    "demo-mqtt": "fwtool.demo_mqtt:demo_mqtt",
     "explain": "fwtool.explain:explain",
 }
 

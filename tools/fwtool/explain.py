@@ -1,7 +1,7 @@
 """`fwtool explain`: words for error numbers.
 
-The words are the comments in device/fwcore/errors.py and boot_errors.py; the device does
-not carry them.
+The words are the comments in errors.py, boot_errors.py and net_errors.py of device/fwcore;
+the device does not carry them.
 """
 
 import ast
@@ -22,9 +22,10 @@ _HEADING = re.compile(r"^# (.+)$")
 @functools.cache
 def table():
     """Every error, in the order of the numbers: list of dicts code, name, words, group."""
-    from fwcore import boot_errors, errors
+    from fwcore import boot_errors, errors, net_errors
 
-    return sorted(_table(errors) + _table(boot_errors), key=lambda row: row["code"])
+    rows = [row for module in (errors, boot_errors, net_errors) for row in _table(module)]
+    return sorted(rows, key=lambda row: row["code"])
 
 
 def _table(module):
@@ -89,8 +90,9 @@ def explain(code, as_json):
         files.print_json(rows[0] if code else rows)
         return
     group = None
+    width = max(len(row["name"]) for row in rows)
     for row in rows:
         if not code and row["group"] != group:
             group = row["group"]
             click.echo(f"\n{group}")
-        click.echo(f"{row['code']:>4}  {row['name']:<16} {row['words']}")
+        click.echo(f"{row['code']:>4}  {row['name']:<{width}}  {row['words']}")

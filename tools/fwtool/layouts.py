@@ -24,6 +24,8 @@ _LAYOUT = {
     "candidates": dict,
     "regions": dict,
     "copy_retries": int,
+    "client": dict,
+    "unsigned": bool,
     "state": dict,
     "mode": str,
     "trials": int,
@@ -79,7 +81,8 @@ def _check_layer(layout, prefix):
     for name in ("active", "recovery"):
         _check_kinds(prefix + name, layout.get(name, {}), _IMAGE)
     _check_kinds(prefix + "candidates", layout.get("candidates", {}), _CANDIDATES)
-    _check_kinds(prefix + "state", layout.get("state", {}), _SPAN)
+    for name in ("state", "client"):
+        _check_kinds(prefix + name, layout.get(name, {}), _SPAN)
     for name, region in layout.get("regions", {}).items():
         _check_name(prefix + "regions", name)
         _check_kinds(prefix + name, region, _REGION)
@@ -175,8 +178,9 @@ def _candidates(layout):
 
 def _others(layout):
     found = list(layout.get("regions", {}).items())
-    if "state" in layout:
-        found.append(("boot state", layout["state"]))
+    for name, words in (("state", "boot state"), ("client", "client's notes")):
+        if name in layout:
+            found.append((words, layout[name]))
     for name, region in found:
         yield region["device"], region["start"], region["start"] + region["size"], name
 

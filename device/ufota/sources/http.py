@@ -1,9 +1,15 @@
-"""Plain HTTP source: one GET at a time, streamed into the caller's buffer.
+"""HTTP source: one GET at a time, streamed into the caller's buffer.
 
-Owns a socket and the response header; knows nothing of manifests or slots.
-A request is HTTP/1.0, so that no server may answer in chunks. The body ends at
-its Content-Length, or at end of file when the server gave none: which of the
-two is told by `length`, and an early end is an error, never a short success.
+Owns a socket and the header of the answer; knows nothing of manifests or slots. What most
+downloads never meet is in files of their own, loaded when it is met:
+
+    web.py    ranges and validators, redirects, chunks, every status but 200
+              (which hands on to parts.py, chunks.py, redirect.py and later.py)
+    tls.py    https://
+    rest.py   Rest, the same source with what services need: POST, kept connections
+
+An early end is an error, never a short success; where the server gave no length, the end of
+the body is the end of the connection, and only the caller can tell whether it came early.
 
 Nothing here waits but the look-up of a name, for as long as the port takes: connecting,
 sending and reading go on from one readinto() to the next, so the caller can feed a
@@ -22,67 +28,94 @@ from fwcore.errors import FwError
 
 _MAX_HEADER = const(8192)  # bytes of the whole response header
 _MAX_LINE = const(128)  # bytes of a header line that are looked at
+_MAX_URL_LINE = const(2304)  # the same in a redirect, whose address may be long
 _MAX_LENGTH_DIGITS = const(10)
+_MAX_TAG = const(80)
 _MIN_BYTES = const(256)  # a server that sends fewer within timeout_ms counts as silent
-_ENCODINGS = const((b"transfer-encoding", b"content-encoding"))
+_LIMIT_MS = const(14400000)  # four hours
+_REQUEST = const(
+    b"GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: ufota/0.1.0\r\nConnection: close\r\n"
+    b"Accept-Encoding: identity\r\n%s\r\n"
+)
 
 
 class HttpSource:
-    """Fetches http:// addresses.
+    """Fetches http:// addresses, and https:// ones when it is given a TLS context.
 
     timeout_ms:  silence of the server that ends a transfer; also the time each of its
-                 addresses has to take the connection
-    length:      Content-Length, or None; known once readinto() has returned bytes or 0
-    header:      bytes, further lines of the request header, each with its line end
+                 addresses has to take connection, TLS handshake and request
+    tls:         ssl.SSLContext that verifies the server (tls.context() makes one), or None
+    limit_ms:    longest a transfer may take from open() on, redirects included, however
+                 lively the server is; below 2**29
+
+    header:      bytes, further lines of the request header, each with its line end. They
+                 go to the server of open()'s address; of them only Ufota-Result follows a
+                 redirect to another host or port
+    Known once readinto() has returned bytes or 0:
+    at:          where in the object the bytes began: what open() asked for, or 0
+    length:      bytes of the whole object, None when the server did not say
+    tag:         bytes, what names this version of the object for a later open(): its
+                 strong ETag, else its Last-Modified, else b""
+    Known as soon as the server answered, after an error too:
+    status:      of the last answer, redirects left out: 200, 206, 304, 404; 0 before it
+    retry_after_s:  seconds the server asked to wait, at most an hour; 0: it did not ask
     """
 
-    def __init__(self, timeout_ms=15000):
+    def __init__(self, timeout_ms=15000, tls=None, limit_ms=_LIMIT_MS):
         self._timeout_ms = timeout_ms
+        self.tls = tls
+        self.limit_ms = limit_ms
         self._line = bytearray(_MAX_LINE)
         self._byte = bytearray(1)
         self._socket = None
         self.length = None
         self.header = b""
 
-    def open(self, url):
+    def open(self, url, at=0, tag=b""):
         """Look the server up and begin to connect.
 
-        url:     "http://host[:port]/path", printable ASCII
-        raises:  FwError BAD_URL | CONNECT
+        url:     "http[s]://host[:port]/path", printable ASCII
+        at:      byte of the object to begin with
+        tag:     b"", or what .tag was when the bytes before `at` came: when the object is
+                 another by now, it comes from its beginning, and .at is 0
+        raises:  FwError BAD_URL | CONNECT | NOT_VERIFYING (tls is needed, but not given, or
+                 accepts any server)
         """
-        self.close()
-        host, port, path = split(url)
-        name = host if port == 80 else host + ":" + str(port)
-        request = b"GET %s HTTP/1.0\r\nHost: %s\r\nAccept-Encoding: identity\r\n%s\r\n"
-        self._request = request % (path.encode(), name.encode(), self.header)
-        self._addresses = _look_up(host, port)
-        self._connect_next(0)
+        # True: the caller has bytes of this very open(); then the number of redirects so far
+        self._asked = (at, tag, False, 0) if at else None
+        self.at = 0
         self.length = None
-        self._left = None  # body bytes still due; None when the server gave no length
-        self._header_bytes = 0
-        self._line_bytes = 0
-        self._status = 0
-        self._in_header = True
+        self.tag = tag
+        self._until_ms = time.ticks_add(time.ticks_ms(), self.limit_ms)
+        self._begin(url, self.header)
 
     def readinto(self, mv):
         """Read what has arrived of the body.
 
         mv:       memoryview, not empty
         returns:  bytes read; 0 at the end of the body; None when nothing has arrived yet
-        raises:   FwError TIMEOUT | CONNECT | HTTP_STATUS | BAD_RESPONSE | CUT_SHORT
+        raises:   FwError TIMEOUT | TOO_SLOW | CONNECT | HTTP_STATUS | BAD_RESPONSE |
+                  CUT_SHORT (at = bytes that came) | BAD_RANGE; with redirects also
+                  TOO_MANY_REDIRECTS | BAD_REDIRECT | INSECURE_REDIRECT and what open()
+                  raises; with TLS 101..107 of net_errors
         """
         if self._in_header:
             if self._request and not self._send():
                 return None
             if not self._read_header():
                 return None
-        if self._left is None:
+        left = self._left
+        if left is None:
             return self._receive(mv)
-        if not self._left:
-            return 0
-        count = self._receive(mv[: self._left] if self._left < len(mv) else mv)
+        if not left:
+            if self._end == self.length:
+                return 0
+            from ufota.sources import web
+
+            return web.open(self)  # the server had more than it gave at once
+        count = self._receive(mv[:left] if left < len(mv) else mv)
         if count == 0:
-            raise FwError(errors.CUT_SHORT, self.length - self._left)
+            raise FwError(errors.CUT_SHORT, self._end - left)
         if count:
             self._left -= count
         return count
@@ -96,6 +129,39 @@ class HttpSource:
         if self._socket:
             self._socket.close()
             self._socket = self._stream = None  # CPython closes with the last of the two
+
+    def _begin(self, url, lines):
+        """Begin a request: one of open(), or of a redirect. lines: of the header."""
+        self.close()
+        self._url = url
+        self._header = lines
+        self._left = None  # body bytes still due; None when the server gave no length
+        self._tag = b""
+        self.status = self.retry_after_s = 0
+        self._found = {}  # header lines for web.py
+        self._header_bytes = self._line_bytes = 0
+        self._in_header = True
+        host, port, path = split(url)
+        if self._asked:
+            from ufota.sources import web
+
+            lines = web.header(*self._asked[:2]) + lines
+        if port != (443 if url[4] == "s" else 80):
+            name = host + ":" + str(port)
+        else:
+            name = host
+        self._request = _REQUEST % (path.encode(), name.encode(), lines)
+        self._addresses = self._look_up(host, port)
+        self._connect_next(0)
+
+    def _look_up(self, host, port):
+        """Addresses of a server, as a list. Raises FwError CONNECT | BAD_URL."""
+        try:
+            return list(socket.getaddrinfo(host.strip("[]"), port, 0, socket.SOCK_STREAM))
+        except OSError as error:
+            raise FwError(errors.CONNECT, error.errno)
+        except ValueError:  # CPython, of names that cannot be
+            raise FwError(errors.BAD_URL)
 
     def _connect_next(self, errno):
         """Begin to connect to the next address. errno: why the last one failed."""
@@ -120,21 +186,28 @@ class HttpSource:
         self._mark_ms = time.ticks_ms()  # when the server last did enough
         self._fresh_bytes = 0  # received since then
         self._sent = 0  # bytes of the request
+        if self._url[4] == "s":
+            from ufota.sources import tls
+
+            stream = self._socket = self._poll = tls.Stream(stream, self)
         # CPython's sockets lack readinto(); their raw file has it.
         has_readinto = hasattr(stream, "readinto")
         self._stream = stream if has_readinto else stream.makefile("rb", 0)
 
     def _send(self):
         """Send what the connection takes of the request; True when all of it is sent."""
-        try:
-            if not self._poll.poll(0):  # not connected yet
-                if self._is_late():
-                    self._connect_next(ETIMEDOUT)
-                return False
-            self._sent += self._socket.send(self._request[self._sent :])
-        except OSError as error:
-            if error.errno != EAGAIN:
-                self._connect_next(error.errno)
+        errno = EAGAIN
+        if self._poll.poll(0):  # connected, or refused
+            try:
+                self._sent += self._socket.send(self._request[self._sent :])
+                errno = 0
+            except OSError as error:
+                errno = error.errno
+        if errno == EAGAIN and self._is_late():
+            errno = ETIMEDOUT
+        if errno:
+            if errno != EAGAIN:
+                self._connect_next(errno)
             return False
         if self._sent < len(self._request):
             return False
@@ -145,7 +218,12 @@ class HttpSource:
         return True
 
     def _is_late(self):
-        return time.ticks_diff(time.ticks_ms(), self._mark_ms) > self._timeout_ms
+        now = time.ticks_ms()
+        if time.ticks_diff(now, self._until_ms) > 0:
+            from ufota.sources import later
+
+            later.late()
+        return time.ticks_diff(now, self._mark_ms) > self._timeout_ms
 
     def _receive(self, mv):
         """Bytes read, 0 at end of file, None when there are none yet."""
@@ -165,26 +243,31 @@ class HttpSource:
         return count
 
     def _read_header(self):
-        """Take in what has arrived of the header; True when it is complete."""
+        """Take in what has arrived of the header; True when the body is next."""
         while True:
             line = self._read_line()
             if line is None:
                 return False
-            if line or not self._status:
+            if line or not self.status:
                 self._take_line(line)
-            elif self._status < 200:  # 100 Continue, 103 Early Hints: the answer is to come
-                self._status = 0
-                self.length = None
+            elif self.status < 200:  # 100 Continue, 103 Early Hints: the answer is to come
+                self.status = 0
+                self._left = None
+                self._tag = b""
             else:
                 break
-        if self._status != 200:
-            raise FwError(errors.HTTP_STATUS, self._status)
         self._in_header = False
-        self._left = self.length
-        return True
+        if self.status != 200 or self._found or self._asked:
+            from ufota.sources import web
+
+            web.answer(self)
+        else:
+            self.tag = self._tag
+            self.length = self._end = self._left
+        return not self._in_header
 
     def _read_line(self):
-        """The next header line, cut to _MAX_LINE bytes; None when it is not complete yet.
+        """The next header line, cut to len(_line) bytes; None when it is not complete yet.
 
         Byte by byte, so that no body byte is swallowed: a few hundred reads a request.
         """
@@ -199,35 +282,52 @@ class HttpSource:
                 line = bytes(self._line[: self._line_bytes])
                 self._line_bytes = 0
                 return line.rstrip(b"\r")
-            if self._line_bytes < _MAX_LINE:
+            if self._line_bytes == _MAX_LINE and 300 <= self.status < 400:
+                self._line.extend(bytes(_MAX_URL_LINE - len(self._line)))
+            if self._line_bytes < len(self._line):
                 self._line[self._line_bytes] = self._byte[0]
                 self._line_bytes += 1
 
     def _take_line(self, line):
-        if not self._status:
-            self._status = _status(line)
+        if not self.status:
+            parts = line.split(None, 2)
+            if len(parts) < 2 or parts[0][:7] != b"HTTP/1." or len(parts[1]) != 3:
+                raise FwError(errors.BAD_RESPONSE)
+            self.status = _number(parts[1], 3)
             return
         name, _, value = line.partition(b":")
         name = name.lower()
         value = value.strip()
         if name == b"content-length":
-            length = _length(value)
-            if self.length not in (None, length):
+            length = _number(value, _MAX_LENGTH_DIGITS)
+            if self._left not in (None, length):
                 raise FwError(errors.BAD_RESPONSE, self._header_bytes)
-            self.length = length
-        elif name in _ENCODINGS and value.lower() != b"identity":
-            raise FwError(errors.BAD_RESPONSE, self._header_bytes)
+            self._left = length
+        elif name == b"content-encoding":
+            if value.lower() != b"identity":
+                raise FwError(errors.BAD_RESPONSE, self._header_bytes)
+        elif name == b"etag":
+            if value[:1] == value[-1:] == b'"' and len(value) <= _MAX_TAG:  # W/"..." is weak
+                self._tag = value
+        elif name == b"last-modified":
+            if not self._tag and len(value) <= _MAX_TAG:
+                self._tag = value
+        elif name == b"transfer-encoding" or self.status > 200:
+            from ufota.sources import web
+
+            web.add(self._found, name, value)
 
 
 def split(url):
-    """ "http://host[:port]/path" -> (host, port, path). Raises FwError BAD_URL."""
+    """ "http[s]://host[:port]/path" -> (host, port, path). Raises FwError BAD_URL."""
     for byte in url.encode():
         if not 0x21 <= byte <= 0x7E:
             raise FwError(errors.BAD_URL)  # a blank or line end would forge the request
-    if not url.startswith("http://"):
+    scheme, _slash, path = url.partition("://")
+    if scheme not in ("http", "https"):
         raise FwError(errors.BAD_URL)
-    host, _slash, path = url[7:].partition("/")
-    port = "80"
+    host, _slash, path = path.partition("/")
+    port = "443" if scheme[4:] else "80"
     colon = host.rfind(":")
     if colon > host.rfind("]"):
         host, port = host[:colon], host[colon + 1 :]
@@ -238,26 +338,8 @@ def split(url):
     return host, int(port), "/" + path.partition("#")[0]
 
 
-def _look_up(host, port):
-    """Addresses of a server, as a list. Raises FwError CONNECT | BAD_URL."""
-    try:
-        return list(socket.getaddrinfo(host.strip("[]"), port, 0, socket.SOCK_STREAM))
-    except OSError as error:
-        raise FwError(errors.CONNECT, error.errno)
-    except ValueError:  # CPython, of names that cannot be
-        raise FwError(errors.BAD_URL)
-
-
-def _status(line):
-    parts = line.split(None, 2)
-    if len(parts) < 2 or parts[0][:7] != b"HTTP/1." or len(parts[1]) != 3:
-        raise FwError(errors.BAD_RESPONSE)
-    if not parts[1].isdigit():
-        raise FwError(errors.BAD_RESPONSE)
-    return int(parts[1])
-
-
-def _length(value):
-    if not value.isdigit() or len(value) > _MAX_LENGTH_DIGITS:
+def _number(value, most):
+    """Decimal digits, at most so many, as a number. Raises FwError BAD_RESPONSE."""
+    if not value.isdigit() or len(value) > most:
         raise FwError(errors.BAD_RESPONSE)
     return int(value)

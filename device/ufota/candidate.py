@@ -1,0 +1,116 @@
+"""Candidate: an accepted image on its way into its slot, until the header commits it.
+
+Owns the order of the writes. intake.py loads this file once the manifest is verified, and is
+what others use.
+"""
+
+from fwcore import errors
+from fwcore.errors import FwError
+from fwcore.header import NO_CAMPAIGN, Header
+from ufota.intake import make_room
+
+
+class Candidate:
+    """The image of an Intake that has accepted a manifest.
+
+    raises:  FwError NOT_BEGUN
+    """
+
+    def __init__(self, intake):
+        if not intake.manifest:
+            from fwcore import net_errors
+
+            raise FwError(net_errors.NOT_BEGUN)
+        self._intake = intake
+        self._slot = intake.slot
+        self._size = intake.manifest.installed_size
+        from fwcore.stream import Writer
+
+        self._writer = Writer(self._slot, self._size)
+        self._begun = False
+        # What is kept is digested again; the medium may have changed meanwhile.
+        self._reader = self._read(intake.done) if intake.done else None
+
+    def catch_up(self):
+        """Digest a buffer of what is kept. True while there is more of it. Raises OSError."""
+        reader = self._reader
+        if not reader or self._begun:
+            return False
+        if reader.left:
+            reader.step(self._intake.buf)
+            return True
+        self._begin()
+        self._writer.resume(reader)
+        return False
+
+    def write(self, mv):
+        """The next bytes; the first ones are what erases. Raises as Intake.write()."""
+        intake = self._intake
+        if not self._begun:
+            self._begin()
+            self._writer.begin()
+        self._writer.write(mv)
+        if intake.kept:
+            intake.kept.note(self._slot, self._writer)
+
+    def finish(self):
+        """All bytes are there. Raises FwError CORRUPT when they are not the right ones."""
+        if self._writer.left:
+            raise FwError(errors.CUT_SHORT, self._size - self._writer.left)
+        digest = self._writer.digest()
+        self._writer = None  # its page is heap that the header wants
+        if digest != self._intake.manifest.installed_digest:
+            self._forget()  # nobody knows which of the bytes is wrong
+            raise FwError(errors.CORRUPT)
+        self._reader = self._read(self._size)
+
+    def verify(self):
+        """Read a buffer back. True while there is more. Raises FwError WRITE_FAILED; OSError."""
+        reader = self._reader
+        if reader.left:
+            reader.step(self._intake.buf)
+            return True
+        self._reader = None
+        if reader.digest() != self._intake.manifest.installed_digest:
+            self._forget()
+            raise FwError(errors.WRITE_FAILED)
+        return False
+
+    def commit(self):
+        """Write the header: the durable moment. Raises FwError WRITE_FAILED; OSError."""
+        make_room(("fwcore", "stream"))
+        self._forget()
+        self.write_header()
+
+    def write_header(self):
+        """The last write of commit(). Raises as that."""
+        intake, slot = self._intake, self._slot
+        found = intake.manifest
+        head = Header(found.version, found.installed_size, found.installed_digest, NO_CAMPAIGN)
+        packed = slot.pack(head, intake.key)
+        if not intake.proposal and intake.board.layout.get("signed", False):
+            from ufota import proposal
+
+            packed = proposal.signed(slot, packed, found.image_signature)
+        (intake.proposal or slot).write_header(packed)
+
+    def _read(self, size):
+        from fwcore.stream import Reader  # here, so that commit() can let go of the module
+
+        return Reader(self._slot, size)
+
+    def _begin(self):
+        """The slot is ours now: no update waits in it, and what is kept in it is this one."""
+        intake = self._intake
+        self._begun = True
+        if intake.kept:
+            if intake.done:
+                intake.kept.resume()
+            else:
+                intake.kept.start(self._slot)
+        if intake.proposal:
+            intake.proposal.begin(self._slot)
+
+    def _forget(self):
+        if self._intake.kept:
+            self._intake.kept.forget()

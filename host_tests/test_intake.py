@@ -1,0 +1,153 @@
+"""The door: an image that an application brings itself, by any link it has."""
+
+import simboard
+from fwboot import main
+from fwcore import errors, net_errors
+from fwcore.manifest import version_word
+from helpers import raises
+from simboard import KINDS
+from test_resume import board_of
+from ufota import notes
+from ufota.intake import Intake
+from update_kit import OLD, Key, payload, running, signed, staged
+
+BOTH = True  # runs on CPython and on MicroPython
+
+NEW = version_word("2.0.0"), payload("two")
+
+
+def bring(intake, image, size=100):
+    """Write the rest of an image in fragments."""
+    for at in range(intake.done, len(image), size):
+        intake.write(image[at : at + size])
+
+
+def test_image_in_fragments_of_any_size_becomes_a_candidate_that_boots():
+    for kind in KINDS:
+        for size in (1, 7, 256, 1000, 4096, 5000):
+            board = board_of(kind)
+            intake = Intake(board)
+            found = intake.begin(signed("two"))
+            assert found.size == 5000 and intake.done == 0 and board.power.ops == 0
+            bring(intake, payload("two"), size)
+            assert intake.done == 5000 and staged(board) == [(0, None)]
+            intake.end()
+            assert staged(board) == [NEW]
+            assert main.run(board) and running(board) == NEW
+
+
+def test_nothing_goes_in_before_begin_or_after_abort():
+    board = board_of("sd")
+    intake = Intake(board)
+    raises(net_errors.NOT_BEGUN, intake.write, b"x")
+    raises(net_errors.NOT_BEGUN, intake.end)
+    intake.begin(signed("two"))
+    intake.write(payload("two")[:4096])
+    intake.abort()
+    raises(net_errors.NOT_BEGUN, intake.write, b"x")
+    assert Intake(board).begin(signed("two")) and notes.of(board).keys() == [b"count"]
+    raises(errors.BAD_SIGNATURE, intake.begin, signed("two")[:-1] + b"\x00")
+
+
+def test_too_much_too_little_and_wrong_bytes_leave_no_candidate():
+    image = payload("two")
+    for bad, code in (
+        (image[:-1], errors.CUT_SHORT),
+        (image + b"x", errors.TOO_LONG),
+        (b"x" + image[1:], errors.CORRUPT),
+    ):
+        board = board_of("spi")
+        intake = Intake(board)
+        intake.begin(signed("two"))
+
+        def whole(intake=intake, bad=bad):
+            bring(intake, bad)
+            intake.end()
+
+        raises(code, whole)
+        assert staged(board) == [(0, None)] and running(board) == OLD
+
+
+def test_fragments_go_on_after_a_reset_where_done_says():
+    image = payload("two")
+    for kind in KINDS:
+        board = board_of(kind)
+        intake = Intake(board)
+        intake.begin(signed("two"))
+        for at in range(0, 4500, 500):
+            intake.write(image[at : at + 500])
+        del board.notes
+        intake = Intake(board)
+        intake.begin(signed("two"))
+        assert 0 < intake.done <= 4500
+        bring(intake, image)
+        intake.end()
+        assert staged(board) == [NEW], kind
+
+
+def test_all_that_came_before_a_reset_needs_only_its_end():
+    board = board_of("spi")
+    intake = Intake(board)
+    intake.begin(signed("two"))
+    bring(intake, payload("two"))
+    del board.notes
+    intake = Intake(board)
+    intake.begin(signed("two"))
+    assert intake.done == 5000
+    intake.end()
+    assert staged(board) == [NEW]
+
+
+def test_another_begin_begins_anew_and_again_keeps_nothing():
+    board = board_of("spi")
+    intake = Intake(board)
+    intake.begin(signed("two"))
+    intake.write(payload("two")[:4500])
+    intake.begin(signed("two"))
+    assert intake.done > 0
+    intake.begin(signed("two"), again=True)
+    assert intake.done == 0
+    bring(intake, payload("two"))
+    intake.end()
+    assert staged(board) == [NEW]
+
+
+def test_a_slot_that_holds_an_image_is_not_gone_on_with():
+    """The note that all is there, and a header in front of it: a cut came between two writes."""
+    board = board_of("spi")
+    intake = Intake(board)
+    intake.begin(signed("two"))
+    bring(intake, payload("two"))
+    del board.notes
+    simboard.put(board, simboard.candidate_slots(board)[0], *NEW)
+    intake = Intake(board)
+    intake.begin(signed("two"))
+    assert intake.done == 0
+
+
+def test_watchdog_is_fed_while_what_is_kept_is_digested():
+    board = board_of("spi")
+    intake = Intake(board)
+    intake.begin(signed("two"))
+    bring(intake, payload("two"), 4096)
+    del board.notes
+    fed = board.fed
+    intake = Intake(board)
+    intake.begin(signed("two"))
+    intake.end()
+    assert board.fed - fed >= 4
+
+
+def test_buffer_of_another_size_is_refused():
+    for size in (1, 2048, 4095, 5000):
+        error = raises(errors.MISALIGNED, Intake, board_of("sd"), memoryview(bytearray(size)))
+        assert error.at == size
+
+
+def test_device_without_notes_has_the_same_door():
+    board = simboard.make("spi", 1, Key())
+    intake = Intake(board)
+    intake.begin(signed("two"))
+    bring(intake, payload("two"))
+    intake.end()
+    assert staged(board) == [NEW]

@@ -1,0 +1,249 @@
+"""Polls: when an address is offered, what its outcome means for the next time."""
+
+import time
+
+from fwcore import errors
+from fwcore.errors import FwError
+from helpers import raises
+from ufota.client import FAILED, READY
+from ufota.retry import Retry
+from ufota.sources import poll
+from virtual_clock import Clock, high, low, middle
+
+BOTH = True  # runs on CPython and on MicroPython
+
+URL = "http://host/update"
+ETAG = b'"1a2b"'
+DATE = b"Sat, 21 Nov 2026 10:00:00 GMT"
+
+
+def teardown_function(_):
+    poll.time = time  # on CPython other tests share the module
+
+
+class Source:
+    tag = b""
+    retry_after_s = 0
+    header = b"A: b\r\n"
+
+    def __init__(self):
+        self.opened = []
+
+    def open(self, url, at, tag):
+        self.opened.append((url, at, tag, self.header))
+        if url.endswith("down"):
+            raise FwError(errors.CONNECT)
+
+
+class Client:
+    def __init__(self, state, code=0, at=0, done=0):
+        self.state = state
+        self.error = FwError(code, at) if code else None
+        self.done = done
+
+
+def made(interval_s=3600, bits=middle, start=0, **options):
+    """A Poll at clock `start`, due after a random part of its interval."""
+    poll.time = Clock(start)
+    options.setdefault("retry", Retry(random=bits))
+    return poll.Poll(Source(), URL, interval_s, **options)
+
+
+def due_after(found):
+    """ms until the address is offered; the clock then stands there."""
+    left = found.pace.left_ms()
+    if left:
+        poll.time.now += left - 1
+        assert found.offer() is None
+        poll.time.now += 1
+    assert found.offer() == URL
+    return left
+
+
+def test_the_first_poll_comes_after_a_random_part_of_the_interval():
+    assert due_after(made(bits=low)) == 0
+    assert due_after(made(bits=middle)) == 1800000
+    assert due_after(made(bits=high)) == 3599945
+    assert due_after(made(first_s=0)) == 0
+    assert due_after(made(first_s=7)) == 7000
+
+
+def test_polls_follow_each_other_after_the_interval_more_or_less_an_eighth():
+    for bits, wait in ((low, 3150000), (middle, 3600000), (high, 4049986)):
+        found = made(bits=bits)
+        due_after(found)
+        for _ in range(3):
+            found.told(Client(FAILED, errors.NOT_NEWER))
+            assert due_after(found) == wait
+
+
+def test_it_is_offered_once_even_if_nobody_tells_what_came_of_it():
+    found = made(first_s=0)
+    assert found.offer() == URL
+    assert found.offer() is None
+    assert due_after(found) == 3600000
+
+
+def test_the_interval_counts_from_when_the_outcome_is_told():
+    found = made(first_s=0)
+    due_after(found)
+    poll.time.now += 50000  # so long took the request
+    found.told(Client(FAILED, errors.NOT_NEWER))
+    assert due_after(found) == 3600000
+
+
+def test_a_failure_backs_off_and_success_ends_that():
+    found = made(first_s=0)
+    due_after(found)
+    for wait in (5000, 10000, 20000):
+        found.told(Client(FAILED, errors.CONNECT))
+        assert due_after(found) == wait
+    for good in (Client(FAILED, errors.NOT_NEWER), Client(READY), Client(FAILED, 73, 304)):
+        found.told(good)
+        assert due_after(found) == 3600000
+        found.told(Client(FAILED, errors.CONNECT))
+        assert due_after(found) == 5000
+        found.told(Client(FAILED, errors.HTTP_STATUS, 503))
+        assert due_after(found) == 10000
+
+
+def test_what_will_not_pass_waits_for_the_next_interval():
+    for code, at in ((errors.HTTP_STATUS, 404), (errors.BAD_SIGNATURE, 0), (101, 0)):
+        found = made(first_s=0)
+        due_after(found)
+        found.told(Client(FAILED, code, at))
+        assert due_after(found) == 3600000
+
+
+def test_polls_never_end():
+    found = made(first_s=0, retry=Retry(attempts=2, random=middle))
+    due_after(found)
+    given = []
+    for _ in range(6):
+        found.told(Client(FAILED, errors.CONNECT))
+        given.append(due_after(found))
+    assert given == [5000, 10000, 3600000] * 2
+
+
+def test_bytes_that_came_are_progress():
+    found = made(first_s=0)
+    due_after(found)
+    for done in (1, 2, 3):
+        found.told(Client(FAILED, errors.CUT_SHORT, 0, done))
+        assert due_after(found) == 5000
+    found.told(Client(FAILED, errors.CUT_SHORT, 0, 3))
+    assert due_after(found) == 10000
+
+
+def test_the_server_may_ask_for_a_longer_wait():
+    found = made(first_s=0, bits=low)
+    due_after(found)
+    found.source.retry_after_s = 120
+    found.told(Client(FAILED, errors.HTTP_STATUS, 503))
+    assert due_after(found) == 120000
+
+
+def test_states_on_the_way_change_nothing():
+    found = made(first_s=0)
+    due_after(found)
+    poll.time.now += 1000
+    for state in set(range(16)) - {FAILED, READY}:
+        found.told(Client(state))
+    assert found.pace.left_ms() == 3599000
+
+
+def test_notify_makes_it_due_now_or_within_a_time():
+    found = made()
+    found.pace.notify()
+    assert due_after(found) == 0
+    found.pace.notify(600)
+    assert due_after(found) == 300000
+
+
+def test_the_interval_may_be_changed():
+    found = made(first_s=0)
+    found.pace.interval_s = 300
+    due_after(found)
+    found.told(Client(FAILED, errors.NOT_NEWER))
+    assert due_after(found) == 300000
+
+
+def test_intervals_longer_than_ticks_can_tell_are_kept():
+    week = 7 * 86400
+    found = made(2 * week, first_s=week, start=(1 << 30) - 5)
+    for days in (7, 14):
+        for _ in range(4 * days):
+            assert found.offer() is None
+            poll.time.now += 6 * 3600 * 1000
+        assert found.offer() == URL
+
+
+def test_time_left_wraps_with_the_ticks():
+    found = made(first_s=10, start=(1 << 30) - 3000)
+    poll.time.now += 4000
+    assert found.pace.left_ms() == 6000
+    assert found.pace.left_ms() == 6000
+    poll.time.now += 10**6
+    assert found.pace.left_ms() == 0
+
+
+def test_ticks_that_went_back_do_not_lengthen_the_wait():
+    found = made(first_s=10)
+    poll.time.now += (1 << 29) + 5  # nobody looked for more than six days
+    assert found.pace.left_ms() == 10000
+    poll.time.now += 10000
+    assert found.pace.left_ms() == 0
+
+
+def test_what_was_not_newer_is_asked_for_only_if_it_changed():
+    for tag, line in (
+        (ETAG, b'If-None-Match: "1a2b"\r\n'),
+        (DATE, b"If-Modified-Since: " + DATE + b"\r\n"),
+    ):
+        found = made(first_s=0)
+        found.open(URL)
+        found.source.tag = tag
+        found.told(Client(FAILED, errors.NOT_NEWER))
+        found.open(URL)
+        found.told(Client(FAILED, errors.HTTP_STATUS, 304))
+        found.open(URL, 0, b"x")
+        found.open(URL, 5, b"x")
+        found.open("http://host/payload")
+        plain, lines = b"A: b\r\n", b"A: b\r\n" + line
+        assert found.source.opened == [
+            (URL, 0, b"", plain),
+            (URL, 0, b"", lines),
+            (URL, 0, b"x", lines),
+            (URL, 5, b"x", plain),
+            ("http://host/payload", 0, b"", plain),
+        ]
+        assert found.header == plain
+
+
+def test_only_what_was_not_newer_is_remembered():
+    found = made(first_s=0)
+    found.source.tag = ETAG
+    for client in (
+        Client(FAILED, errors.CORRUPT),
+        Client(FAILED, errors.CONNECT),
+        Client(FAILED, errors.DOWNLOAD_DENIED),
+        Client(FAILED, errors.HTTP_STATUS, 304),
+        Client(READY),
+    ):
+        found.told(client)
+        found.open(URL)
+    assert {lines for _url, _at, _tag, lines in found.source.opened} == {b"A: b\r\n"}
+
+
+def test_the_header_is_as_before_when_open_fails():
+    poll.time = Clock()
+    found = poll.Poll(Source(), "http://down", 60)
+    found.source.tag = ETAG
+    found.told(Client(FAILED, errors.NOT_NEWER))
+    raises(errors.CONNECT, found.open, "http://down")
+    assert found.source.opened[0][3] != b"A: b\r\n" and found.header == b"A: b\r\n"
+
+
+def test_it_is_a_news_source_of_the_cost_it_is_given():
+    assert made().cost == 700
+    assert made(cost=300).cost == 300

@@ -1,0 +1,338 @@
+"""A download goes on where it was: after broken links, after resets, after both; never wrongly."""
+
+import simboard
+from fwboot import main
+from fwcore import errors
+from fwcore.errors import FwError
+from fwcore.manifest import version_word
+from simboard import KINDS, candidate_slots, put
+from simdisk import MOODY, every_cut
+from ufota import client, fleet, notes
+from ufota.retry import Retry
+from update_kit import (
+    BASE,
+    MANIFEST_URL,
+    OLD,
+    FakeSource,
+    Key,
+    Page,
+    bundle,
+    delivery,
+    payload,
+    running,
+    signed,
+    staged,
+    trial_setup,
+)
+
+BOTH = True  # runs on CPython and on MicroPython
+TIMEOUT_S = 300
+
+NEW = version_word("2.0.0"), payload("two")
+LATER = version_word("3.0.0"), payload("later")
+END = len(signed("two"))
+
+
+def layout(kind):
+    """simboard's layout of a simple installation, and a region for the client's notes.
+
+    The flash of simboard's layouts ends with it: three banks of two erase blocks.
+    """
+    made = simboard.layout(kind)
+    made["devices"]["flash"]["size"] = 0x5800
+    made["client"] = {"device": "flash", "start": 0x4000, "size": 0x1800}
+    return made
+
+
+def board_of(kind):
+    board = simboard.Board(layout(kind), simboard.ROT, Key())
+    put(board, simboard.active_slot(board), *OLD)
+    return board
+
+
+def pages_of(name):
+    """A bundle, and a manifest-first delivery."""
+    return {MANIFEST_URL: bundle(name)}, delivery(name)
+
+
+class Now(Retry):
+    """Does not wait."""
+
+    def after(self, error, source=None, done=0):
+        wait_ms = super().after(error, source, done)
+        return wait_ms and 0
+
+
+def fleet_client(board, pages, drops=0, retry=True, **more):
+    source = FakeSource(pages, pieces=(333, 512, 100))
+    source.drops = drops
+    machine = fleet.FleetClient(board, source, retry=Now(attempts=5) if retry else None, **more)
+    return source, machine
+
+
+def run_until(machine, done):
+    """Step until so many bytes are in the candidate; then the board loses its power."""
+    machine.start(MANIFEST_URL)
+    while machine.done < done:
+        machine.step()
+
+
+# Broken links
+
+
+def test_link_that_breaks_is_gone_on_with_and_no_byte_is_fetched_twice():
+    for kind in KINDS:
+        for pages in pages_of("two"):
+            for drops in (700, 1000, 4096, 5000):
+                board = board_of(kind)
+                source, machine = fleet_client(board, pages, drops)
+                machine.start(MANIFEST_URL)
+                assert machine.run()
+                assert staged(board) == [NEW]
+                assert source.served == END + 5000, (kind, drops, source.asked)
+                assert len(source.asked) > 1
+
+
+def test_broken_link_without_a_retry_is_an_error_at_once():
+    source, machine = fleet_client(board_of("sd"), pages_of("two")[0], 1000, retry=False)
+    machine.start(MANIFEST_URL)
+    try:
+        machine.run()
+        raise AssertionError("no error")
+    except FwError as error:
+        assert error.code == errors.CUT_SHORT and machine.state == client.FAILED
+    assert source.asked == [0]
+
+
+def test_attempts_without_progress_are_bounded():
+    source, machine = fleet_client(board_of("sd"), {})
+    try:
+        machine.start(MANIFEST_URL)
+        machine.run()
+        raise AssertionError("no error")
+    except FwError as error:
+        assert error.code == errors.CONNECT
+    assert len(source.opened) == 1 + 5
+
+
+def test_server_without_ranges_starts_over_and_the_image_is_whole():
+    for name in (MANIFEST_URL, BASE + "payload.bin"):
+        for pages in pages_of("two"):
+            if name not in pages:
+                continue
+            board = board_of("sd")
+            source, machine = fleet_client(board, pages, 3000)
+            body = pages[name].body if isinstance(pages[name], Page) else pages[name]
+            source._pages = dict(pages)
+            source._pages[name] = Page(body, ranges=False)
+            machine.start(MANIFEST_URL)
+            while machine.state != fleet.PAUSED:
+                machine.step()
+            source.drops = 0
+            assert machine.run()
+            assert staged(board) == [NEW]
+
+
+def test_object_that_changed_starts_over_with_the_new_one():
+    board = board_of("sd")
+    source, machine = fleet_client(board, {MANIFEST_URL: Page(bundle("two"), tag=b'"a"')}, 2000)
+    machine.start(MANIFEST_URL)
+    while machine.state != fleet.PAUSED:
+        machine.step()
+    source.drops = 0
+    source._pages = {MANIFEST_URL: Page(bundle("later"), tag=b'"b"')}
+    assert machine.run()
+    assert staged(board) == [LATER] and machine.manifest.version == LATER[0]
+
+
+def test_server_that_never_knows_ranges_is_given_up_with_the_active_image_untouched():
+    board = board_of("sd")
+    pages = {MANIFEST_URL: Page(bundle("two"), ranges=False)}
+    source, machine = fleet_client(board, pages, 3000)
+    try:
+        machine.start(MANIFEST_URL)
+        machine.run()
+        raise AssertionError("no error")
+    except FwError as error:
+        assert error.code == errors.CUT_SHORT
+    assert len(source.asked) <= 8 and running(board) == OLD
+
+
+# Resets
+
+
+def test_download_survives_resets_and_fetches_at_most_a_block_again():
+    for kind in KINDS:
+        block = 4096
+        for pages in pages_of("two"):
+            board = board_of(kind)
+            for done in (1000, 4500):
+                source, machine = fleet_client(board, pages)
+                run_until(machine, done)
+                before = machine.done
+                source, machine = fleet_client(board, pages)
+                machine.start(MANIFEST_URL)
+                while machine.state != client.DOWNLOAD:
+                    machine.step()
+                assert before - block <= machine.done <= before
+            assert machine.run()
+            assert staged(board) == [NEW], kind
+            assert main.run(board) and running(board) == NEW
+
+
+def test_all_is_here_but_the_header_when_the_install_waits_for_approval():
+    for pages in pages_of("two"):
+        board = board_of("spi")
+        source, machine = fleet_client(board, pages, approve_install=lambda found: None)
+        machine.start(MANIFEST_URL)
+        assert not machine.run() and machine.state == client.APPROVE_INSTALL
+        source, machine = fleet_client(board, pages)
+        assert machine.poll()  # nobody told it the address again
+        assert machine.run() and staged(board) == [NEW]
+        assert source.served <= 2048  # the manifest, and what came with it
+        assert not machine.poll()
+
+
+def test_another_image_is_not_gone_on_with():
+    board = board_of("spi")
+    run_until(fleet_client(board, pages_of("two")[0])[1], 4096)
+    source, machine = fleet_client(board, pages_of("later")[0])
+    machine.start(MANIFEST_URL)
+    assert machine.run() and staged(board) == [LATER]
+    assert source.asked == [0]
+
+
+def test_kept_bytes_that_went_bad_cost_one_more_download_and_nothing_else():
+    for kind in KINDS:
+        board = board_of(kind)
+        run_until(fleet_client(board, pages_of("two")[0])[1], 1000)
+        slot = candidate_slots(board)[0]
+        slot.storage.device.data[slot.body_at + 7] ^= 1
+        source, machine = fleet_client(board, pages_of("two")[0])
+        machine.start(MANIFEST_URL)
+        assert machine.run() and staged(board) == [NEW]
+        assert source.asked[0] == 0 and source.asked[-1] == 0 and len(source.asked) == 3
+
+
+def test_download_that_is_denied_is_forgotten():
+    board = board_of("spi")
+    run_until(fleet_client(board, pages_of("two")[0])[1], 4096)
+    source, machine = fleet_client(board, pages_of("two")[0], approve_install=lambda found: False)
+    machine.start(MANIFEST_URL)
+    try:
+        machine.run()
+        raise AssertionError("no error")
+    except FwError as error:
+        assert error.code == errors.INSTALL_DENIED
+    assert notes.of(board).keys() == [b"count"]
+    source, machine = fleet_client(board, pages_of("two")[0])
+    assert not machine.poll()
+    machine.start(MANIFEST_URL)
+    assert machine.run() and source.asked == [0]
+
+
+def test_notes_that_cannot_be_written_do_not_stop_an_update():
+    board = board_of("sd")
+    store = notes.of(board)
+    store.journal._storage = None  # whatever is written raises something
+
+    def broken(*args):
+        raise OSError(5)
+
+    store.journal.put = store.journal.mark = broken
+    source, machine = fleet_client(board, pages_of("two")[0])
+    machine.start(MANIFEST_URL)
+    assert machine.run() and staged(board) == [NEW]
+
+
+def test_client_without_a_region_for_notes_begins_anew():
+    board = simboard.make("spi", 1, Key())
+    run_until(fleet_client(board, pages_of("two")[0])[1], 4096)
+    source, machine = fleet_client(board, pages_of("two")[0])
+    assert not machine.poll()
+    machine.start(MANIFEST_URL)
+    assert machine.run() and source.asked == [0] and staged(board) == [NEW]
+
+
+# Power cuts
+
+
+def steps_of(kind):
+    """(make, act, check) for sweeps: a download that was cut goes on."""
+    pages = {MANIFEST_URL: bundle("two")}
+
+    def act(board):
+        source, machine = fleet_client(board, pages)
+        machine.start(MANIFEST_URL)
+        assert machine.run()
+
+    def check(board):
+        if hasattr(board, "notes"):
+            del board.notes  # nothing is left in RAM
+        assert main.run(board)
+        if running(board) != NEW:
+            assert running(board) == OLD
+            act(board)
+            assert main.run(board) and running(board) == NEW
+
+    return board_of, act, check
+
+
+def test_cut_anywhere_in_a_download_with_notes_leaves_a_device_that_can_go_on():
+    for kind, least in (("sd", 30), ("spi", 60), ("internal", 60)):
+        make, act, check = steps_of(kind)
+
+        def start(kind=kind, make=make):
+            return make(kind)
+
+        assert every_cut(start, act, check, MOODY) > least, kind
+
+
+def test_cut_in_a_download_that_goes_on_leaves_a_device_that_can_go_on():
+    for kind in KINDS:
+        make, act, check = steps_of(kind)
+        board = make(kind)
+        run_until(fleet_client(board, {MANIFEST_URL: bundle("two")})[1], 4096)
+        snapshot = board.power.snapshot()
+
+        def again(board=board, snapshot=snapshot):
+            board.power.restore(snapshot)
+            if hasattr(board, "notes"):
+                del board.notes
+            return board
+
+        assert every_cut(again, act, check, MOODY) > 20, kind
+
+
+def test_cut_in_a_download_with_a_state_region_leaves_old_or_new():
+    for mode in simboard.MODES:
+        made = trial_setup({}, mode, key=Key())[0]
+        layout_ = dict(made.layout)
+        flash = layout_["devices"]["flash"]
+        layout_["devices"] = dict(layout_["devices"], flash=dict(flash, size=flash["size"] + 6144))
+        layout_["client"] = {"device": "flash", "start": flash["size"], "size": 6144}
+
+        def make(layout_=layout_):
+            board = simboard.Board(layout_, simboard.ROT, Key())
+            put(board, simboard.active_slot(board), *OLD)
+            return board
+
+        small = version_word("2.0.0"), payload("small")
+
+        def act(board):
+            source, machine = fleet_client(board, {MANIFEST_URL: bundle("small")})
+            machine.start(MANIFEST_URL)
+            assert machine.run()
+
+        def check(board, small=small):
+            if hasattr(board, "notes"):
+                del board.notes
+            image = main.run(board)
+            found = simboard.read(board, image.slot)
+            if found != small:
+                assert found == OLD
+                act(board)
+                image = main.run(board)
+                assert simboard.read(board, image.slot) == small
+
+        assert every_cut(make, act, check) > 20, mode

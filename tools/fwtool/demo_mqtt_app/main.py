@@ -1,0 +1,40 @@
+"""The application of the MQTT demo: a device of Alibaba Cloud IoT that does nothing but update.
+
+An image that reaches the cloud is good, so that is where it confirms itself.
+"""
+
+import os
+
+import machine
+from about import VERSION
+from board import Board
+from umqtt.simple import MQTTClient
+
+import ufota
+from fwcore.errors import FwError
+from ufota.fleet import FleetClient
+from ufota.retry import Retry
+from ufota.sources.aliyun import Aliyun
+from ufota.sources.aliyun_login import login
+from ufota.sources.http import HttpSource
+
+print("application", VERSION)
+key, name, secret = os.getenv("DEMO_TRIPLE").split()
+client_id, user, password = login(key, name, secret)
+mqtt = MQTTClient(
+    client_id, "127.0.0.1", int(os.getenv("DEMO_PORT")), user, password, keepalive=60
+)
+board = Board()
+cloud = Aliyun(board, mqtt, key, name, http=HttpSource(), version=VERSION)
+client = FleetClient(board, cloud, Retry())
+
+while True:
+    try:
+        if client.poll() and client.run():
+            print("the update is committed, restarting")
+            machine.reset()
+        if cloud.link.up and ufota.confirm(board):
+            print("confirmed", VERSION)
+    except FwError as error:
+        print("error", error.code)
+    cloud.wait(200)

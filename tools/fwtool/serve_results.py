@@ -1,0 +1,42 @@
+"""What a device tells, in a header of its request, of its last update (FORMATS.md section 10)."""
+
+import re
+from typing import NamedTuple
+
+from fwcore import boot_errors, errors
+
+HEADER = "ufota-result"
+_RESULT = re.compile(r"(reverted|refused) (\d{1,5}) ([\d.]{1,20}) ([0-9a-f]{16})")
+# Reasons that lie in the device or its storage: the same image may work the next time.
+_DEVICE_FAULTS = (boot_errors.INSTALL_FAILED, errors.CORRUPT)
+# Reasons for which a boot stage refuses an image every time.
+_FINAL = (errors.BAD_SIGNATURE, errors.TOO_BIG, boot_errors.BELOW_FLOOR, boot_errors.BLACK_LISTED)
+
+
+class Result(NamedTuple):
+    """What a device says of its last update."""
+
+    word: str  # reverted or refused
+    reason: int
+    version: str
+    digest: str  # the first 16 hex digits
+
+    @property
+    def is_final(self):
+        """True when it would end in the same way again."""
+        if self.word == "reverted":
+            return self.reason not in _DEVICE_FAULTS
+        return self.reason in _FINAL
+
+    def rejects(self, digest):
+        """True when an image with this digest (bytes) need not be offered again."""
+        return self.is_final and digest.hex().startswith(self.digest)
+
+    def __str__(self):
+        return " ".join(map(str, self))
+
+
+def read(text):
+    """Value of the request header -> Result, or None when it is not what FORMATS.md says."""
+    found = _RESULT.fullmatch(text)
+    return Result(found[1], int(found[2]), found[3], found[4]) if found else None
