@@ -1,6 +1,6 @@
 """One whole update in blocks over MQTT in as little heap as it takes; MicroPython.
 
-    micropython -X heapsize=N -m aliyun_heap FOLDER PublicKey|FixedKey PORT BLOCK
+    micropython -X heapsize=N -m aliyun_heap FOLDER PublicKey|FixedKey PORT BLOCK client|fleet
 
 Prints the names of the modules that are loaded in the end, then "done". bench_aliyun.py looks
 for the smallest N that gets there.
@@ -10,21 +10,27 @@ import gc
 import sys
 
 
-def update(path, key, port, block):
+def update(path, key, port, block, kind):
     gc.threshold(256)  # as in bench_board.py, and as there the buffer comes first
     buf = bytearray(4096)
     from umqtt.simple import MQTTClient
 
     from bench_board import Board
-    from ufota.fleet import FleetClient
     from ufota.sources.aliyun import Aliyun
 
     mqtt = MQTTClient("bench.dev|securemode=3|", "127.0.0.1", int(port), "dev&bench", "x" * 64)
     board = Board(path, key)
     cloud = Aliyun(board, mqtt, "bench", "dev", version="1.0.0", block=int(block))
-    client = FleetClient(board, cloud, buf=buf)
-    while not client.poll():
+    if kind == "fleet":
+        from ufota.fleet import FleetClient as Client
+    else:
+        from ufota.client import Client
+    client = Client(board, cloud, buf=buf)
+    url = None
+    while not url:
         cloud.wait(20)
+        url = cloud.offer()
+    client.start(url)
     return client.run()
 
 

@@ -4,7 +4,6 @@ Broker and cloud are one thread here that answers each packet at once: neither i
 """
 
 import json
-import re
 import socket
 import struct
 import subprocess
@@ -114,11 +113,11 @@ def prepare(lab):
         subprocess.run(command, check=True)
 
 
-def fits(lab, service, size, heap_kb, key="PublicKey", block=BLOCK):
-    """True when the update gets done in that heap."""
+def fits(lab, service, size, heap_kb, kind):
+    """True when the update gets done in that heap. kind: client or fleet."""
     lab.blank()
     service.package = Package(bench_lab.VERSION, lab.bundle(size))
-    command = "aliyun_heap", lab.state, key, service.port, block
+    command = "aliyun_heap", lab.state, "PublicKey", service.port, BLOCK, kind
     done = lab.micropython(int(heap_kb * KB), *command)
     if not done.stdout.endswith("done\n"):
         return False
@@ -127,12 +126,12 @@ def fits(lab, service, size, heap_kb, key="PublicKey", block=BLOCK):
     return True
 
 
-def smallest(lab, service, size, key="PublicKey", block=BLOCK):
+def smallest(lab, service, size, kind):
     """KiB of the smallest heap that does it TRIES times, in quarters."""
-    low, high = 16 * 4, 192 * 4
+    low, high = 32 * 4, 128 * 4
     while high - low > 1:
         middle = (low + high) // 2
-        if all(fits(lab, service, size, middle / 4, key, block) for _ in range(TRIES)):
+        if all(fits(lab, service, size, middle / 4, kind) for _ in range(TRIES)):
             high = middle
         else:
             low = middle
@@ -146,16 +145,20 @@ def heap(lab, quick):
     """
     prepare(lab)
     sizes = (64 * KB, 2048 * KB)
+    rows = []
     with Service() as service:
-        found = {size: smallest(lab, service, size) for size in sizes}
-    if max(found.values()) - min(found.values()) > 1:
-        raise RuntimeError(f"the heap depends on the size of the image: {found}")
-    note = ", ".join(f"{size // KB} KiB: {kib:g}" for size, kib in found.items())
-    note = f"umqtt.simple, blocks of {BLOCK}; images of {note}"
-    return [("heap of an update in blocks over MQTT", max(found.values()), "KiB", None, note)]
+        for kind, name in (("client", "Client"), ("fleet", "FleetClient, with reports")):
+            found = {size: smallest(lab, service, size, kind) for size in sizes}
+            most = max(found.values())
+            if most - min(found.values()) > 1:
+                raise RuntimeError(f"the heap depends on the size of the image: {found}")
+            note = ", ".join(f"{size // KB} KiB: {kib:g}" for size, kib in found.items())
+            note = f"umqtt.simple, blocks of {BLOCK}; images of {note}"
+            rows.append((f"heap of an update in MQTT blocks, {name}", most, "KiB", None, note))
+    return rows
 
 
 if __name__ == "__main__":
     with bench_lab.Lab() as made:
         for row in heap(made, True):
-            print(re.sub(r"\s+", " ", str(row)))
+            print(row)

@@ -97,7 +97,7 @@ class Intake:
         """
         candidate = self.open()
         if at is not None:
-            candidate.write(memoryview(fragment), at)
+            self._scattered(at).write(memoryview(fragment), at)
             return
         while candidate.catch_up():
             self.board.feed()
@@ -106,7 +106,15 @@ class Intake:
 
     def missing(self, limit=8):
         """Of fragments in any order: (offset, size) of what to ask for, at most `limit` runs."""
-        return self.candidate.missing(limit)
+        return self._scattered(0).missing(limit)
+
+    def _scattered(self, at):
+        candidate = self.open()
+        if not hasattr(candidate, "missing"):
+            from fwcore import net_errors
+
+            raise FwError(net_errors.OUT_OF_ORDER, at)
+        return candidate
 
     def end(self):
         """Read the image back and commit it; durable when this returns.
