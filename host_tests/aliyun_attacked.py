@@ -80,6 +80,7 @@ def drain(cloud, url):
 
 
 def main(port, product_key, device_name, secret):
+    gc.threshold(512)  # as firmware does: garbage of imports would end as holes
     board = Board()
     name, user, password = login(product_key, device_name, secret)
     mqtt = MQTTClient(name, "127.0.0.1", int(port), user, password, keepalive=60)

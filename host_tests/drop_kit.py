@@ -88,6 +88,7 @@ class FolderCard:
         self.calls = 0
         self._pull = 0
         self._locked = False
+        self.files = 0  # that are open
         _clean_up(self)
         drop.os, drop.open = self, self.open
 
@@ -133,12 +134,14 @@ class _File:
     def __init__(self, card, file):
         self._card = card
         self._file = file
+        card.files += 1
 
     def __enter__(self):
         return self
 
     def __exit__(self, *args):
         self._file.close()
+        self._card.files -= 1
 
     def seek(self, at):
         self._card._answer()
@@ -150,6 +153,7 @@ class _File:
 
     def close(self):
         self._file.close()
+        self._card.files -= 1
         self._card._answer()
 
 

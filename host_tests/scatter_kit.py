@@ -7,6 +7,7 @@ import simboard
 from helpers import noise
 from ufota import notes
 from ufota.intake import Intake
+from update_kit import OLD as FIRST
 from update_kit import Key, payload, signed
 
 OLD = 1, noise(1200, 1)
@@ -29,6 +30,14 @@ def scattered_board(kind, locations=1, notes=True, unit=0):
         with_notes(layout)
     board = simboard.Board(layout, simboard.ROT, Key())
     simboard.put(board, simboard.active_slot(board), *OLD)
+    return board
+
+
+def trial_board(mode, kind="spi", **more):
+    """A board with a state region that runs FIRST. more: further keys of the layout."""
+    layout = simboard.trial_layout(mode, kind, **more)
+    board = simboard.Board(with_notes(layout), simboard.ROT, Key())
+    simboard.put(board, simboard.active_slot(board), *FIRST)
     return board
 
 

@@ -13,14 +13,14 @@ from fwcore.errors import FwError
 from fwcore.manifest import version_word
 from fwcore.state import State
 from helpers import noise, raises
-from scatter_kit import notes_of, restarted, scattered_board, with_notes
+from scatter_kit import notes_of, restarted, scattered_board, trial_board
 from ufota import confirm, reject
 from ufota.client import FAILED, READY
 from ufota.fleet import FleetClient
 from ufota.sources.drop import Drop
 from ufota.sources.group import Group
 from update_kit import OLD as FIRST
-from update_kit import FakeSource, Key, bundle, payload, signed, staged
+from update_kit import FakeSource, bundle, payload, signed, staged
 
 BOTH = True  # runs on CPython and on MicroPython
 
@@ -31,13 +31,6 @@ BUNDLE = bundle("small")
 
 def teardown_function(_):
     make_card().remove()
-
-
-def trial_board(mode="overwrite", kind="spi", **more):
-    layout = simboard.trial_layout(mode, kind, **more)
-    board = simboard.Board(with_notes(layout), simboard.ROT, Key())
-    simboard.put(board, simboard.active_slot(board), *FIRST)
-    return board
 
 
 def start(board, card, **more):
@@ -104,7 +97,7 @@ def test_image_that_went_back_gives_its_reason_to_the_file():
 
 
 def test_black_listed_image_of_an_earlier_update_gives_the_number_of_that():
-    board, card = with_card(trial_board())
+    board, card = with_card(trial_board("overwrite"))
     state = State(board)
     state.blacklist(sha256(SMALL[1]).digest())
     state.reason = 301
@@ -146,7 +139,7 @@ def test_file_that_is_no_update_for_this_device_is_refused_once():
 
 
 def test_older_bundle_is_refused_with_its_number():
-    board, card = with_card(trial_board(), bundle("later"))
+    board, card = with_card(trial_board("overwrite"), bundle("later"))
     assert poll(board, card) and boot(board) and confirm(board)
     raises(errors.NOT_NEWER, poll, board, card)
     write(card, "update.bin", BUNDLE)
@@ -241,7 +234,7 @@ def test_locked_card_is_left_alone_and_renamed_when_it_can_be():
         (BUNDLE, errors.NOT_NEWER, "done"),
         (bundle("stranger"), errors.BAD_SIGNATURE, "e23"),
     ):
-        for board in (scattered_board("spi"), trial_board()):
+        for board in (scattered_board("spi"), trial_board("overwrite")):
             card = with_card(board, data)[1]
             card.lock()
             if ending == "done":
@@ -275,7 +268,7 @@ def test_installation_that_fails_each_time_ends():
         assert poll(board, card)
         assert restarted(board) and staged(board) == [SMALL]
     assert not poll(board, card) and names(card) == ["update.e40"]
-    board, card = with_card(trial_board())
+    board, card = with_card(trial_board("overwrite"))
     for _ in range(3):
         assert poll(board, card)
         state = State(board)
@@ -326,7 +319,7 @@ def test_what_others_report_says_nothing_of_the_file():
 
 def test_nothing_is_looked_at_while_an_update_waits_or_is_on_trial():
     for phase in (states.PENDING, states.FORWARD, states.TRIAL, states.BACK):
-        board, card = with_card(trial_board())
+        board, card = with_card(trial_board("overwrite"))
         state = State(board)
         state.phase = phase
         state.put()
@@ -334,7 +327,7 @@ def test_nothing_is_looked_at_while_an_update_waits_or_is_on_trial():
 
 
 def test_state_that_cannot_be_read_is_an_error():
-    board, card = with_card(trial_board())
+    board, card = with_card(trial_board("overwrite"))
     board.pulled.add("flash")
     assert raises(errors.READ_FAILED, start(board, card)[1].offer).at in (0, 19)
 
@@ -408,6 +401,34 @@ def test_part_of_a_file_is_read():
         raises(errors.BAD_URL, found.open, other)
     os.remove(card.path + "/update.bin")
     raises(errors.READ_FAILED, found.open, url)
+
+
+def test_card_pulled_between_two_reads_gives_a_number():
+    board, card = with_card(scattered_board("spi"), bundle("two"))
+    found = start(board, card)[1]
+    url = found.offer()
+    mv = memoryview(bytearray(600))
+    found.open(url)
+    assert found.readinto(mv) == 600
+    card.pull()
+    assert raises(errors.READ_FAILED, found.readinto, mv).at == 19
+    raises(errors.READ_FAILED, found.open, url)
+    assert found.offer() is None
+    card.put_back()
+    found.open(found.offer(), 600, found.tag)
+    assert found.readinto(mv) == 600 and bytes(mv) == bundle("two")[600:1200]
+
+
+def test_file_is_closed_before_it_is_opened_again():
+    if ON_MICROPYTHON:
+        return  # a FAT does not tell how many are open
+    board, card = with_card(scattered_board("spi"))
+    found = start(board, card)[1]
+    for _ in range(3):
+        found.open(found.offer())
+    assert card.files == 1
+    found.close()
+    assert card.files == 0
 
 
 def test_same_size_other_content_is_another_file():

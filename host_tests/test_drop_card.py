@@ -6,9 +6,9 @@ from drop_kit import ON_MICROPYTHON, make_card, names, write
 from fwcore import errors
 from fwcore.errors import FwError
 from helpers import noise
-from scatter_kit import scattered_board
+from scatter_kit import scattered_board, trial_board
 from simdisk import ALL, every_cut
-from test_drop import BUNDLE, OLD, SMALL, boot, poll, start, trial_board, with_card
+from test_drop import BUNDLE, OLD, SMALL, boot, poll, start, with_card
 from ufota import confirm
 from ufota.client import FAILED
 from update_kit import OLD as FIRST
@@ -54,7 +54,7 @@ def later_works(board, card):
 
 
 def test_card_pulled_at_every_call_gives_a_number_and_the_next_update_works():
-    for make in (lambda: scattered_board("spi"), trial_board):
+    for make in (lambda: scattered_board("spi"), lambda: trial_board("overwrite")):
         board, card = with_card(make())
         before = card.calls
         assert live(board, card) == [0, errors.NOT_NEWER]
@@ -202,7 +202,7 @@ def test_power_cut_anywhere_leaves_a_device_that_takes_the_next_card():
             write(self.card, "update.bin", BUNDLE)
             self.power = board.power
 
-    for make in (lambda: scattered_board("spi"), trial_board):
+    for make in (lambda: scattered_board("spi"), lambda: trial_board("overwrite")):
 
         def act(world):
             assert live(world.board, world.card) == [0, errors.NOT_NEWER]

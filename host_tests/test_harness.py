@@ -60,7 +60,7 @@ def test_with_fixture(tmp_path):
 @pytest.fixture
 def suite(tmp_path):
     """run(*options, **environment) -> what pytest printed for SUITE in a folder of its own."""
-    for name in ("conftest.py", "mpy_runner.py"):
+    for name in ("conftest.py", "mpy_runner.py", "servers.py"):
         shutil.copy(HERE / name, tmp_path)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     (tmp_path / "test_suite.py").write_text(SUITE)

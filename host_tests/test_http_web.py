@@ -271,11 +271,11 @@ def spoilt(answer, seed):
         elif kind == 1:
             out[at] = b"\r\n:;- 09afAF,\x00"[dice[4 + turn] % 14]
         elif kind == 2:
-            out[at:at] = out[max(0, at - dice[4 + turn]) : at]
+            out = out[:at] + out[max(0, at - dice[4 + turn]) :]
         elif kind == 3:
-            del out[at : at + 1 + dice[4 + turn] % 9]
+            out = out[:at] + out[at + 1 + dice[4 + turn] % 9 :]
         else:
-            del out[at:]
+            out = out[:at]
         if not out:
             break
     return bytes(out)
@@ -315,12 +315,9 @@ def test_spoilt_answers_are_numbered_errors_and_leave_the_source_well():
             assert fetch_from(Port(answers()[0]), source, 0, b"") is None and source.length == 300
     for code in (None, errors.BAD_RESPONSE, errors.CUT_SHORT, errors.HTTP_STATUS):
         assert code in codes, code
-    known = (
-        *(None, errors.BAD_RESPONSE, errors.CUT_SHORT, errors.HTTP_STATUS, errors.CONNECT),
-        *(net_errors.BAD_RANGE, net_errors.BAD_REDIRECT, net_errors.TOO_MANY_REDIRECTS),
-        *(net_errors.NOT_VERIFYING, errors.BAD_URL),
-    )
-    assert codes <= set(known), codes
+    known = {None, errors.BAD_RESPONSE, errors.CUT_SHORT, errors.HTTP_STATUS}
+    known |= {net_errors.BAD_RANGE, net_errors.BAD_REDIRECT, net_errors.TOO_MANY_REDIRECTS}
+    assert codes <= known, codes
 
 
 def test_tags_that_are_no_tags_are_not_kept():
@@ -328,7 +325,8 @@ def test_tags_that_are_no_tags_are_not_kept():
         (b'ETag: "abc"', b'"abc"'),
         (b'ETag: W/"abc"', b""),
         (b"ETag: abc", b""),
-        (b'ETag: "', b'"'),
+        (b'ETag: "', b""),
+        (b'ETag: ""', b'""'),
         (b'ETag: "' + b"x" * 78 + b'"', b'"' + b"x" * 78 + b'"'),
         (b'ETag: "' + b"x" * 79 + b'"', b""),
         (b'ETag: "' + b"x" * 300 + b'"', b""),
@@ -340,4 +338,4 @@ def test_tags_that_are_no_tags_are_not_kept():
         source = http.HttpSource()
         answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n%s\r\n\r\n" % line
         assert fetch_from(Port(answer), source, 0, b"") is None
-        assert source.tag == (tag if len(tag) > 1 else b""), line
+        assert source.tag == tag, line

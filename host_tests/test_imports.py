@@ -15,6 +15,7 @@ ARROWS = {
     "bootloader/fwboot": {"fwboot", "fwcore"},
     "boards": {"bdev", "fwboot", "fwcore", "ufota", "BOARD"},
     "tools/fwtool/demo_app": {"bdev", "fwcore", "ufota", "BOARD"},  # runs on the device
+    "tools/fwtool/demo_mqtt_app": {"bdev", "fwcore", "ufota", "BOARD"},  # the same
     "tools/hostshim": set(),
     "tools/fwtool": {"fwtool", "fwcore"},
     "host_tests": {"bdev", "fwboot", "fwcore", "fwtool", "ufota", "BOARD", "TEST"},

@@ -5,7 +5,7 @@ from fwcore import errors, net_errors
 from fwcore.manifest import version_word
 from fwcore.storage import up
 from helpers import raises
-from scatter_kit import door, fragments, notes_of, restarted, scattered_board
+from scatter_kit import door, fragments, notes_of, restarted, scattered_board, trial_board
 from ufota.intake import Intake
 from update_kit import payload, running, signed, staged
 
@@ -85,6 +85,35 @@ def test_fragment_that_comes_again_is_not_written_again():
     assert board.power.ops == ops and intake.done == 512
 
 
+def test_no_fragment_begins_at_the_end():
+    board = scattered_board("spi")
+    intake = door(board, "three", 512)
+    raises(net_errors.OUT_OF_ORDER, intake.write, b"", 5120)
+    raises(net_errors.OUT_OF_ORDER, intake.write, b"", 5632)
+    assert board.power.ops == 0
+
+
+def test_rest_of_the_last_unit_is_blank():
+    for kind in KINDS:
+        board = scattered_board(kind)
+        intake = door(board, "two", 512)
+        for at, fragment in fragments("two", 512).items():
+            intake.write(fragment, at)
+        slot = intake.slot
+        end = slot.body_at + 5000
+        rest = slot.storage.device.data[end : up(end, slot.storage.program_size)]
+        assert rest and rest == b"\xff" * len(rest), kind
+
+
+def test_watchdog_is_fed_after_each_page_and_each_erase():
+    board = scattered_board("spi")
+    intake = door(board, "two", 512)
+    fed = board.fed
+    for at, fragment in sorted(fragments("two", 512).items()):
+        intake.write(fragment, at)
+    assert board.fed - fed == 20 + 6
+
+
 def test_size_of_fragments_is_whole_units():
     board = scattered_board("spi")
     for each in (1, 255, 257, -256, 100):
@@ -140,6 +169,60 @@ def test_reset_loses_a_recorded_block_that_was_open_and_no_other():
     intake.write(pieces[2048], 2048)  # opens 1536..2559
     restarted(board)
     assert door(board, "two", 256).missing() == [(0, 512), (1024, 1536), (3072, 1928)]
+
+
+def test_records_are_written_without_being_asked_for():
+    """In order: a reset costs the fragments since the last record, and the block it left out."""
+    for kind in KINDS:
+        board = scattered_board(kind)
+        intake = door(board, "two", 512)
+        pieces = fragments("two", 512)
+        intake.candidate._notes = counted = Counting(notes_of(board))
+        for at in sorted(pieces)[:9]:
+            intake.write(pieces[at], at)
+        assert counted.puts == 2, (kind, counted.puts)  # the first one, and one after eight
+        restarted(board)
+        begin = {"spi": 3584, "sd": 4096, "internal": 3584}[kind]
+        assert door(board, "two", 512).missing() == [(begin, 5000 - begin)], kind
+
+
+class Doubtful:
+    """Notes that store one value, and say that they could not."""
+
+    def __init__(self, notes):
+        self.notes = notes
+        self.armed = True
+
+    def put(self, key, value):
+        self.notes.put(key, value)
+        if self.armed and sum(value[41:]):
+            self.armed = False
+            raise OSError(5, "late")
+
+    def get(self, key, default=None):
+        return self.notes.get(key, default)
+
+
+def test_record_that_failed_may_be_there_all_the_same():
+    board = scattered_board("spi")  # blocks begin at 512, 1536, ... of the image
+    intake = door(board, "two", 256)
+    pieces = fragments("two", 256)
+    intake.candidate._notes = Doubtful(notes_of(board))
+    for at in (512, 1536, 2560, 3584, 3840, 0, 256):
+        intake.write(pieces[at], at)
+    try:
+        intake.write(pieces[4608], 4608)
+        raise AssertionError("no error")
+    except OSError:
+        pass
+    intake.write(pieces[768], 768)
+    restarted(board)
+    intake = door(board, "two", 256)
+    for at, size in intake.missing():
+        for start in range(at, at + size, 256):
+            intake.write(pieces.get(start), start)
+    intake.end()
+    assert TWO in staged(board)
 
 
 def test_other_image_or_other_fragments_begin_anew():
@@ -327,6 +410,25 @@ def test_header_that_storage_did_not_keep_can_be_written_again():
         assert TWO in staged(board)
 
 
+def test_header_in_a_block_of_its_own_can_be_written_again():
+    """In a swap the one in front is alone in its erase block; the other moves with the image."""
+    for spoil in (1, 2):
+        board = trial_board("swap", "spi")
+        weak = board.disks["spi"] = Weak(board.disks["spi"], 0)
+        intake = door(board, "small", 128)
+        pieces = fragments("small", 128)
+        for at in pieces:
+            intake.write(pieces[at], at)
+        weak.spoil = spoil
+        raises(errors.WRITE_FAILED, intake.end)
+        for at, size in intake.missing():
+            for start in range(at, at + size, 128):
+                intake.write(pieces[start], start)
+        intake.end()
+        board.disks["spi"] = weak.disk
+        assert staged(board)[0][1] == payload("small")
+
+
 def test_failing_operation_leaves_a_door_that_can_go_on():
     """Each operation reports EIO once, of slot and of notes; the fragment is sent again."""
     for kind in KINDS:
@@ -396,6 +498,17 @@ def test_number_of_records_is_bounded():
         intake.end()
         assert counted.puts <= limit, counted.puts
         assert TWO in staged(board)
+
+
+def test_number_of_records_is_bounded_when_there_is_no_order():
+    """Blocks once opened stay open until the records before them are paid for."""
+    pieces = fragments("two", 64)  # 79, and a record for every eight
+    board = scattered_board("internal", unit=64)
+    intake = door(board, "two", 64)
+    intake.candidate._notes = counted = Counting(notes_of(board))
+    for at in sorted(pieces, key=lambda at: (at // 64 * 7919 + 5) % 5003):
+        intake.write(pieces[at], at)
+    assert counted.puts <= 12, counted.puts
 
 
 class Counting:

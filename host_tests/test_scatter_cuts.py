@@ -8,11 +8,11 @@ import simboard
 from fwboot import main
 from fwcore.manifest import version_word
 from helpers import noise
-from scatter_kit import OLD, door, fragments, notes_of, restarted, scattered_board, with_notes
+from scatter_kit import OLD, door, fragments, notes_of, restarted, scattered_board, trial_board
 from simdisk import ALL, MOODY, PowerCut, every_cut
 from ufota import confirm
 from update_kit import OLD as FIRST
-from update_kit import Key, payload
+from update_kit import payload
 
 BOTH = True  # runs on CPython and on MicroPython
 TIMEOUT_S = 600
@@ -29,13 +29,6 @@ def simple(kind):
 def on_trial(mode, kind):
     """One that makes a board with a state region."""
     return lambda: trial_board(mode, kind)
-
-
-def trial_board(mode, kind):
-    layout = simboard.trial_layout(mode, kind)
-    board = simboard.Board(with_notes(layout), simboard.ROT, Key())
-    simboard.put(board, simboard.active_slot(board), *FIRST)
-    return board
 
 
 def used(make):

@@ -247,8 +247,8 @@ class Scatter(Candidate):
             self._count()
 
     def _leave_out(self, record, at):
-        """The same, unless all of them are there."""
-        if not self._whole(record, *self._bounds(at)):
+        """The same, unless all of them are there, or need no erase to be written again."""
+        if not self._slot.storage.overwrite and not self._whole(record, *self._bounds(at)):
             self._clear(record, at)
 
     def _count(self):

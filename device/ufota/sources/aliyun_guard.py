@@ -36,7 +36,8 @@ class Guard:
         self._limit = limit
         self._timeout_ms = timeout_ms
         self._patient = True
-        self._out = bytearray()  # written, and not sent yet
+        self._out = memoryview(bytearray(_PACKET))  # written, and not sent yet:
+        self._count = 0  # so many bytes
         sock.setblocking(False)
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
@@ -57,7 +58,7 @@ class Guard:
         """
         if size > self._limit:
             raise FwError(net_errors.BAD_MESSAGE, size)
-        if self._out:
+        if self._count:
             self.flush()
         if self._patient:
             self._rest()  # what never ends is late too, however fast it comes
@@ -84,13 +85,23 @@ class Guard:
         umqtt writes a packet in four pieces. Sent one by one each packet would wait for the
         peer's delayed acknowledgement, some 40 ms for every block of a file.
         """
-        self._out += buf if size is None else memoryview(buf)[:size]
-        if len(self._out) > _PACKET:
+        mv = memoryview(buf)
+        if size is None:
+            size = len(mv)
+        if self._count + size > _PACKET:
             self.flush()
+        if size > _PACKET:
+            self._send(mv[:size])
+        else:
+            self._out[self._count : self._count + size] = mv[:size]
+            self._count += size
 
     def flush(self):
         """Send what was written. Raises OSError ETIMEDOUT."""
-        mv = memoryview(self._out)
+        count, self._count = self._count, 0
+        self._send(self._out[:count])
+
+    def _send(self, mv):
         at = 0
         while at < len(mv):
             count = self._sock.write(mv[at:])
@@ -99,7 +110,6 @@ class Guard:
             else:
                 self._rest()
                 time.sleep_ms(1)
-        self._out = bytearray()
 
     def _rest(self):
         self._board.feed()

@@ -10,7 +10,7 @@ Owns which file is taken, and what becomes of it:
 It is renamed after the reset, when it is looked at again. Where that cannot be, because the card
 is locked or was pulled, the new name is noted, and the file is left alone.
 
-    offset size field   of the note
+    at     size what, in the note
     0      12   tag     the file: size, time, CRC-32 of its first 512 bytes  (little-endian)
     12     1    count   how often it went as far as READY
     13     n    ending  what it is to be renamed to; empty: not known yet
@@ -38,7 +38,6 @@ _TAG_SIZE = const(12)
 _KEY = b"drop"
 _TRIES = const(3)
 _SLICE_MS = const(50)
-_FOLDER = const(0x4000)  # of st_mode
 _DONE = "done"
 
 # With the numbers of a manifest, 21..33, what is wrong with the file.
@@ -187,7 +186,7 @@ class Drop:
 
     def _found(self):
         found = os.stat(self._url)
-        if found[0] & _FOLDER or not found[6]:
+        if not found[6]:  # a folder has no size either, or cannot be opened
             return None
         head = bytearray(_HEAD)
         with open(self._url, "rb") as file:
@@ -231,7 +230,7 @@ class Drop:
         except (OSError, FwError):
             store = None
         note = store.get(_KEY, b"") if store else b""
-        if len(note) <= _TAG_SIZE or note[:_TAG_SIZE] != tag:
+        if note[:_TAG_SIZE] != tag:
             return 0, ""
         return note[_TAG_SIZE], note[_TAG_SIZE + 1 :].decode()
 

@@ -307,7 +307,8 @@ class HttpSource:
             if value.lower() != b"identity":
                 raise FwError(errors.BAD_RESPONSE, self._header_bytes)
         elif name == b"etag":
-            if value[:1] == value[-1:] == b'"' and len(value) <= _MAX_TAG:  # W/"..." is weak
+            # W/"..." is weak, and vouches for no part
+            if value[:1] == value[-1:] == b'"' and 1 < len(value) <= _MAX_TAG:
                 self._tag = value
         elif name == b"last-modified":
             if not self._tag and len(value) <= _MAX_TAG:
