@@ -184,11 +184,11 @@ class Trial:
         eq("code", found.get("code"), wanted)
         return found
 
-    def update(self, where, wanted=None, image=None, attempts=None, more=(), heap=HEAP, **spec):
+    def update(self, where, wanted=None, image=None, attempts=0, more=(), heap=HEAP, **spec):
         """A whole update on a new board; where: as of fetch(). Returns Update.
 
         wanted:    code it must end with; None: the board must hold `image` then
-        attempts:  without progress, of a client that is left alone; None: a plain one
+        attempts:  without progress, of a client that is left alone; 0: a plain one
         more:      further arguments of case_update.py
         remember:  True: the board has room for what the client remembers
         """
@@ -196,7 +196,7 @@ class Trial:
         url = where if isinstance(where, str) else where.url("/x")
         patience = spec.pop("timeout_ms", PATIENT_MS)
         arguments = [folder, url, patience]
-        arguments += [] if attempts is None else [attempts, *more]
+        arguments += [attempts, *more]
         text = self.lab.start("case_update", *arguments, heap=heap)
         found = Update(*map(int, text.split()))
         eq("code", found.code, wanted or 0)

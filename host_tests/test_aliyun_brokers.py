@@ -10,6 +10,7 @@ import threading
 import pytest
 
 import aliyun_driver
+import aliyun_kit
 import brokers
 from aliyun_driver import KEY, NAME, SECRET
 from conftest import run_micropython
@@ -28,6 +29,11 @@ WHERE = f"{KEY}/{NAME}"
 SMALL = bundle("small")
 HEAP = "512k"  # with the sources of all this to compile in it
 pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture(autouse=True)
+def time_passes():
+    aliyun_kit.real_clock()
 
 
 @pytest.fixture(scope="module")

@@ -59,6 +59,25 @@ def test_every_vector_agrees(kind, on):
 
 
 @BOTH_INTERPRETERS
+def test_every_behaviour_of_an_http_server_is_met(on):
+    code, lines = conform("http", here("vectors/http"), "--on", on)
+    assert code == 0, [line for line in lines if not line.startswith("ok ")]
+    assert lines[-1] == "71 passed, 0 failed"
+    with open(here("vectors/http/http_conformance.json")) as file:
+        ids = [case["id"] for case in json.load(file)]
+    assert [line.split()[1] for line in lines[:-1]] == ids
+
+
+@BOTH_INTERPRETERS
+def test_behaviour_that_nobody_wrote_a_case_for_is_a_failure(tmp_path, on):
+    cases = [{"id": "L01", "server_does": "well"}, {"id": "Q99", "server_does": "what?"}]
+    (tmp_path / "http_conformance.json").write_text(json.dumps(cases))
+    code, lines = conform("http", str(tmp_path), "--on", on)
+    assert (code, lines[-1]) == (1, "1 passed, 1 failed")
+    assert lines[0].startswith("ok L01 well") and lines[1].startswith("FAIL Q99 what?: ")
+
+
+@BOTH_INTERPRETERS
 def test_stricter_verdicts_are_the_documented_ones(on):
     _, lines = conform("manifests", here("vectors/manifests"), "--on", on)
     assert names(lines, "stricter: ") == STRICTER
@@ -144,6 +163,7 @@ def test_no_root_of_trust_is_no_candidate(tmp_path, on):
         ("headers", here("vectors")),
         ("boot_scenarios", here("vectors/headers")),
         ("headers", "/nowhere"),
+        ("http", here("vectors/headers")),
     ],
 )
 @BOTH_INTERPRETERS

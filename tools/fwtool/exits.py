@@ -10,7 +10,7 @@
 Scripts act on these numbers: they are as stable as the error codes.
 """
 
-from fwcore import boot_errors, errors
+from fwcore import boot_errors, errors, net_errors
 from fwcore.errors import FwError
 
 OK = 0
@@ -57,7 +57,8 @@ _REFUSED = (
 _OF_CODE = {
     **dict.fromkeys(_VERIFY, VERIFY),
     **dict.fromkeys(_DEVICE, DEVICE),
-    **dict.fromkeys(_REFUSED, REFUSED),
+    **{code: DEVICE for name, code in vars(net_errors).items() if name.isupper()},
+    **dict.fromkeys((*_REFUSED, net_errors.UNSIGNED, net_errors.CANCELED), REFUSED),
 }
 
 
