@@ -1,8 +1,8 @@
 """One transfer of conform_http.py, on the interpreter that runs this: device code and no more.
 
-    http_case.py JSON
+    http_case.py FILE
 
-JSON is {"verb": fetch|calls, ...}: see the functions. Prints what they return as one
+FILE has JSON, {"verb": fetch|calls, ...}: see the functions. Prints what they return as one
 line of JSON, with `code` and `where` of the FwError that ended it, `ms` it took, and
 `sockets` left open. Any exception but FwError escapes, so whoever starts this sees it.
 
@@ -186,8 +186,9 @@ def _watched(act, found):
     found["ms"] = time.ticks_diff(time.ticks_ms(), start)
 
 
-def main(text):
-    spec = json.loads(text)
+def main(path):
+    with open(path) as file:
+        spec = json.load(file)
     before = len(os.listdir("/proc/self/fd"))
     found = {"fetch": fetch, "calls": calls}[spec["verb"]](spec)
     gc.collect()
