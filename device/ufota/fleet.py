@@ -169,18 +169,20 @@ class FleetClient(Client):
         self._tell()
 
     def _forget_url(self):
-        from ufota import kept
+        if "client" in self.board.layout:
+            from ufota import kept
 
-        kept.forget_url(self.board)
+            kept.forget_url(self.board)
 
     # A link broke
 
     def _after_error(self, state):
         """The update FAILED in this state: PAUSED or CONNECT instead, when it can go on."""
-        if self.error.code == errors.CORRUPT and self.intake.done and not self._again:
-            self._begin(self.url)
-            self._again = True  # what was kept may be what is wrong
-            return
+        if self.error.code == errors.CORRUPT and state not in (CONNECT, MANIFEST):
+            if self.intake.done and not self._again:
+                self._begin(self.url)
+                self._again = True  # what was kept may be what is wrong
+                return
         if self.retry and state in _LINKED:
             wait_ms = self.retry.after(self.error, self.source, self.done + self._have)
             if wait_ms is not None:
