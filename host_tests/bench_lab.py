@@ -31,6 +31,8 @@ VERSION = "1.2.3"
 KEY = ec.derive_private_key(int.from_bytes(b"key of the benches", "big"), ec.SECP256R1())
 POINT = keys.point(KEY.public_key())
 CARD_SIZE = Board.layout["devices"]["storage"]["size"]
+KB = 1 << 10
+TRIES = 3  # a heap is called large enough when it was so many times
 RUN_S = 120  # longest a MicroPython may take; a heap that is just too small crawls
 
 
@@ -39,17 +41,18 @@ class Lab:
 
     code    folder of .mpy files
     state   folder of the board's card and keys
-    url     address of the images and manifests: SIZE.bin and SIZE.der
+    served  folder of the images and manifests: SIZE.bin and SIZE.der
+    url     their address
     """
 
     def __enter__(self):
         shared = "/dev/shm"  # memory, where there is such a thing: no disk disturbs
         place = shared if os.path.isdir(shared) else None
         self._folder = tempfile.TemporaryDirectory(prefix="bench-", dir=place)
-        self.code, self.state, self._served = (
+        self.code, self.state, self.served = (
             Path(self._folder.name, name) for name in ("code", "state", "served")
         )
-        for folder in (self.code, self.state, self._served):
+        for folder in (self.code, self.state, self.served):
             folder.mkdir()
         compile_all(self.code)
         (self.state / "PublicKey").write_bytes(POINT)
@@ -58,7 +61,7 @@ class Lab:
         listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
         context = multiprocessing.get_context("fork")
-        self._server = context.Process(target=_serve, args=(listener, self._served), daemon=True)
+        self._server = context.Process(target=_serve, args=(listener, self.served), daemon=True)
         self._server.start()
         listener.close()
         return self
@@ -74,15 +77,15 @@ class Lab:
             image = random.Random(size).randbytes(size)
             ids = [uuid.UUID(bytes=value) for value in (Board.vendor_id, Board.class_id)]
             made = manifests.create(KEY, image, *ids, VERSION, uri=f"{size}.bin")
-            (self._served / f"{size}.bin").write_bytes(image)
-            (self._served / f"{size}.der").write_bytes(made)
+            (self.served / f"{size}.bin").write_bytes(image)
+            (self.served / f"{size}.der").write_bytes(made)
             self._images[size] = image
         return self._images[size]
 
     def bundle(self, size):
         """The same as one file: manifest, then image."""
         image = self.image(size)
-        return (self._served / f"{size}.der").read_bytes() + image
+        return (self.served / f"{size}.der").read_bytes() + image
 
     def blank(self):
         """A card with nothing on it."""
@@ -131,6 +134,27 @@ class Lab:
         )
 
 
+def smallest(fits):
+    """(KiB of the smallest heap that does it TRIES times, what the last of these gave)
+
+    In quarters of a KiB. The collector takes for an address what looks like one, and a
+    process has other addresses each time, so some bytes more or less are chance.
+
+    fits(heap_kb):  a number when the work gets done in that heap, else None
+    """
+    low, high, given = 8 * 4, 128 * 4, None
+    while high - low > 1:
+        middle = (low + high) // 2
+        found = [fits(middle / 4) for _ in range(TRIES)]
+        if None in found:
+            low = middle
+        else:
+            high, given = middle, found[-1]
+    if given is None:
+        raise RuntimeError("128 KiB of heap were not enough")
+    return high / 4, given
+
+
 def pack(slot, head):
     return slot.pack(head, header.device_key(Board.class_id))
 
@@ -144,7 +168,7 @@ def compile_all(out):
     files = [(path, folder) for folder in SOURCES for path in sorted(folder.rglob("*.py"))]
     files += [
         (ROOT / "host_tests" / f"bench_{name}.py",) * 2
-        for name in ("board", "boot", "time", "resume")
+        for name in ("board", "boot", "https", "resume", "time")
     ]
     for path, folder in files:
         if path.stat().st_size and not path.name.startswith("manifest_"):
