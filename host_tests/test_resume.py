@@ -5,6 +5,7 @@ from fwboot import main
 from fwcore import errors
 from fwcore.errors import FwError
 from fwcore.manifest import version_word
+from helpers import raises
 from simboard import KINDS, candidate_slots, put
 from simdisk import MOODY, every_cut
 from ufota import client, fleet, notes
@@ -102,6 +103,42 @@ def test_broken_link_without_a_retry_is_an_error_at_once():
     except FwError as error:
         assert error.code == errors.CUT_SHORT and machine.state == client.FAILED
     assert source.asked == [0]
+
+
+def test_a_link_that_cannot_even_be_opened_again_is_waited_for():
+    for pages in pages_of("two"):
+        for drops in (1000, 4096):
+            for tries in (1, 3):
+                board = board_of("sd")
+                source, machine = fleet_client(board, pages, drops)
+                real, failed = source.open, []
+
+                def fail(*where, real=real, failed=failed, source=source, tries=tries):
+                    if source.opened and len(failed) < tries:  # as when no name is found
+                        failed.append(where)
+                        raise FwError(errors.CONNECT)
+                    real(*where)
+
+                source.open = fail
+                machine.start(MANIFEST_URL)
+                assert machine.run() and staged(board) == [NEW]
+                assert len(failed) == tries and source.served == END + 5000
+
+
+def test_a_link_that_is_never_opened_again_is_given_up():
+    source, machine = fleet_client(board_of("sd"), pages_of("two")[0], 1000)
+    real = source.open
+
+    def fail(*where):
+        if source.opened:
+            source.opened.append(where)
+            raise FwError(errors.CONNECT)
+        real(*where)
+
+    source.open = fail
+    machine.start(MANIFEST_URL)
+    assert raises(errors.CONNECT, machine.run) and machine.state == client.FAILED
+    assert len(source.opened) == 1 + 5
 
 
 def test_attempts_without_progress_are_bounded():

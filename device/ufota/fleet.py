@@ -33,7 +33,7 @@ from ufota.client import (
 PAUSED = const(11)
 REJOIN = const(12)  # after PAUSED, until the first byte shows where the source goes on
 
-_LINKED = (CONNECT, MANIFEST, OPEN, DOWNLOAD, REJOIN)
+_LINKED = (CONNECT, MANIFEST, OPEN, DOWNLOAD, PAUSED, REJOIN)
 _REPORT_MS = const(1000)
 _FRAME = const(4)  # bytes that tell how long a manifest is
 
@@ -196,7 +196,8 @@ class FleetClient(Client):
     def _pause(self, state, wait_ms):
         if state == DOWNLOAD:
             self._tag = self.source.tag
-        self._broken = state
+        if state != PAUSED:  # else the source could not even be opened again
+            self._broken = state
         self._until_ms = time.ticks_add(time.ticks_ms(), wait_ms)
         self.state = PAUSED
 
