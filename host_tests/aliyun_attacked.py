@@ -8,6 +8,7 @@ that the next connection brings, its size and digest.
 
 import gc
 import json
+import socket
 import sys
 import time
 from binascii import hexlify
@@ -20,6 +21,26 @@ from ufota.sources.aliyun import Aliyun
 from ufota.sources.aliyun_login import login
 
 _END_MS = 15000
+
+
+class Today(MQTTClient):
+    """umqtt.simple as micropython-lib has it by now: connect() takes a timeout."""
+
+    _timeout = None
+
+    def connect(self, clean_session=True, timeout=None):
+        self._timeout = timeout
+        return super().connect(clean_session)
+
+    @property
+    def sock(self):
+        return self._sock
+
+    @sock.setter
+    def sock(self, sock):
+        if self._timeout and isinstance(sock, socket.socket):
+            sock.settimeout(self._timeout)
+        self._sock = sock
 
 
 class Board:
@@ -83,7 +104,7 @@ def main(port, product_key, device_name, secret):
     gc.threshold(512)  # as firmware does: garbage of imports would end as holes
     board = Board()
     name, user, password = login(product_key, device_name, secret)
-    mqtt = MQTTClient(name, "127.0.0.1", int(port), user, password, keepalive=60)
+    mqtt = Today(name, "127.0.0.1", int(port), user, password, keepalive=60)
     cloud = Aliyun(board, mqtt, product_key, device_name, version="1.0.0")
     found = attack(cloud)
     found["fed"] = board.fed

@@ -89,9 +89,40 @@ def test_connecting_again_is_not_tried_all_the_time():
     for _ in range(10):
         raises(errors.CONNECT, device.source.offer)
     assert len(tried) == 1
-    device.clock.sleep_ms(5000)
+    for shortest in (5000, 8750, 17500, 35000):  # Arm's rule, less an eighth
+        device.clock.sleep_ms(shortest - 30)
+        raises(errors.CONNECT, device.source.offer)
+        assert len(tried) == 1, shortest
+        device.clock.sleep_ms(shortest * 9 // 7 - shortest + 30)
+        raises(errors.CONNECT, device.source.offer)
+        assert len(tried) == 2, shortest
+        tried.pop()
+    for _ in range(300):
+        device.clock.sleep_ms(675000)  # ten minutes and an eighth, even after seven days
+        raises(errors.CONNECT, device.source.offer)
+    assert len(tried) == 301
+    del cloud._check
+    cloud.broken = None
+    device.clock.sleep_ms(675000)
+    device.source.offer()
+    cloud.broken = OSError(104)
     raises(errors.CONNECT, device.source.offer)
-    assert len(tried) == 2
+    cloud.broken = None
+    device.clock.sleep_ms(675000)
+    device.source.offer()
+    assert cloud.connects == 2 and device.source.link._retry._tries == 0
+
+
+def test_connecting_has_a_deadline_where_the_client_knows_one():
+    class Today(Cloud):
+        def connect(self, clean_session=True, timeout=None):
+            asked.append((clean_session, timeout))
+            super().connect()
+
+    asked = []
+    cloud = Today()
+    Device(cloud).source.offer()
+    assert asked == [(True, 10)] and cloud.connects == 1
 
 
 def _raise(error):
@@ -490,13 +521,57 @@ def test_a_job_that_failed_for_good_is_not_begun_again_unless_pushed():
     assert device.update().code == errors.BAD_SIGNATURE and len(cloud.steps()) == 2
 
 
+def test_a_late_answer_does_not_begin_what_failed_for_good():
+    cloud = Cloud(bundle("stranger"))
+    device = Device(cloud)
+    assert device.update().code == errors.BAD_SIGNATURE
+    for name in ("1", "65535"):
+        cloud.say(GET_REPLY, {"id": name, "code": 200, "data": cloud.offer()})
+        assert device.update() is None, name
+    assert len(cloud.steps()) == 1
+
+
+def test_a_late_answer_is_one_nevertheless():
+    cloud = Cloud(SMALL)
+    cloud.answers = False
+    device = Device(cloud)
+    device.source.offer()
+    device.clock.sleep_ms(11000)
+    device.source.offer()
+    assert len(cloud.gets()) == 2
+    late = cloud.gets()[0][1]["id"]
+    cloud.say(GET_REPLY, {"id": late, "code": 200, "data": cloud.offer()})
+    assert device.update() is True
+
+
 def test_a_job_that_could_not_be_fetched_is_tried_again():
     cloud = Cloud(SMALL)
     cloud.mangle = lambda at, made: []
     device = Device(cloud)
     assert device.update().code == net_errors.NO_ANSWER
     cloud.mangle = None
+    device.clock.sleep_ms(6000)
     assert device.update() is True
+
+
+def test_a_file_that_cannot_be_fetched_is_not_tried_all_the_time():
+    cloud = Cloud(SMALL, url=URL, dProtocol=None)
+    web = Web({URL: 404})
+    device = Device(cloud, http=web)
+    for shortest in (5000, 8750, 17500):
+        assert device.update().code == errors.HTTP_STATUS
+        opened, asked = len(web.opened), len(cloud.gets())
+        device.clock.sleep_ms(shortest - 300)
+        assert device.update() is None
+        assert (len(web.opened), len(cloud.gets())) == (opened, asked), shortest
+        device.clock.sleep_ms(shortest * 9 // 7 - shortest + 300)
+    for _ in range(300):
+        assert device.update().code == errors.HTTP_STATUS
+        device.clock.sleep_ms(4050000)  # an hour and an eighth, even after seven days
+    assert device.update().code == errors.HTTP_STATUS
+    cloud.push()
+    web.pages[URL] = SMALL
+    assert device.update() is True, "a push is not waited with"
 
 
 def test_a_job_that_is_committed_is_not_begun_again():
@@ -592,6 +667,26 @@ def test_the_new_version_is_told_once_it_is_confirmed():
     reset(device)
     device.source.offer()
     assert cloud.informs() == ["2.0.0"] * 2 and cloud.steps() == []
+
+
+def test_what_is_pushed_while_on_trial_waits_and_is_no_failure():
+    cloud = Cloud(SMALL)
+    device = Device(cloud)
+    assert device.update() is True
+    cloud.sent = []
+    assert reset(device) == NEW
+    device.source.offer()
+    cloud.push()  # the platform offers it until it hears of the new version
+    assert device.update() is None
+    assert cloud.sent == []
+    ufota.confirm(device.board)
+    cloud.file = None
+    assert device.update() is None
+    assert cloud.informs() == ["2.0.0"] and cloud.steps() == []
+    assert len(cloud.gets()) == 1
+    cloud.file = bundle("later")
+    cloud.push(version="3.0.0")
+    assert device.update() is True
 
 
 def reverted(device, cloud):
@@ -788,4 +883,5 @@ def test_replies_with_blocks_that_nobody_asked_for_end_in_an_error():
     device = Device(cloud, block=200)
     assert device.update().code == net_errors.BAD_MESSAGE
     cloud.mangle, cloud.inbox = None, []
+    device.clock.sleep_ms(6000)
     assert device.update() is True and device.staged() == NEW

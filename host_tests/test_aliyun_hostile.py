@@ -174,12 +174,24 @@ def resets(device):
     device.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
+def never_welcomes(device):
+    hold(device)
+
+
+def half_welcomes(device):
+    device.sendall(b"\x20\x02")
+    hold(device)
+
+
 def never_acknowledges(device):
     welcome(device, acknowledge=False)
 
 
 UPGRADE = f"/ota/device/upgrade/{KEY}/{NAME}".encode()
 ATTACKS = {
+    "no CONNACK": (never_welcomes, errors.CONNECT),
+    "half a CONNACK": (half_welcomes, errors.CONNECT),
+    "a refusal": (lambda device: device.sendall(b"\x20\x02\0\5"), errors.CONNECT),
     "no SUBACK": (never_acknowledges, errors.CONNECT),
     "no PUBACK": (sends(b""), errors.CONNECT),
     "hangs up": (hangs_up, errors.CONNECT),

@@ -15,7 +15,9 @@ It is a signed bundle; a bare image only where the layout says `unsigned`.
     the device connects                      version of each module; not while it is on trial,
                                              as the service takes it for the success
     an update is offered while one is        nothing; asked for again afterwards
-    under way
+    under way, or on trial
+    a file cannot be fetched                 -2; asked for again after a while, and at once
+                                             when it is pushed
     bytes have come                          progress 0..99, 100 once it is committed
     it fails                                 progress -1..-4, with the number of the error
     after the reset: it runs, confirmed      the new version
@@ -30,6 +32,7 @@ from micropython import const
 
 from fwcore import errors, net_errors
 from fwcore.errors import FwError
+from ufota.retry import Retry
 from ufota.sources import aliyun_job
 from ufota.sources.aliyun_link import Link, quoted
 
@@ -39,6 +42,7 @@ _ANSWER_MS = const(10000)  # for firmware/get
 _REPEATS = const(3)  # of it
 _RENEWALS = const(3)  # new addresses in a row of which none brought a byte
 _EXPIRED = (401, 403)
+_MOST_S = const(3600)  # between two attempts at a file that cannot be fetched
 _SEQUENCE = const(0x30)  # a manifest begins with it
 
 
@@ -87,6 +91,8 @@ class Aliyun:
         self._greeting = False  # what follows a connect has not been told yet
         self._ask = True  # firmware/get is due
         self._tries = 0
+        self._retry = Retry(max_s=_MOST_S)
+        self._ended_ms = self._rest_ms = 0  # the last failure, and when to ask after it
         self._job = None  # what was offered last
         self._closed = None  # the Job that is done with, for good or ill
         self._busy = False
@@ -102,7 +108,7 @@ class Aliyun:
         self._ask = not self._busy
 
     def offered(self, job, answer):
-        """job: Job, or None; answer: True for the answer to our question."""
+        """job: Job, or None; answer: True for the answer to a question, False for a push."""
         if answer:
             self._ask = False
             self._answered = True
@@ -124,6 +130,9 @@ class Aliyun:
         for _ in range(_PUMPS):
             link.pump()
         self._speak()
+        if self._greeting:  # on trial: what is offered now may be what runs
+            self._job = None
+            return None
         job = self._job
         if job and not job.is_same(self._closed):
             if job.url and not self.http:
@@ -131,7 +140,8 @@ class Aliyun:
                 self.tell("-1", str(net_errors.NO_SOURCE))
                 return None
             return _SCHEME + self.module + "/" + job.version
-        if self._ask and not self._greeting:
+        if self._ask and time.ticks_diff(time.ticks_ms(), self._ended_ms) >= self._rest_ms:
+            self._rest_ms = 0
             self._question()
         return None
 
@@ -152,9 +162,13 @@ class Aliyun:
         """An update has come to its end; final: True when trying it again would not help."""
         self._busy = False
         self._ask = True
+        self._job = None
         if final:
             self._closed = self._under
-        self._job = None
+            self._retry.reset()
+        else:
+            self._rest_ms = self._retry.after(FwError(errors.CONNECT)) or _MOST_S * 1000
+            self._ended_ms = time.ticks_ms()
 
     # Bytes
 

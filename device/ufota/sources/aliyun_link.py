@@ -15,10 +15,11 @@ from micropython import const
 
 from fwcore import errors
 from fwcore.errors import FwError
+from ufota.retry import Retry
 from ufota.sources import aliyun_job
 
 _CALL_MS = const(10000)  # what one call of the MQTT client may take
-_AGAIN_MS = const(5000)  # between two attempts to connect
+_MOST_S = const(600)  # between two attempts to connect: pushes are missed meanwhile
 _NAP_MS = const(20)
 
 
@@ -32,7 +33,8 @@ class Link:
                Guard; with `keepalive` (s) it is pinged
     block:     bytes of the longest reply with a block
     on_other:  on_other(topic, msg), bytes-like, for what is none of ours; raises nothing
-    patience_ms: what one call of the client may take, where there is a Guard
+    patience_ms: what one call of the client may take, where there is a Guard; and each step
+               of connect(), where that takes a timeout, as micropython-lib's does by now
     reply:     bytes of the last reply with a block, until somebody sets it to None
     asker:     module whose firmware/get, sent at asked_ms, is not answered yet
     error:     FwError of the last message that was not as documented
@@ -55,20 +57,29 @@ class Link:
         self._id = 0
         self._guard = None
         self._blocks = b""  # topic of the replies, once they were asked for
-        self._tried_ms = None
+        self._retry = Retry(max_s=_MOST_S)
+        self._tried_ms = self._rest_ms = 0  # the last attempt, and how long to leave it at that
 
     def connect(self):
-        """Connect, unless connected, or tried just now. Raises FwError CONNECT."""
+        """Connect, unless connected, or tried not long ago. Raises FwError CONNECT."""
         if self.up:
             return
         now_ms = time.ticks_ms()
-        if self._tried_ms is not None and time.ticks_diff(now_ms, self._tried_ms) < _AGAIN_MS:
-            raise FwError(errors.CONNECT)
+        error = FwError(errors.CONNECT)
+        if time.ticks_diff(now_ms, self._tried_ms) < self._rest_ms:
+            raise error
         self._tried_ms = now_ms
+        self._rest_ms = self._retry.after(error) or _MOST_S * 1000
         self._drop()
         self.board.feed()
-        self._call(self.mqtt.connect)
+        self._call(self._open)
         self.connected()
+
+    def _open(self):
+        try:
+            self.mqtt.connect(True, self.patience_ms // 1000)
+        except TypeError:  # a client that waits for as long as it takes
+            self.mqtt.connect()
 
     def connected(self):
         """The client has just been connected: subscribe, and let the modules speak.
@@ -92,6 +103,7 @@ class Link:
         self.up = True
         if self._blocks:
             self._call(self.mqtt.subscribe, self._blocks, 0)
+        self._retry.reset()
         for module in self.modules.values():
             module.connected()
 
@@ -207,7 +219,7 @@ class Link:
         if asker and module is not asker:
             asker.offered(None, True)
         if module:
-            module.offered(job, module is asker)
+            module.offered(job, asked)  # a late answer is no push either
         elif job:
             self.refused = job.module, FwError(errors.WRONG_COMPONENT)
 
