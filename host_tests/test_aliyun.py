@@ -326,6 +326,32 @@ def test_a_broken_connection_is_made_again_and_the_blocks_go_on():
     assert cloud.topics[-1] == (BLOCK_REPLY, 0)
 
 
+def test_a_push_under_way_changes_nothing_even_when_the_link_breaks_then():
+    cloud = Cloud(SMALL)
+    asked = []
+
+    def cut(at, made):
+        asked.append(at)
+        if asked.count(400) == 1 and at == 400:
+            other = {"data": Cloud(bundle("later"), "3.0.0").offer()}
+            cloud.callback(UPGRADE.encode(), json.dumps(other).encode())
+            cloud.broken = OSError(104)
+        return [made]
+
+    cloud.mangle = cut
+    device = Device(cloud, block=200, retry=Retry())
+    device.clock.sleep_ms(1000)
+    connect = device.source.link.connect
+
+    def mend():
+        cloud.broken, cloud.inbox = None, cloud.inbox[:0] if cloud.broken else cloud.inbox
+        connect()
+
+    device.source.link.connect = mend
+    assert finish(device) is True and device.staged() == NEW
+    assert asked == [0, 200, 400, 400, 600, 800]
+
+
 def finish(device):
     """update(), with the pauses of a retry in fake time."""
     from ufota import fleet
@@ -436,6 +462,26 @@ def test_an_address_that_expires_amid_the_file_goes_on_with_another():
     first, second = web.opened
     assert first == (URL, 0, b"") and second[0] == URL + "2" and second[2] == b'"etag"'
     assert 0 < second[1] <= 600, "from where it was, or from the payload on"
+
+
+def test_another_package_behind_the_new_address_begins_anew():
+    cloud = Cloud(SMALL, url=URL, dProtocol=None)
+    web = Web({URL: SMALL, URL + "2": bundle("later")})
+    device = Device(cloud, http=web, retry=Retry())
+    read = web.readinto
+    reads = []
+
+    def expiring(mv):
+        reads.append(1)
+        if len(reads) == 3:
+            cloud.fields["url"] = URL + "2"
+            cloud.version, cloud.file = "3.0.0", bundle("later")
+            raise FwError(errors.HTTP_STATUS, 403)
+        return read(mv[:300])
+
+    web.readinto = expiring
+    assert finish(device) is True and device.staged() == version_word("3.0.0")
+    assert web.opened == [(URL, 0, b""), (URL + "2", 0, b"")]
 
 
 def test_a_job_that_is_gone_when_it_is_asked_for_is_canceled():
@@ -609,6 +655,23 @@ def test_each_module_speaks_for_itself():
     cloud.fields["module"] = "radio"
     assert device.source.offer() is None and device.source.offer() is None
     assert radio.offer() == "aliyun://radio/2.0.0"
+
+
+def test_an_answer_to_an_older_question_is_none_to_another_module():
+    cloud = Cloud()
+    cloud.answers = False
+    device, radio = two(cloud)
+    device.source.offer()
+    device.clock.sleep_ms(11000)
+    radio.offer()
+    first, second = [message["id"] for _, message, _ in cloud.gets()]
+    cloud.say(GET_REPLY, {"id": first, "code": 200, "data": {}})
+    assert radio.offer() is None
+    cloud.file = SMALL
+    offer = cloud.offer()
+    del offer["module"]
+    cloud.say(GET_REPLY, {"id": second, "code": 200, "data": offer})
+    assert radio.offer() == "aliyun://radio/2.0.0" and cloud.steps() == []
 
 
 def test_each_module_has_one_job():

@@ -1116,6 +1116,11 @@ def test_a_deployment_without_an_artifact_for_us_ends_the_action():
     assert world.server.details() == "error %d at 0" % errors.BAD_URL
 
 
+def test_an_action_has_a_number_or_a_uuid():
+    for known in (5, "5", "0aZ-" * 9):
+        assert ddi.identity({"id": known}, "id") == str(known)
+
+
 def test_names_that_are_shown_are_cut_and_never_an_error():
     inner = {"chunks": [{"name": "\u00e4" * 100, "version": 5}]}
     found = ddi.job({"id": 5, "confirmation": inner}, "confirmation", True)
