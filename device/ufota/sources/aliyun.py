@@ -32,7 +32,6 @@ from micropython import const
 
 from fwcore import errors, net_errors
 from fwcore.errors import FwError
-from ufota.retry import Retry
 from ufota.sources import aliyun_job
 from ufota.sources.aliyun_link import Link, quoted
 
@@ -91,7 +90,7 @@ class Aliyun:
         self._greeting = False  # what follows a connect has not been told yet
         self._ask = True  # firmware/get is due
         self._tries = 0
-        self._retry = Retry(max_s=_MOST_S)
+        self._retry = None  # Retry, once a file could not be fetched: heap
         self._ended_ms = self._rest_ms = 0  # the last failure, and when to ask after it
         self._job = None  # what was offered last
         self._closed = None  # the Job that is done with, for good or ill
@@ -165,8 +164,12 @@ class Aliyun:
         self._job = None
         if final:
             self._closed = self._under
-            self._retry.reset()
+            self._retry = None
         else:
+            if not self._retry:
+                from ufota.retry import Retry
+
+                self._retry = Retry(max_s=_MOST_S)
             self._rest_ms = self._retry.after(FwError(errors.CONNECT)) or _MOST_S * 1000
             self._ended_ms = time.ticks_ms()
 

@@ -15,10 +15,10 @@ from micropython import const
 
 from fwcore import errors
 from fwcore.errors import FwError
-from ufota.retry import Retry
 from ufota.sources import aliyun_job
 
 _CALL_MS = const(10000)  # what one call of the MQTT client may take
+_LEAST_MS = const(5000)
 _MOST_S = const(600)  # between two attempts to connect: pushes are missed meanwhile
 _NAP_MS = const(20)
 
@@ -57,7 +57,7 @@ class Link:
         self._id = 0
         self._guard = None
         self._blocks = b""  # topic of the replies, once they were asked for
-        self._retry = Retry(max_s=_MOST_S)
+        self._retry = None  # Retry, once an attempt has failed: heap
         self._tried_ms = self._rest_ms = 0  # the last attempt, and how long to leave it at that
 
     def connect(self):
@@ -69,11 +69,19 @@ class Link:
         if time.ticks_diff(now_ms, self._tried_ms) < self._rest_ms:
             raise error
         self._tried_ms = now_ms
-        self._rest_ms = self._retry.after(error) or _MOST_S * 1000
+        self._rest_ms = _LEAST_MS
         self._drop()
         self.board.feed()
-        self._call(self._open)
-        self.connected()
+        try:
+            self._call(self._open)
+            self.connected()
+        except FwError:
+            if not self._retry:
+                from ufota.retry import Retry
+
+                self._retry = Retry(max_s=_MOST_S)
+            self._rest_ms = self._retry.after(error) or _MOST_S * 1000
+            raise
 
     def _open(self):
         try:
@@ -103,7 +111,7 @@ class Link:
         self.up = True
         if self._blocks:
             self._call(self.mqtt.subscribe, self._blocks, 0)
-        self._retry.reset()
+        self._retry = None
         for module in self.modules.values():
             module.connected()
 
