@@ -139,7 +139,7 @@ class Aliyun:
                 self.tell("-1", str(net_errors.NO_SOURCE))
                 return None
             return _SCHEME + self.module + "/" + job.version
-        if self._ask and time.ticks_diff(time.ticks_ms(), self._ended_ms) >= self._rest_ms:
+        if self._ask and not self._rests():
             self._rest_ms = 0
             self._question()
         return None
@@ -172,6 +172,12 @@ class Aliyun:
                 self._retry = Retry(max_s=_MOST_S)
             self._rest_ms = self._retry.after(FwError(errors.CONNECT)) or _MOST_S * 1000
             self._ended_ms = time.ticks_ms()
+
+    def _rests(self):
+        """True while it is too early to ask again after a failure."""
+        if not self._rest_ms:
+            return False
+        return time.ticks_diff(time.ticks_ms(), self._ended_ms) < self._rest_ms
 
     # Bytes
 

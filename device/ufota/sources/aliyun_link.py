@@ -66,7 +66,7 @@ class Link:
             return
         now_ms = time.ticks_ms()
         error = FwError(errors.CONNECT)
-        if time.ticks_diff(now_ms, self._tried_ms) < self._rest_ms:
+        if self._rest_ms and time.ticks_diff(now_ms, self._tried_ms) < self._rest_ms:
             raise error
         self._tried_ms = now_ms
         self._rest_ms = _LEAST_MS
