@@ -98,6 +98,30 @@ def test_all_that_came_before_a_reset_needs_only_its_end():
     assert staged(board) == [NEW]
 
 
+def test_nothing_goes_in_after_the_end_until_the_next_begin():
+    image = payload("two")
+    for last in (image[-1:], b"?"):
+        board = board_of("spi")
+        intake = Intake(board)
+        intake.begin(signed("two"))
+        bring(intake, image[:-1] + last)
+        if last == b"?":
+            raises(errors.CORRUPT, intake.end)
+        else:
+            intake.end()
+        before = board.power.ops
+        raises(net_errors.NOT_BEGUN, intake.write, b"x")
+        raises(net_errors.NOT_BEGUN, intake.end)
+        assert board.power.ops == before
+        assert staged(board) == [NEW if last != b"?" else (0, None)]
+        intake.abort()
+        intake.begin(signed("two"))
+        assert intake.done == 0
+        bring(intake, image)
+        intake.end()
+        assert staged(board) == [NEW] and main.run(board) and running(board) == NEW
+
+
 def test_another_begin_begins_anew_and_again_keeps_nothing():
     board = board_of("spi")
     intake = Intake(board)
@@ -110,6 +134,20 @@ def test_another_begin_begins_anew_and_again_keeps_nothing():
     bring(intake, payload("two"))
     intake.end()
     assert staged(board) == [NEW]
+
+
+def test_what_was_counted_of_another_image_is_not_counted_for_this_one():
+    board = board_of("spi")
+    intake = Intake(board)
+    intake.begin(signed("two"))
+    intake.write(payload("two")[:4500])
+    intake.begin(signed("later"))
+    assert intake.done == 0
+    intake.write(payload("later")[:100])
+    del board.notes
+    intake = Intake(board)
+    intake.begin(signed("later"))
+    assert intake.done == 0
 
 
 def test_a_slot_that_holds_an_image_is_not_gone_on_with():

@@ -325,6 +325,43 @@ def test_the_state_region_is_whole_erase_blocks_that_hold_its_records():
         trial_refused(mode, "state.size", 5 * 512, errors.TOO_BIG, ("state", "size"))
 
 
+def noted(device="flash", start=0x8000 - 0x6000, size=0x6000):
+    """A good layout whose client keeps notes; each bank is two erase blocks."""
+    made = good()
+    made["regions"]["boot"]["size"] = 0x2000
+    made["client"] = {"device": device, "start": start, "size": size}
+    return made
+
+
+def test_the_client_region_is_whole_erase_blocks_that_hold_its_notes():
+    layout.check(noted())
+    layout.check(noted(size=0x3000))
+    for more, code, at in (
+        ({"start": 0x2100}, errors.MISALIGNED, ("client", "start")),
+        ({"size": 0x3100}, errors.MISALIGNED, ("client", "size")),
+        ({"size": 0x2000}, errors.TOO_BIG, ("client", "size")),
+        ({"size": None}, boot_errors.BAD_LAYOUT, ("client", "size")),
+        ({"start": -1}, boot_errors.BAD_LAYOUT, ("client", "start")),
+        ({"device": "nand"}, boot_errors.BAD_LAYOUT, ("client", "device")),
+        ({"start": 0x1F000}, errors.OUT_OF_DEVICE, ("client", "flash")),
+    ):
+        assert raises(code, layout.check, noted(**more)).at == at, more
+    made = noted()
+    made["client"] = 7
+    assert raises(boot_errors.BAD_LAYOUT, layout.check, made).at == ("client", "device")
+    assert set(raises(boot_errors.OVERLAP, layout.check, noted(start=0x1000)).at) == {
+        "boot",
+        "client",
+    }
+
+
+def test_the_client_region_has_room_for_all_notes_and_one_mark():
+    """On a card a record of 1040 bytes takes three blocks; commit, seal and mark one each."""
+    layout.check(noted("sd", 0x11000, 3 * 6 * 512))
+    made = noted("sd", 0x11000, 3 * 6 * 512 - 512)
+    assert raises(errors.TOO_BIG, layout.check, made).at == ("client", "size")
+
+
 def test_the_state_region_may_be_on_a_card_and_then_takes_a_block_a_part():
     for mode, least in (("overwrite", 3), ("direct", 3), ("swap", 4)):  # a swap has marks too
         made = trial_layout(mode)

@@ -17,10 +17,7 @@ class Candidate:
     """
 
     def __init__(self, intake):
-        if not intake.manifest:
-            from fwcore import net_errors
-
-            raise FwError(net_errors.NOT_BEGUN)
+        _must(intake.manifest)
         self._intake = intake
         self._slot = intake.slot
         self._size = intake.manifest.installed_size
@@ -45,6 +42,7 @@ class Candidate:
 
     def write(self, mv):
         """The next bytes; the first ones are what erases. Raises as Intake.write()."""
+        _must(self._writer)
         intake = self._intake
         if not self._begun:
             self._begin()
@@ -55,6 +53,7 @@ class Candidate:
 
     def finish(self):
         """All bytes are there. Raises FwError CORRUPT when they are not the right ones."""
+        _must(self._writer)
         if self._writer.left:
             raise FwError(errors.CUT_SHORT, self._size - self._writer.left)
         digest = self._writer.digest()
@@ -114,3 +113,10 @@ class Candidate:
     def _forget(self):
         if self._intake.kept:
             self._intake.kept.forget()
+
+
+def _must(begun):
+    if not begun:
+        from fwcore import net_errors
+
+        raise FwError(net_errors.NOT_BEGUN)

@@ -120,7 +120,8 @@ class Intake:
         """Read the image back and commit it; durable when this returns.
 
         raises:  FwError CORRUPT for other bytes than the manifest's, CUT_SHORT for too few,
-                 WRITE_FAILED; OSError. After CORRUPT nothing of the image is kept
+                 WRITE_FAILED; OSError. After CORRUPT nothing of the image is kept. After all
+                 but CUT_SHORT the next call is begin()
         """
         candidate = self.open()
         while candidate.catch_up():
