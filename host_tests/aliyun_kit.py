@@ -24,23 +24,25 @@ GET_REPLY = "/sys/" + WHERE + "/thing/ota/firmware/get_reply"
 BLOCK_REPLY = "/sys/" + WHERE + "/thing/file/download_reply"
 OLD = (1 << 55) | 1 << 40  # 1.0.0
 MESSAGES = vectors("aliyun/alibaba_ota.json")
+_PERIOD = 1 << 30  # of ticks
+_START = 3 << 28  # where the difference to 0 is negative
 
 
 class Clock:
     """`time` for the modules under test: passes when somebody sleeps, or looks often."""
 
     def __init__(self):
-        self.now_ms = 0
+        self.now_ms = 0  # since the start
 
     def ticks_ms(self):
         self.now_ms += 1
-        return self.now_ms
+        return self.now_ms + _START & _PERIOD - 1
 
     def ticks_diff(self, a, b):
-        return a - b
+        return (a - b + _PERIOD // 2 & _PERIOD - 1) - _PERIOD // 2
 
     def ticks_add(self, a, b):
-        return a + b
+        return a + b & _PERIOD - 1
 
     def sleep_ms(self, ms):
         self.now_ms += ms
@@ -48,7 +50,7 @@ class Clock:
 
 def set_clock():
     """A Clock in place of time, for the modules of the source."""
-    clock = Clock(3 << 28)  # where a difference to 0 is negative
+    clock = Clock()
     _put_time(clock)
     return clock
 
