@@ -215,6 +215,20 @@ def keeps_open(answer):
     return act
 
 
+def takes_leave(answer):
+    """Over TLS: answer and close_notify in one packet, and the connection stays open.
+
+    So do servers on asyncio, which wait for the client to take leave as well.
+    """
+
+    def act(connection, request):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)  # for 0.2 s at most
+        connection.sendall(answer)
+        connection.unwrap()
+
+    return act
+
+
 def resets(answer):
     """Sends answer, then ends the connection with RST."""
 

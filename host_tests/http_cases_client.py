@@ -17,6 +17,7 @@ from badserver import (
     page,
     part,
     ranged,
+    takes_leave,
 )
 from conform_http import bundle, eq, signed
 from fwcore import errors, net_errors
@@ -98,6 +99,11 @@ def l04(trial):
     eq("place", found.where, 6000)
     no_length = trial.server(lines(body=whole[:9000]), tls=tls)
     trial.update(no_length, errors.CUT_SHORT, image=IMAGE, more=trial.trust(), attempts=0)
+    for start, code in ((b"Content-Length: 9001", errors.CUT_SHORT), (b"X: y", None)):
+        leaves = trial.server(takes_leave(lines(start, body=whole[:9000])), tls=tls)
+        for buffer in (512, 4096):
+            found = trial.fetch(leaves, code, buffer=buffer, **trial.tls())
+            eq("size", found["size"], 9000)
     again = trial.server(ranged(whole, drop=9000), tls=tls)
     trial.update(again, image=IMAGE, attempts=3, more=trial.trust(), heap=TLS_HEAP)
     return f"resumed in a heap of {TLS_HEAP}, as here the code is in it"

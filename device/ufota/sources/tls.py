@@ -16,6 +16,7 @@ from ufota.sources import http
 
 _CERT_REQUIRED = const(2)  # the same in MicroPython and CPython
 _PARTIAL_CHAIN = const(0x80000)  # OpenSSL: a trusted certificate need not be of a CA
+_MOST = const(512)  # bytes of one recv(), which allocates them
 
 
 def context(ca, cert=None, key=None):
@@ -113,10 +114,20 @@ class Stream:
         return count
 
     def readinto(self, mv):
+        """As a socket's.
+
+        MicroPython's recv_into() reads on until mv is full. When what it meets is the end of
+        the stream, it returns the bytes and forgets the end, and no later read tells of it.
+        recv() reads once, at the price of a copy.
+        """
         try:
-            return self._stream.recv_into(mv)
+            data = self._stream.recv(min(len(mv), _MOST))
         except (OSError, ValueError) as error:
             raise self._judged(error)
+        if data is None:
+            return None
+        mv[: len(data)] = data
+        return len(data)
 
     def close(self):
         self._stream.close()
