@@ -237,6 +237,38 @@ def test_reset_within_chunks_does_not_lose_what_came():
     assert BODY.startswith(body) and len(body) > 100
 
 
+class Eager(Stream):
+    """Has always something to read, and counts the reads."""
+
+    def __init__(self, answer):
+        super().__init__(answer, 999, len(answer) + 1)
+        self.reads = 0
+
+    def readinto(self, mv):
+        self.idle = True
+        self.reads += 1
+        return super().readinto(mv)
+
+
+def test_no_call_is_kept_busy_by_what_is_no_data():
+    """Nobody feeds the watchdog meanwhile."""
+    for whole in (
+        b"1;%s\r\na\r\n" % (b"x" * 4000) * 20 + b"0\r\n\r\n",
+        b"14\r\n%s\r\n0\r\n%s\r\n" % (b"a" * 20, b"X: y\r\n" * 600),
+    ):
+        stream = Eager(whole)
+        chunks = Chunks(stream, bytearray(1), 0)
+        buf = memoryview(bytearray(64))
+        size = 0
+        while not chunks.is_done():
+            before = stream.reads
+            count = chunks.readinto(buf)
+            assert stream.reads - before <= 512
+            assert count != 0 or chunks.is_done()
+            size += count or 0
+        assert size == 20 and chunks.readinto(buf) == 0
+
+
 # Answers that mean harm
 
 

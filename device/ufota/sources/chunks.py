@@ -19,7 +19,7 @@ _TRAILER = const(4)
 _BROKEN = const(5)
 _DONE = const(6)
 _LONG = const(32)  # data bytes from which on a slice is worth its memory
-_MOST = const(512)  # bytes a call gives out of shorter chunks: the watchdog is waiting
+_MOST = const(512)  # bytes a call reads one by one: the watchdog is waiting
 _MAX_EXTRA = const(4096)  # bytes of extensions in a size line, and of all trailers
 _MAX_SIZE_DIGITS = const(8)
 
@@ -45,8 +45,9 @@ class Chunks:
         if self._state == _BROKEN:
             raise FwError(errors.BAD_RESPONSE, self._at)
         count = 0
-        most = min(len(mv), _MOST)
-        while count < most:
+        for _ in range(_MOST):
+            if count == len(mv):
+                break
             if self._state == _DATA and self._left >= _LONG:
                 return count or self._read_long(mv)
             got = self._next(count)
@@ -62,7 +63,7 @@ class Chunks:
                 break
         if not count and self._state == _BROKEN:
             raise FwError(errors.BAD_RESPONSE, self._at)
-        return count
+        return count if count or self._state == _DONE else None
 
     def is_done(self):
         return self._state == _DONE
