@@ -8,7 +8,7 @@ import micropython  # noqa: F401  (gives CPython's time its ticks)
 from fwcore import errors, net_errors
 from fwcore.errors import FwError
 from helpers import noise, raises
-from test_http_ports import Port, Select
+from test_http_ports import Port, Select, drain
 from ufota.sources import http, later, parts, redirect, web
 from ufota.sources.chunks import Chunks
 from ufota.sources.rest import Rest
@@ -371,3 +371,22 @@ def test_tags_that_are_no_tags_are_not_kept():
         answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n%s\r\n\r\n" % line
         assert fetch_from(Port(answer), source, 0, b"") is None
         assert source.tag == tag, line
+
+
+def test_connection_with_bytes_left_of_a_part_is_not_used_on():
+    for answer in (
+        b"HTTP/1.1 416 R\r\nContent-Range: bytes */7\r\nContent-Length: 5\r\n\r\nsorry",
+        b"HTTP/1.1 206 P\r\nContent-Range: bytes 7-8/9\r\nContent-Length: 5\r\n\r\nhello",
+    ):
+        port = Port(answer)
+        kept = http.socket, http.select
+        http.socket, http.select = port, Select(port)
+        try:
+            source = Rest(2000)
+            for _ in range(2):
+                source.open("http://host/a", 7)
+                drain(source, memoryview(bytearray(64)))
+            assert len(port.made) == 2 and port.open == 1
+            source.close()
+        finally:
+            http.socket, http.select = kept

@@ -119,6 +119,8 @@ class Rest(HttpSource):
         """True when the connection has nothing left of the last request, and may be used on."""
         if not (self._socket and self._keep and self._lasts) or self._in_header:
             return False
+        if self.status in (206, 416):  # _left is of the range: a body may be longer, or unread
+            return False
         if time.ticks_diff(time.ticks_ms(), self._mark_ms) > _KEEP_MS:
             return False
         if hasattr(self._stream, "is_done"):  # Chunks
