@@ -390,3 +390,12 @@ def test_connection_with_bytes_left_of_a_part_is_not_used_on():
             source.close()
         finally:
             http.socket, http.select = kept
+
+
+def test_memory_for_a_long_address_is_given_back_though_none_came():
+    source = http.HttpSource()
+    answer = b"HTTP/1.1 304 N\r\nX: " + b"x" * 999 + b"\r\n\r\n"
+    assert fetch_from(Port(answer), source, 0, b"").code == errors.HTTP_STATUS
+    assert len(source._line) > 999
+    assert fetch_from(Port(answers()[0]), source, 0, b"") is None
+    assert len(source._line) == 128

@@ -65,7 +65,6 @@ class HttpSource:
         self._timeout_ms = timeout_ms
         self.tls = tls
         self.limit_ms = limit_ms
-        self._line = bytearray(_MAX_LINE)
         self._byte = bytearray(1)
         self._socket = None
         self.length = None
@@ -139,6 +138,7 @@ class HttpSource:
         self._tag = b""
         self.status = self.retry_after_s = 0
         self._found = {}  # header lines for web.py
+        self._line = bytearray(_MAX_LINE)  # it may have grown
         self._header_bytes = self._line_bytes = 0
         self._in_header = True
         host, port, path = split(url)

@@ -12,7 +12,6 @@ from ufota.sources import web
 
 _MAX_URL = const(2048)  # bytes; http.py's line buffer takes more
 _MAX_HOPS = const(5)  # redirects in a row
-_LINE_BYTES = const(128)  # of http.py's line buffer, as it is without a redirect
 
 
 def answer(source):
@@ -22,7 +21,7 @@ def answer(source):
     at, tag, more, hops = source._asked or (0, b"", False, 0)
     if hops == _MAX_HOPS:
         raise FwError(net_errors.TOO_MANY_REDIRECTS)
-    source._line = bytearray(_LINE_BYTES)  # it has grown
+    source._line = bytearray()  # it has grown; _begin() makes another
     old, lines = source._url, source._header
     try:
         url = _resolved(source._found.get(b"location", b""), old)
