@@ -279,7 +279,7 @@ def test_quiet_keeps_requests_out_of_stdout_not_out_of_the_log(tmp_path):
 
 def test_what_cannot_be_served(tmp_path):
     (tmp_path / "public").mkdir()
-    for name in ("public/log", "public/tls.key", "certificate"):
+    for name in ("public/log", "public/tls.key", "public/both", "certificate"):
         (tmp_path / name).write_text("x")
     fwtool("serve", tmp_path / "missing", code=1)
     fwtool("serve", tmp_path, "--port", 70000, code=2)
@@ -289,5 +289,6 @@ def test_what_cannot_be_served(tmp_path):
     fwtool("serve", tmp_path / "public", "--log", tmp_path / "missing" / "log", code=1)
     with_key = ("--certificate", tmp_path / "certificate", "--key")
     fwtool("serve", tmp_path / "public", *with_key, tmp_path / "public" / "tls.key", code=5)
+    fwtool("serve", tmp_path / "public", with_key[0], tmp_path / "public" / "both", code=5)
     fwtool("serve", tmp_path / "public", *with_key, tmp_path / "missing", code=1)
     fwtool("serve", tmp_path / "public", *with_key, tmp_path / "certificate", code=1)

@@ -114,7 +114,7 @@ def serve(folder, host, port, quiet, log, certificate, key, faults, by_address):
         raise Failure(f"{folder} is not a folder")
     if key and not certificate:
         raise click.UsageError("--key needs --certificate")
-    for path in (log, key):
+    for path in (log, key or certificate):
         keep_out(folder, path)
     check_certificate(certificate, key)
     lines = Log(log, quiet)
