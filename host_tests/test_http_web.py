@@ -399,3 +399,42 @@ def test_memory_for_a_long_address_is_given_back_though_none_came():
     assert len(source._line) > 999
     assert fetch_from(Port(answers()[0]), source, 0, b"") is None
     assert len(source._line) == 128
+
+
+def test_parts_are_of_one_object():
+    for tag in (b'"1"', b"Wed, 21 Oct 2026 07:28:00 GMT"):
+        check_parts(tag)
+
+
+def check_parts(tag):
+    head = b"HTTP/1.1 206 P\r\nContent-Range: bytes %s\r\n%s\r\nab"
+    date = b"Last-Modified: Wed, 21 Oct 2026 07:28:00 GMT\r\n"
+    for first, then, code in (
+        # without a validator, or with one of another kind, nothing speaks against it
+        (head % (b"7-8/9", b""), b"", None),
+        (head % (b"7-8/9", date), b"", None),
+        (head % (b"7-8/11", b""), head % (b"9-10/11", b""), None),
+        (head % (b"7-8/11", b""), head % (b"9-10/*", b""), None),
+        (head % (b"7-8/11", b""), head % (b"9-10/12", b""), errors.CUT_SHORT),
+        (head % (b"7-8/11", b""), b"HTTP/1.1 416 R\r\n\r\n", errors.CUT_SHORT),
+        (head % (b"7-8/11", b""), b"HTTP/1.1 200 O\r\n\r\nab", errors.CUT_SHORT),
+    ):
+        port = Port(first)
+        kept = http.socket, http.select
+        http.socket, http.select = port, Select(port)
+        source = http.HttpSource(2000)
+        buf = memoryview(bytearray(64))
+        try:
+            source.open("http://host/a", 7, tag)
+            size = None
+            while not size:
+                size = source.readinto(buf)
+            assert (size, source.at, source.tag) == (2, 7, tag), first
+            port.answer = then
+            if code:
+                assert raises(code, drain, source, buf).at == 9, then
+            else:
+                assert drain(source, buf) == (b"ab" if then else b"")
+        finally:
+            source.close()
+            http.socket, http.select = kept
