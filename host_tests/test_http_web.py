@@ -8,8 +8,8 @@ import micropython  # noqa: F401  (gives CPython's time its ticks)
 from fwcore import errors, net_errors
 from fwcore.errors import FwError
 from helpers import noise, raises
-from test_http_ports import Port, Select, drain
-from ufota.sources import http, later, parts, redirect, web
+from test_http_ports import Clock, Port, Select, drain
+from ufota.sources import http, later, parts, redirect, rest, web
 from ufota.sources.chunks import Chunks
 from ufota.sources.rest import Rest
 from ufota.sources.url import resolve
@@ -438,3 +438,73 @@ def check_parts(tag):
         finally:
             source.close()
             http.socket, http.select = kept
+
+
+def test_connection_is_kept_for_its_server_only_and_not_for_long():
+    ok = b"HTTP/1.1 200 O\r\nContent-Length: 2\r\n\r\nok"
+    chunked = b"HTTP/1.1 200 O\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
+    for answer, url, idle_ms, connections in (
+        (ok, "http://host/b", 0, 1),
+        (ok, "http://HOST:80/b", 20000, 1),
+        (ok, "http://host/b", 20001, 2),
+        (ok, "http://other/b", 0, 2),
+        (ok, "http://host:81/b", 0, 2),
+        (chunked, "http://host/b", 0, 2),  # its end was not read
+    ):
+        clock = Clock()
+        port = Port(answer * 2)
+        kept = http.socket, http.select, http.time, rest.time
+        http.socket, http.select, http.time, rest.time = port, Select(port), clock, clock
+        source = Rest(2000)
+        buf = memoryview(bytearray(2))
+        try:
+            for each in ("http://host/a", url):
+                source.open(each)
+                size = 0
+                while size < 2:
+                    size += source.readinto(buf[size:]) or 0
+                assert bytes(buf) == b"ok"
+                clock.now += idle_ms
+            assert (len(port.made), port.open) == (connections, 1), url
+        finally:
+            source.close()
+            http.socket, http.select, http.time, rest.time = kept
+
+
+def test_kept_connection_that_breaks_off_an_answer_is_not_tried_anew():
+    port = Port(b"HTTP/1.1 200 O\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 2")
+    kept = http.socket, http.select
+    http.socket, http.select = port, Select(port)
+    source = Rest(2000)
+    buf = memoryview(bytearray(64))
+    try:
+        source.open("http://host/a")
+        assert drain(source, buf) == b"ok"
+        source.open("http://host/a")
+        raises(errors.BAD_RESPONSE, drain, source, buf)
+        assert len(port.made) == 1
+    finally:
+        source.close()
+        http.socket, http.select = kept
+
+
+class Awake(Select):
+    """Never sleeps."""
+
+    def poll(self, ms=None):
+        return Awake(self._port) if ms is None else super().poll(0)
+
+
+def test_redirects_are_counted_in_a_question_for_news_too():
+    hop = b"HTTP/1.0 302 F\r\nLocation: /a\r\nContent-Length: 0\r\n\r\n"
+    port = Port(hop, fail={"connect": [None] * 8 + [OSError(111, "enough")]})
+    kept = http.socket, http.select
+    http.socket, http.select = port, Awake(port)
+    source = Rest(2000)
+    buf = memoryview(bytearray(64))
+    try:
+        ask = (source.call, "GET", "http://host/a", buf, b"", b'"1"')
+        raises(net_errors.TOO_MANY_REDIRECTS, *ask)
+        assert len(port.made) == 6 and port.open == 0
+    finally:
+        http.socket, http.select = kept
