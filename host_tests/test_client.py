@@ -1,7 +1,6 @@
 """The update client: every state, every refusal before an erase, every way to fail and go on."""
 
 import asyncio
-import sys
 
 import simboard
 from fwboot.main import run as boot
@@ -10,7 +9,7 @@ from fwcore.errors import FwError
 from fwcore.manifest import version_word
 from helpers import noise, raises
 from simboard import KINDS, candidate_slots, make, put
-from ufota import client
+from ufota import aio, client
 from update_kit import (
     BASE,
     MANIFEST_URL,
@@ -54,6 +53,40 @@ def test_both_deliveries_end_with_a_good_candidate_on_every_storage():
             assert staged(made[0]) == [(V2, payload("two"))]
             assert running(made[0]) == (1, noise(1200, 1))
             assert not made[1].is_open
+
+
+def test_own_lines_of_the_request_go_to_the_server_of_the_manifest_only():
+    mine = b"Authorization: TargetToken x\r\n"
+    for start, name, address, same in (
+        ("http://host/x/y", "two", "http://host/x/payload.bin", True),
+        ("http://host", "two", "http://host/payload.bin", True),
+        ("http://other:81", "elsewhere", "http://other:81/two.bin", True),
+        ("http://other:81/x", "elsewhere", "http://other:81/two.bin", True),
+        ("http://host/x/y", "elsewhere", "http://other:81/two.bin", False),
+        ("http://other/x", "elsewhere", "http://other:81/two.bin", False),
+        ("http://other:810/x", "elsewhere", "http://other:81/two.bin", False),
+        ("https://other:81/x", "elsewhere", "http://other:81/two.bin", False),
+    ):
+        made = setup({start: signed(name), address: payload(name)})
+        made[1].header = mine
+        made[2].start(start)
+        assert made[2].run()
+        assert made[1].lines == [mine, mine if same else b""], (start, address)
+        assert made[1].header == mine
+
+
+def test_a_heap_that_is_too_small_is_an_error_with_a_number():
+    made = setup(delivery("two"))
+
+    def readinto(mv):
+        raise MemoryError
+
+    made[2].start(MANIFEST_URL)
+    made[1].readinto = readinto
+    raises(errors.NO_MEMORY, made[2].step)
+    assert made[2].state == client.FAILED and not made[1].is_open
+    del made[1].readinto
+    assert update(made)
 
 
 def test_length_may_be_left_out_by_the_server():
@@ -310,14 +343,13 @@ class Asyncio:
 
 def sleeps_of(machine):
     """Run arun() to its end; returns every sleep it asked for, in seconds."""
-    fake = Asyncio()
-    sys.modules["asyncio"] = fake
+    fake = aio.asyncio = Asyncio()
     try:
         machine.arun().send(None)
     except StopIteration:
         return fake.asked
     finally:
-        sys.modules["asyncio"] = asyncio
+        aio.asyncio = asyncio
     raise AssertionError("it waits for something else")
 
 

@@ -82,11 +82,13 @@ class Board:
 class Endless:
     """A source of the manifest, then of `size` bytes of the pattern."""
 
+    header = b""
+
     def __init__(self, name, size):
         self._manifest = signed(name)
         self._size = size
 
-    def open(self, url):
+    def open(self, url, at, tag):
         assert url in (MANIFEST_URL, PAYLOAD_URL)
         self._payload = url == PAYLOAD_URL
         self.length = self._size if self._payload else len(self._manifest)

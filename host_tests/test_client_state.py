@@ -646,12 +646,15 @@ def test_server_is_told_of_a_rejected_image_and_of_nothing_else():
         (states.NONE, states.PENDING, b""),
     ):
         board, source, machine = setup("swap")
-        assert not hasattr(source, "header")
         new = head_of(NEW)
         set_state(board, phase=phase, result=result, reason=4711, new=new)
         machine.start(MANIFEST_URL)
-        assert source.header == (line.encode() if line else b"")
+        assert source.lines == [line.encode() if line else b""] and not source.header
     new = header.Header(1700000000, *head_of(NEW)[1:])
     set_state(board, phase=states.IDLE, result=states.REVERTED, reason=80, new=new)
     machine.start(MANIFEST_URL)
-    assert source.header == b"Ufota-Result: reverted 80 1700000000 %s\r\n" % digest.encode()
+    told = b"Ufota-Result: reverted 80 1700000000 %s\r\n" % digest.encode()
+    assert source.lines[-1] == told
+    source.header = b"X-Mine: 1\r\n"
+    machine.start(MANIFEST_URL)
+    assert source.lines[-1] == b"X-Mine: 1\r\n" + told and source.header == b"X-Mine: 1\r\n"

@@ -82,6 +82,7 @@ class FakeSource:
 
     drops:   bytes after which each connection breaks: CUT_SHORT; 0: never
     opened:  addresses asked for;  asked: byte each was asked for from
+    lines:   the header lines that went there
     served:  bytes handed out;  is_open: close() came last, or open()
     waited:  calls of wait()
     """
@@ -94,13 +95,16 @@ class FakeSource:
         self.length = None
         self.tag = b""
         self.at = self.drops = self.served = 0
+        self.header = b""
         self.opened = []
+        self.lines = []
         self.asked = []
         self.is_open = False
         self.waited = 0
 
     def open(self, url, at=0, tag=b""):
         self.opened.append(url)
+        self.lines.append(self.header)
         self.asked.append(at)
         page = self._pages.get(url)
         if page is None:

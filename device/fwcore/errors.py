@@ -23,6 +23,7 @@ WRONG_VENDOR = const(30)  # made for another vendor
 WRONG_CLASS = const(31)  # made for another device class
 WRONG_PRECURSOR = const(32)  # delta against an image that is not the active one
 TOO_BIG = const(33)  # image does not fit its slot or the active region
+NO_MEMORY = const(34)  # the heap is too small, or in pieces
 WRITE_FAILED = const(35)  # storage did not keep what was written
 READ_FAILED = const(36)  # storage could not be read
 INSTALL_DENIED = const(37)  # application said no to the install

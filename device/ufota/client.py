@@ -108,6 +108,8 @@ class Client:
             return self._work(state)
         except FwError as error:
             self.error = error
+        except MemoryError:
+            self.error = FwError(errors.NO_MEMORY)
         except OSError as error:
             writes = state in (DOWNLOAD, COMMIT)
             self.error = FwError(
@@ -130,17 +132,11 @@ class Client:
             self.board.feed()
         return True
 
-    async def arun(self):
+    def arun(self):
         """run() for asyncio: gives way after every buffer, blocks only for the name look-up."""
-        from asyncio import sleep
+        from ufota import aio
 
-        while self.state != READY:
-            worked = self.step()
-            if not worked and self.state not in self._waiting:
-                return False
-            self.board.feed()
-            await sleep(0 if worked else _WAIT_MS / 1000)
-        return True
+        return aio.run(self)
 
     def _begin(self, url):
         self.error = None
@@ -148,7 +144,8 @@ class Client:
         self.done = 0
         self._have = 0  # bytes in the buffer
         self._full = len(self.buf)  # bytes with which it is written
-        self._url = url  # of the manifest, then of what brings the payload
+        self.url = url  # of the manifest
+        self._url = url  # the same, then of what brings the payload
         self._again = False  # True: keep nothing of an earlier download
         self.state = CONNECT
 
@@ -160,13 +157,17 @@ class Client:
         return work(self) if work else False
 
     def _connect(self):
-        if "state" in self.board.layout:
-            from ufota import proposal
-
-            self.source.header = proposal.header(self.board)
-        self.source.open(self._url)
+        self._open()
         self.state = MANIFEST
         return True
+
+    def _open(self, at=0, tag=b""):
+        if self.source.header or "state" in self.board.layout:
+            from ufota import lines
+
+            lines.open(self, at, tag)
+        else:
+            self.source.open(self._url, at, tag)
 
     def _read_manifest(self):
         """Read until the byte behind the manifest, or the end, shows which delivery this is."""
@@ -234,7 +235,7 @@ class Client:
             self.buf[: self._have] = self.buf[self._start : self._start + self._have]
         else:
             self._have = 0
-            self.source.open(self._url)
+            self._open()
         self._left -= self._have
         self.state = DOWNLOAD
         return True

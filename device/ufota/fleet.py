@@ -111,7 +111,6 @@ class FleetClient(Client):
 
     def _begin(self, url):
         super()._begin(url)
-        self.url = url  # the other one may become that of the payload
         self._tag = b""  # the source's word for the object that brings the payload
         self._whole = False  # True: all of the payload is here, and no end is asked for
         self._told = None  # (bytes, ms) of the last report of progress
@@ -223,7 +222,7 @@ class FleetClient(Client):
             return True
         self._asked = self._start + self.manifest.size - self._left
         self.state = REJOIN
-        self.source.open(self._url, self._asked, self._tag)
+        self._open(self._asked, self._tag)
         return True
 
     def _rejoin(self):
