@@ -25,6 +25,7 @@ TEARS = tuple([(tear, 0) for tear in ALL] + [("moody", mood) for mood in MOODS[1
 # mode of a scene, as the table's rows
 ROWS = (
     "client write",
+    "fetch",
     "swap NOR",
     "swap SD",
     "overwrite",
@@ -103,11 +104,12 @@ def each_cut(world, start, steps, tears, mood):
         before = world.power.snapshot()
 
 
-def sweep(name, make, count, tears=TEARS, pairs=(), share=0, shares=1):
+def sweep(name, make, count, tears=TEARS, pairs=(), share=0, shares=1, first=False):
     """Cut a scene once everywhere, and, for pairs, once more everywhere on the way to rest.
 
     tears, pairs:   of the first cut and of the second; () for none
     share, shares:  of the operations of the act, for several processes
+    first:          True: the first case that goes wrong is enough
     """
     world = make()
     start = world.power.snapshot()
@@ -115,6 +117,8 @@ def sweep(name, make, count, tears=TEARS, pairs=(), share=0, shares=1):
     steps = _traced(world, world.act, name + ", uncut", count)
     _settled(world, name + ", uncut", count)
     for number, tear in each_cut(world, start, steps, tears, mood):
+        if first and count.wrong:
+            return
         if number % shares != share:
             continue
         where = "{}, operation {} {}".format(name, number + 1, tear)
@@ -137,26 +141,46 @@ def _settled(world, where, count):
 def weak(name, make, count):
     """Let each program of an image keep only some of its bits, with power on: it is done again."""
     world = make()
-    start, truth = world.power.snapshot(), world.truth.copy()
-    state = world.board.layout["state"]
-    flash = world.board.disks[state["device"]]
-    ops = []
-    for (disk, at, _, used, op), _ in _traced(world, world.act, name, count):
-        in_state = disk is flash and state["start"] <= at < state["start"] + state["size"]
-        if used and not in_state:
-            ops.append(op)
+    region = world.board.layout["state"]
+    steps = _traced(world, world.act, name, count)
+    ops = [step[0][4] for step in steps if step[0][3] and not _within(world, region, step)]
     for op in ops:
-        world.power.restore(start)
-        world.power.reset()
+        _lame(name, make(), "weak", op, "app settle", count)
+
+
+def unkept(name, make, count):
+    """Let each write of the client's notes fail, or keep some bits: that stops nothing."""
+    world = make()
+    region = world.board.layout["client"]
+    steps = _traced(world, world.act, name, count)
+    for step in steps:
+        if _within(world, region, step):
+            for how in ("fail", "weak") if step[0][3] else ("fail",):
+                other = make()
+                other.faulty = True
+                _lame(name, other, how, step[0][4], "settle", count)
+
+
+def _within(world, region, step):
+    """True when a step is in a region of the layout."""
+    disk, at = step[0][:2]
+    mine = disk is world.board.disks[region["device"]]
+    return mine and region["start"] <= at < region["start"] + region["size"]
+
+
+def _lame(name, world, how, op, then, count):
+    """Act with one operation that fails, or is torn by bits, while power stays on."""
+    if how == "fail":
+        world.power.fail_at(op)
+    else:
         world.power.weak = op
-        world.truth = truth.copy()
-        count.add("single", False)
-        try:
-            world.act()
-            world.app()
-            world.settle()
-        except (Exception, Violation) as error:
-            count.wrong.append("{}, weak operation {}: {}".format(name, op, named(error)))
+    count.add("single", False)
+    try:
+        world.act()
+        for verb in then.split():
+            getattr(world, verb)()
+    except (Exception, Violation) as error:
+        count.wrong.append("{}, operation {} {}: {}".format(name, op, how, named(error)))
 
 
 def storm(name, make, count, seeds):
@@ -220,6 +244,8 @@ PAIRED = (
     "overwrite spi 3 boots dies",
     "nor",
     "card",
+    "direct sd half-way",
+    "direct sd another",
     "update confirms",
     "end of trial, dies",
     "first start, confirms",
@@ -246,8 +272,8 @@ def work(job):
         count = found.setdefault(row, Count())
         if kind == "single":
             sweep(name, make, count)
-            if row in WEAK:
-                weak(name, make, count)
+            if row in MORE:
+                MORE[row](name, make, count)
         elif kind == "pairs":
             sweep(name, make, count, TEARS, PAIRS)
             count.single = 0  # counted by the job of the single ones
@@ -256,8 +282,8 @@ def work(job):
     return found
 
 
-# Rows that read back what they copy, and copy again.
-WEAK = ("swap NOR", "swap SD")
+# What else can happen to an operation, by row: some read back what they copy, and copy again.
+MORE = {"swap NOR": weak, "swap SD": weak, "fetch": unkept}
 
 
 def main(job):

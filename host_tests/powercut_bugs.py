@@ -7,7 +7,7 @@ Runs on CPython and on MicroPython.
 
 from fwboot import decide, mode_swap, select, swap, trial
 from fwcore import journal, kv, state
-from ufota import candidate, proposal
+from ufota import candidate, client, fleet, kept, notes, proposal
 
 
 def skip_read_back():
@@ -108,6 +108,91 @@ def pending_first():
     return _put(proposal.Proposal, "write_header", late)
 
 
+def counted_before_it_is_written():
+    def write(self, mv):
+        if not self._begun:
+            self._begin()
+            self._writer.begin()
+        writer, kept = self._writer, self._intake.kept
+        writer._at += len(mv)
+        if kept:
+            kept.note(self._slot, writer)
+        writer._at -= len(mv)
+        writer.write(mv)
+
+    return _put(candidate.Candidate, "write", write)
+
+
+def one_step_too_many_counted():
+    note = kept.Kept.note
+
+    def eager(self, slot, writer):
+        before = self._count
+        note(self, slot, writer)
+        if before == 0 and self._count:
+            self._count += 1
+            self._keep("count_on")
+
+    return _put(kept.Kept, "note", eager)
+
+
+def any_image_gone_on_with():
+    def recorded(self):
+        record = self._notes.get(b"job", b"")
+        return int.from_bytes(record[:4], "little") if record else None
+
+    return _put(kept.Kept, "_recorded", recorded)
+
+
+def count_of_another_image():
+    return _put(notes.Notes, "restart", notes.Notes.put)
+
+
+def counted_from_nought_after_a_reset():
+    def resume(self):
+        self._count = 0
+
+    return _put(kept.Kept, "resume", resume)
+
+
+def notes_left_until_the_header_is_there():
+    def commit(self):
+        self.write_header()
+        self._forget()
+
+    return _put(candidate.Candidate, "commit", commit)
+
+
+def address_forgotten_too_early():
+    changed = fleet.FleetClient._changed
+
+    def early(self):
+        if self.state == client.VERIFY:
+            self._forget_url()
+        changed(self)
+
+    return _put(fleet.FleetClient, "_changed", early)
+
+
+def address_never_forgotten():
+    return _put(fleet.FleetClient, "_forget_url", lambda self: None)
+
+
+def notes_that_must_be_written():
+    def keep(self, verb, *args):
+        getattr(self._notes, verb)(*args)
+
+    return _put(kept.Kept, "_keep", keep)
+
+
+def fetched_again_after_a_drop():
+    def go_on(self):
+        self._begin(self.url)
+        return True
+
+    return _put(fleet.FleetClient, "_go_on", go_on)
+
+
 def off_by_one_in_the_size():
     def blocks(self, head):
         return (self._gap() + head.size - 1) // self._block if head.size else 0
@@ -190,7 +275,7 @@ def _put(owner, name, what):
     return owner, name, old
 
 
-# name of the bug, its function, row and scene that must see it, how: single, pairs or weak
+# name of the bug, its function, row and scene that must see it, how: single, weak or unkept
 BUGS = (
     ("skip read-back", skip_read_back, "swap NOR", "spi (2, 2)", "weak"),
     ("mark before copy", mark_before_copy, "swap NOR", "spi (2, 2)", "single"),
@@ -201,6 +286,46 @@ BUGS = (
     ("no seal", no_seal, "confirm", "swap spi 3 boots dies", "single"),
     ("header first", header_first, "client write", "overwrite spi", "single"),
     ("PENDING first", pending_first, "client write", "swap spi", "single"),
+    (
+        "counted before it is written",
+        counted_before_it_is_written,
+        "fetch",
+        "direct flash",
+        "single",
+    ),
+    ("one step too many", one_step_too_many_counted, "fetch", "direct flash", "single"),
+    ("any image gone on with", any_image_gone_on_with, "fetch", "direct flash another", "single"),
+    ("count of another image", count_of_another_image, "fetch", "direct flash another", "single"),
+    (
+        "counted from 0 after a reset",
+        counted_from_nought_after_a_reset,
+        "fetch",
+        "direct flash half-way",
+        "single",
+    ),
+    (
+        "notes left until the header is there",
+        notes_left_until_the_header_is_there,
+        "fetch",
+        "overwrite spi",
+        "single",
+    ),
+    (
+        "address forgotten too early",
+        address_forgotten_too_early,
+        "fetch",
+        "direct flash",
+        "single",
+    ),
+    ("address never forgotten", address_never_forgotten, "fetch", "direct flash", "single"),
+    ("notes that must be written", notes_that_must_be_written, "fetch", "direct sd", "unkept"),
+    (
+        "fetched again after a drop",
+        fetched_again_after_a_drop,
+        "fetch",
+        "direct flash",
+        "single",
+    ),
     ("off by one in the size", off_by_one_in_the_size, "swap NOR", "spi (2, 3, (), 1)", "single"),
     (
         "equal blocks after the start",

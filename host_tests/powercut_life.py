@@ -65,7 +65,7 @@ class Truth:
         self.cuts = 0
 
     def copy(self):
-        other = Truth()
+        other = type(self)()
         other.offered, other.confirmed, other.over = self.offered, self.confirmed, self.over
         other.starts, other.cuts = self.starts, self.cuts
         other.given_up = self.given_up
@@ -134,16 +134,18 @@ class Life:
 
     def offer(self):
         """Run the client, from the manifest to PENDING."""
-        new = self.images[NEW]
-        source = FakeSource({MANIFEST_URL: manifest_of(new) + new}, pieces=(333, 512, 1))
-        machine = client.Client(self.board, source, permanent=not self.tries)
         # The State of a Proposal is what tells the moment at which PENDING is durable.
         proposal.State = lambda board: Told(board, self)
         try:
-            machine.start(MANIFEST_URL)
-            machine.run()
+            self._update(self.images[NEW])
         finally:
             proposal.State = State
+
+    def _update(self, new):
+        source = FakeSource({MANIFEST_URL: manifest_of(new) + new}, pieces=(333, 512, 1))
+        machine = client.Client(self.board, source, permanent=not self.tries)
+        machine.start(MANIFEST_URL)
+        machine.run()
 
     def confirm(self):
         self.truth.confirmed = max(self.truth.confirmed, BEGUN)

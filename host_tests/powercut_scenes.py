@@ -13,6 +13,7 @@ from fwcore.kv import KeyValue
 from fwcore.state import State
 from helpers import noise
 from journals import card, nor, storage
+from powercut_fetch import Fetched, with_notes
 from powercut_life import (
     BEGUN,
     DONE,
@@ -76,14 +77,17 @@ def life(mode, kind, act, shape=(2, 2), habit="confirms", tries=3, before=(), **
     return make
 
 
-def the_layout(mode, kind, blocks, trials, what=Life, card=False, **more):
+def the_layout(mode, kind, blocks, trials, what=Life, card=False, on="flash", **more):
     """(layout, class of the Life) of a scene.
 
     what:   Life, or a class made from it that needs another layout
     card:   True: the state is on the card
+    on:     disk of the client's notes, for a Fetched
     more:   further keys of the layout
     """
     layout = trial_layout(mode, kind, blocks, trials=trials, **more)
+    if what is Fetched:
+        layout = with_notes(layout, 7, on)
     if card:
         sd = layout["devices"]["sd"]
         layout["state"] = {"device": "sd", "start": sd["size"], "size": 18 * BLOCK}
@@ -212,6 +216,7 @@ def _scenes():
         found.append((row, name, make))
 
     _add_client(add)
+    _add_fetches(add)
     _add_installs(add)
     _add_ends(add)
     for disk in nor, card:
@@ -286,6 +291,30 @@ def _add_client(add):
                 add("client write", name, life(mode, kind, "offer", None, tries=tries))
 
 
+LONG = (2, 10)  # blocks: steps of the slot, three of them, need so many
+FETCHES = (
+    ("direct", "flash", "flash"),
+    ("direct", "sd", "sd"),
+    ("overwrite", "spi", "flash"),
+    ("swap", "spi", "flash"),
+)  # and the disk of the notes
+
+
+def _add_fetches(add):
+    """The client that goes on after a cut brings an update, and what it finds in the notes."""
+    for mode, kind, on in FETCHES:
+        for name, before in (
+            ("", ()),
+            (" half-way", ("fetch",)),
+            (" another", ("fetch_another",)),
+            (" spoilt", ("spoil",)),
+        ):
+            if before and mode in ("overwrite", "swap"):
+                continue
+            make = life(mode, kind, "offer", LONG, before=before, what=Fetched, on=on)
+            add("fetch", "{} {}{}".format(mode, kind, name), make)
+
+
 def _add_installs(add):
     """What a client left is installed, or tried, in every mode."""
     for kind in KINDS:
@@ -347,6 +376,9 @@ def lives():
                 row = "swap SD" if (mode, kind) == ("swap", "sd") else row
                 name = "life {} {} {}".format(kind, shape, habit)
                 found.append((row, name, life(mode, kind, "offer settle", shape, habit)))
+    for mode, kind, on in FETCHES:
+        make = life(mode, kind, "offer settle", LONG, what=Fetched, on=on)
+        found.append(("fetch", "life {} {}".format(mode, kind), make))
     chain = life("direct", "flash", "offer settle", habit="confirms", headers="stage")
     found.append(("chain", "life", chain))
     for habit in "confirms", "dies", "crashes":
