@@ -56,6 +56,16 @@ class FatCard:
         self._pull = 0
         self.mount()
 
+    def change(self, name, data):
+        """Another card, with this file, is in the place of the one that is mounted."""
+        with self._vfs.VfsFat(self).open("/" + name, "wb") as file:
+            file.write(data)
+
+    def touch(self):
+        """update.bin has another date."""
+        self.disk.data[self.disk.data.find(b"UPDATE  BIN") + 24] ^= 1
+        self.mount()
+
     def _answer(self):
         self.calls += 1
         if self._pull and self.calls >= self._pull:
@@ -88,12 +98,14 @@ class FolderCard:
         self.calls = 0
         self._pull = 0
         self._locked = False
+        self._old = None  # what is remembered of the card before: (path, OSError or stat)
         self.files = 0  # that are open
         _clean_up(self)
         drop.os, drop.open = self, self.open
 
     def mount(self):
         self._answer()
+        self._old = None
 
     def lock(self, locked=True):
         self._locked = locked
@@ -109,8 +121,23 @@ class FolderCard:
         if self._pull and self.calls >= self._pull:
             raise OSError(ENODEV, "pulled")
 
+    def change(self, name, data):
+        path = self.path + "/" + name
+        try:
+            self._old = path, os.stat(path)
+        except OSError as error:
+            self._old = path, error
+        write(self, name, data)
+
+    def touch(self):
+        os.utime(self.path + "/update.bin", (0, 86400))
+
     def stat(self, path):
         self._answer()
+        if self._old and self._old[0] == path:
+            if isinstance(self._old[1], OSError):
+                raise self._old[1]
+            return self._old[1]
         return os.stat(path)
 
     def rename(self, old, new):

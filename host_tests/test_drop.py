@@ -261,6 +261,19 @@ def test_locked_card_with_another_file_is_looked_at():
     assert poll(board, card)
 
 
+def test_file_mended_behind_its_manifest_is_another_file():
+    """Same size, same first bytes: only its date tells."""
+    board, card = with_card(scattered_board("spi"), BUNDLE[:-1] + b"x")
+    card.lock()
+    raises(errors.CORRUPT, poll, board, card)
+    assert not poll(board, card)
+    card.lock(False)
+    write(card, "update.bin", BUNDLE)
+    card.touch()
+    card.lock()
+    assert poll(board, card)
+
+
 def test_installation_that_fails_each_time_ends():
     """The boot stage never gets the candidate in: three updates are enough."""
     board, card = with_card(scattered_board("spi"))
@@ -366,9 +379,54 @@ def test_card_is_mounted_when_it_is_there():
     count = len(calls)
     assert count == 2 + ON_MICROPYTHON
     os.remove(card.path + "/update.bin")
-    assert (
-        not client.poll() and len(calls) == count
-    )  # the folder answers: only the file is not there
+    assert not client.poll() and len(calls) == count + 1
+
+
+def test_card_that_took_the_place_of_another_is_seen():
+    """What is remembered of the first one, that there is no such file, is not asked for ever."""
+    for data in (None, b""):
+        board, card = with_card(scattered_board("spi"), data)
+        client, _ = start(board, card, mount=card.mount)
+        assert not client.poll() and not client.poll()
+        card.change("update.bin", BUNDLE)
+        assert client.poll() and client.run()
+
+
+def test_file_of_the_new_name_is_replaced():
+    board, card = with_card(scattered_board("spi"))
+    write(card, "update.done", b"an older one")
+    write(card, "update.e23", b"an older one")
+    assert poll(board, card) and boot(board) == SMALL
+    raises(errors.NOT_NEWER, poll, board, card)
+    assert names(card) == ["update.done", "update.e23"]
+    stranger = bundle("stranger")
+    write(card, "update.bin", stranger)
+    raises(errors.BAD_SIGNATURE, poll, board, card)
+    assert names(card) == ["update.done", "update.e23"]
+    for name, data in (("update.done", BUNDLE), ("update.e23", stranger)):
+        assert os.stat(card.path + "/" + name)[6] == len(data)
+
+
+def test_name_may_be_in_capitals_where_the_file_system_does_not_care():
+    if not ON_MICROPYTHON:
+        return  # a folder of this computer does care
+    board, card = with_card(scattered_board("spi"), BUNDLE, "UPDATE.BIN")
+    assert poll(board, card) and boot(board) == SMALL
+    raises(errors.NOT_NEWER, poll, board, card)
+    assert names(card) == ["update.done"]
+
+
+def test_answer_later_is_asked_again_after_a_reset():
+    for which in ("approve_download", "approve_install"):
+        for make in (lambda: scattered_board("spi"), lambda: trial_board("overwrite")):
+            board, card = with_card(make())
+            for _ in range(4):  # more often than a file may fail
+                asked, source = [], Drop(restarted(board), card.path, settle_ms=0)
+                client = FleetClient(board, source, **{which: asked.append})  # None: later
+                assert client.poll() and not client.run() and len(asked) == 1
+                assert not client.poll() and not client.run() and len(asked) == 2
+                assert boot(board)[0] == 1 and names(card) == ["update.bin"]
+            assert poll(board, card) and boot(board) == SMALL
 
 
 def test_part_of_a_file_is_read():

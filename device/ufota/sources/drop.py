@@ -62,8 +62,8 @@ class Drop:
     path:       folder, as the card is mounted
     name:       of the bundle
     cost:       lower goes first in a group
-    mount:      called when there is no such folder, or it does not answer: mounts the card, or
-                raises OSError; left out where the application does that
+    mount:      called whenever no file is found: mounts the card anew, or raises OSError. Left
+                out where the application does that, or has files of its own open on the card
     settle_ms:  how long the file must stay as it is before it is taken; offer() waits for that
     """
 
@@ -171,13 +171,15 @@ class Drop:
     def _look(self):
         """(tag, size) of a file that may be a bundle, or None; a card that fails is no card.
 
-        A file system may tell of a file whose card was pulled long ago: so its head is read.
+        A file system answers from what it remembers, when its card was pulled and when another
+        one is in its place: so a file's head is read, and without a file the card is mounted.
         """
         try:
-            return self._found()
-        except OSError as error:
-            if not self._mount or (error.errno == ENOENT and self._answers()):
-                return None
+            found = self._found()
+        except OSError:
+            found = None
+        if found or not self._mount:
+            return found
         try:
             self._mount()
             return self._found()
@@ -194,14 +196,6 @@ class Drop:
         mask = 0xFFFFFFFF  # sizes and times may be longer
         tag = struct.pack(_TAG, found[6] & mask, found[8] & mask, crc32(head[:count]) & mask)
         return tag, found[6]
-
-    def _answers(self):
-        """True when the folder is there, and only the file is not."""
-        try:
-            os.stat(self._path)
-        except OSError:
-            return False
-        return True
 
     def _settled(self, found):
         """False when the file is still being written."""
