@@ -117,6 +117,17 @@ def test_an_address_too_long_to_be_remembered_works_as_any_other():
         assert notes.of(board).get(b"url") is None
 
 
+def test_the_longest_address_that_is_remembered():
+    for size, found in ((255, True), (256, False)):
+        url = "http://host/" + "u" * (size - 12)
+        board = board_of("sd")
+        _, machine = fleet_client(board, {url: bundle("two")})
+        machine.start(url)
+        while not machine.done:
+            machine.step()
+        assert (notes.of(board).get(b"url") == url.encode()) == found
+
+
 def test_abort_gives_up_and_forgets():
     board = board_of("spi")
     source, machine = fleet_client(board, PAGES)

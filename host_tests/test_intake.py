@@ -68,6 +68,25 @@ def test_too_much_too_little_and_wrong_bytes_leave_no_candidate():
         assert staged(board) == [(0, None)] and running(board) == OLD
 
 
+def test_image_that_turned_out_wrong_is_not_gone_on_with():
+    """Neither bytes that came wrong, nor such as the medium lost before they were read back."""
+    image = payload("two")
+    for sent, code in ((image[:-1] + b"x", errors.CORRUPT), (image, errors.WRITE_FAILED)):
+        board = board_of("spi")
+        intake = Intake(board)
+        intake.begin(signed("two"))
+        bring(intake, sent)
+        if code == errors.WRITE_FAILED:
+            slot = intake.slot
+            slot.storage.device.data[slot.body_at + 7] ^= 1
+        raises(code, intake.end)
+        intake.begin(signed("two"))
+        assert intake.done == 0, code
+        bring(intake, image)
+        intake.end()
+        assert staged(board) == [NEW]
+
+
 def test_fragments_go_on_after_a_reset_where_done_says():
     image = payload("two")
     for kind in KINDS:

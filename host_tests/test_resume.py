@@ -230,6 +230,35 @@ def test_all_is_here_but_the_header_when_the_install_waits_for_approval():
         assert not machine.poll()
 
 
+def test_server_that_gives_no_length_is_asked_for_no_end_when_all_is_here():
+    pages = {MANIFEST_URL: Page(bundle("two"), None)}
+    board = board_of("spi")
+    _, machine = fleet_client(board, pages, approve_install=lambda found: None)
+    machine.start(MANIFEST_URL)
+    assert not machine.run()
+    del board.notes
+    source, machine = fleet_client(board, pages)
+    machine.start(MANIFEST_URL)
+    assert machine.run() and source.asked == [0] and staged(board) == [NEW]
+    _, machine = fleet_client(board_of("spi"), {MANIFEST_URL: Page(bundle("two") + b"x", None)})
+    machine.start(MANIFEST_URL)
+    raises(errors.TOO_LONG, machine.run)
+
+
+def test_reset_after_any_buffer_costs_no_byte_but_the_one_behind_the_manifest():
+    for kind in KINDS:
+        board = board_of(kind)
+        _, machine = fleet_client(board, pages_of("two")[0])
+        machine.start(MANIFEST_URL)
+        while not machine.done:
+            machine.step()
+        del board.notes
+        source, again = fleet_client(board, pages_of("two")[0])
+        again.start(MANIFEST_URL)
+        assert again.run() and staged(board) == [NEW]
+        assert source.served == END + 1 + len(NEW[1]) - machine.done, kind
+
+
 def test_another_image_is_not_gone_on_with():
     board = board_of("spi")
     run_until(fleet_client(board, pages_of("two")[0])[1], 4096)
@@ -249,6 +278,43 @@ def test_kept_bytes_that_went_bad_cost_one_more_download_and_nothing_else():
         machine.start(MANIFEST_URL)
         assert machine.run() and staged(board) == [NEW]
         assert source.asked[0] == 0 and source.asked[-1] == 0 and len(source.asked) == 3
+
+
+def test_kept_bytes_that_went_bad_and_stay_noted_are_not_believed_twice():
+    """The notes cannot be taken back; and the link breaks when the update begins anew."""
+    for breaks in (False, True):
+        board = board_of("spi")
+        run_until(fleet_client(board, pages_of("two")[0])[1], 1000)
+        slot = candidate_slots(board)[0]
+        slot.storage.device.data[slot.body_at + 7] ^= 1
+        notes.of(board)._write = unwritable
+        source, machine = fleet_client(board, pages_of("two")[0])
+        if breaks:
+            source.open = broken_once(source, 3)
+        machine.start(MANIFEST_URL)
+        for _ in range(200):
+            if machine.state != client.READY:
+                machine.step()
+        assert machine.state == client.READY and staged(board) == [NEW]
+        assert source.asked[0] == source.asked[2] == 0 < source.asked[1]
+        assert len(source.asked) == 3, source.asked
+
+
+def unwritable(values):
+    raise OSError(5)
+
+
+def broken_once(source, which):
+    """source.open(), which finds no link at the call of this number."""
+    plain, calls = source.open, []
+
+    def open_(*args):
+        calls.append(args)
+        if len(calls) == which:
+            raise FwError(errors.CONNECT)
+        plain(*args)
+
+    return open_
 
 
 def test_download_that_is_denied_is_forgotten():

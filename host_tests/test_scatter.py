@@ -225,6 +225,38 @@ def test_record_that_failed_may_be_there_all_the_same():
     assert TWO in staged(board)
 
 
+def test_record_has_the_block_that_its_last_fragment_made_whole():
+    board = scattered_board("spi")
+    intake = door(board, "two", 256)
+    pieces = fragments("two", 256)
+    for at in range(512, 2560, 256):  # two blocks, eight fragments: the record is written
+        intake.write(pieces[at], at)
+    restarted(board)
+    assert door(board, "two", 256).missing() == [(0, 512), (2560, 5000 - 2560)]
+
+
+def test_nothing_is_written_while_nobody_knows_which_record_is_there():
+    board = scattered_board("spi")
+    intake = door(board, "two", 256)
+    pieces = fragments("two", 256)
+    intake.candidate._notes = Doubtful(notes_of(board))
+    for at in (512, 1536, 2560, 3584, 3840, 0, 256):
+        intake.write(pieces[at], at)
+    writes = []
+    for fragment in (4608, 768):
+        try:
+            intake.write(pieces[fragment], fragment)
+            raise AssertionError("no error")
+        except OSError:
+            writes.append(board.power.ops)
+        intake.candidate._notes.put = unwritable
+    assert writes[0] == writes[1], writes
+
+
+def unwritable(key, value):
+    raise OSError(5, "early")
+
+
 def test_other_image_or_other_fragments_begin_anew():
     for name, each, again in (("three", 512, False), ("two", 256, False), ("two", 512, True)):
         board = scattered_board("spi")
