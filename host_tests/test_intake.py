@@ -1,5 +1,7 @@
 """The door: an image that an application brings itself, by any link it has."""
 
+import sys
+
 import simboard
 from fwboot import main
 from fwcore import errors, net_errors
@@ -7,6 +9,7 @@ from fwcore.manifest import version_word
 from helpers import raises
 from simboard import KINDS
 from test_resume import board_of
+from ufota import intake as door
 from ufota import notes
 from ufota.intake import Intake
 from update_kit import OLD, Key, payload, running, signed, staged
@@ -208,3 +211,42 @@ def test_device_without_notes_has_the_same_door():
     bring(intake, payload("two"))
     intake.end()
     assert staged(board) == [NEW]
+
+
+class Heap:
+    """gc, with so many bytes free."""
+
+    def __init__(self, free):
+        self.free = free
+        self.collected = 0
+
+    def mem_free(self):
+        return self.free
+
+    def collect(self):
+        self.collected += 1
+
+
+def test_short_heap_lets_go_of_modules_that_had_their_turn():
+    plain, before = door.gc, dict(sys.modules)
+    packages = sys.modules["fwcore"], sys.modules["ufota"]
+    try:
+        for free, gone in ((30000, True), (40000, False)):
+            door.gc = heap = Heap(free)
+            board = board_of("spi")
+            intake = Intake(board)
+            intake.begin(signed("two"))
+            assert ("fwcore.manifest" not in sys.modules) == gone
+            assert hasattr(packages[0], "manifest") != gone
+            bring(intake, payload("two"))
+            assert ("ufota.check" not in sys.modules) == gone
+            assert hasattr(packages[1], "check") != gone
+            intake.end()
+            assert staged(board) == [NEW] and bool(heap.collected) == gone
+    finally:
+        door.gc = plain
+        for name, module in before.items():
+            package, _, last = name.rpartition(".")
+            if package in ("fwcore", "ufota"):
+                sys.modules[name] = module
+                setattr(sys.modules[package], last, module)
