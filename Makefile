@@ -4,7 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/ready
-JOBS ?= auto
+# More than two cores have: many tests wait for servers and processes.
+JOBS ?= 4
 
 # The MicroPython under test; the default is the unix port from PyPI.
 MICROPYTHON ?= $(CURDIR)/$(VENV)/bin/micropython

@@ -232,7 +232,7 @@ def test_header_injection_in_the_payload_address():
 
         sent = []
 
-        def open(self, url):
+        def open(self, url, at=0, tag=b""):
             if url == MANIFEST_URL:
                 self._at = 0
                 self.length = None
