@@ -84,22 +84,11 @@ def greet(module):
 
 def _running(board):
     """The version in the header of the image that runs, text; "0" when it has none."""
-    from fwcore.errors import FwError
     from fwcore.manifest import version_text
-    from fwcore.slot import active_slot
+    from ufota import running
 
-    layout = board.layout
-    if "state" in layout:
-        from fwcore.state import State
-
-        slot = State(board).active_slot(board)[0]
-    else:
-        slot = active_slot(layout, board.device(layout["active"]["device"]))
-    try:
-        head = slot.read_header(memoryview(bytearray(slot.header_size())), None)
-    except FwError:
-        return "0"  # a recovery image runs, for instance, and wants to be updated
-    return version_text(head.version)
+    head = running.header(board)
+    return version_text(head.version) if head else "0"  # then it wants to be updated
 
 
 def _notes(module):

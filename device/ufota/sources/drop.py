@@ -262,17 +262,13 @@ class Drop:
 
     def _running(self, state):
         """Digest of the active image, or None."""
-        from fwcore.slot import active_slot
+        from ufota import running
 
-        layout = self._board.layout
         try:
-            if state:
-                slot = state.active_slot(self._board)[0]
-            else:
-                slot = active_slot(layout, self._board.device(layout["active"]["device"]))
-            return slot.read_header(memoryview(bytearray(slot.header_size())), None).digest
-        except (OSError, FwError):
+            head = running.header(self._board, state)
+        except OSError:
             return None
+        return head and head.digest
 
 
 def _refuses(code):

@@ -176,16 +176,7 @@ def _outcome(board, digest, fresh):
 
 def _running(board):
     """Digest of the active image, None when there is no good header. Raises OSError."""
-    layout = board.layout
-    if "state" in layout:
-        from fwcore.state import State
+    from ufota import running
 
-        slot, _ = State(board).active_slot(board)
-    else:
-        from fwcore.slot import active_slot
-
-        slot = active_slot(layout, board.device(layout["active"]["device"]))
-    try:
-        return slot.read_header(memoryview(bytearray(slot.header_size())), None).digest
-    except FwError:
-        return None
+    head = running.header(board)
+    return head and head.digest

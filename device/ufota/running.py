@@ -1,0 +1,29 @@
+"""The image that runs, for sources that tell a service or a card of it.
+
+Loaded when that is asked for: a download needs none of it.
+"""
+
+from fwcore.errors import FwError
+
+
+def header(board, state=None):
+    """Header of the active image; None where there is no good one: a recovery image may run.
+
+    state:   the board's State, where the caller has it already
+    raises:  OSError
+    """
+    layout = board.layout
+    if "state" in layout:
+        if not state:
+            from fwcore.state import State
+
+            state = State(board)
+        slot = state.active_slot(board)[0]
+    else:
+        from fwcore.slot import active_slot
+
+        slot = active_slot(layout, board.device(layout["active"]["device"]))
+    try:
+        return slot.read_header(memoryview(bytearray(slot.header_size())), None)
+    except FwError:
+        return None
