@@ -43,6 +43,14 @@ MANIFESTS = {
     "uri_blank": (TWO, {"payload-uri": "http://h/x HTTP/1.0"}),
     "uri_scheme": (TWO, {"payload-uri": "file:///etc/passwd"}),
     "uri_user": (TWO, {"payload-uri": "http://h@evil/x"}),
+    "system": ((20000, 8), {"component-name": "SYSTEM"}),
+    "system_three": ((9000, 9), {"component-name": "SYSTEM", "payload-version": "3.0.0"}),
+    "system_huge": ((65537, 10), {"component-name": "SYSTEM", "payload-version": "3.0.0"}),
+    "needs_system": (SMALL, {"vendor-data": b"needs:SYSTEM=2.0.0"}),
+    "needs_both": (SMALL, {"vendor-data": b"needs:SYSTEM=1.0.0,MAIN=0.0.1"}),
+    "needs_radio": (SMALL, {"vendor-data": b"needs:RADIO=1.0.0"}),
+    "needs_main": (SMALL, {"component-name": "SYSTEM", "vendor-data": b"needs:MAIN=1.5.0"}),
+    "needs_nonsense": (SMALL, {"vendor-data": b"needs:SYSTEM>1"}),
 }
 # name: whose signature the image itself has; all are SMALL
 IMAGE_SIGNED = {"image_signed": OURS, "image_forged": STRANGER}

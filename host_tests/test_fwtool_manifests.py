@@ -51,6 +51,20 @@ def test_the_device_reads_what_was_meant(maker):
     assert PublicKey(point).verify(found.digest, found.image_signature)
 
 
+def test_what_an_image_needs_is_told_to_the_device(maker):
+    making = ("manifest", "create", "image.bin", "-o", "m.der", "--key", "key.pem", *BY_KEY)
+    making += ("--uri", "x")
+    fwtool(*making, "--needs", "SYSTEM=1.24.0", "--needs", "RADIO=2.0.0")
+    found = manifest.read((maker / "m.der").read_bytes(), lambda *_: True)
+    assert found.vendor_data == b"needs:SYSTEM=1.24.0,RADIO=2.0.0"
+    shown = json.loads(fwtool("manifest", "show", "m.der", "--json").stdout)
+    assert shown["needs"] == "SYSTEM=1.24.0,RADIO=2.0.0" and "vendor_data" not in shown
+    (maker / "extra").write_bytes(b"batch 7")
+    fwtool(*making, "--needs", "SYSTEM=1.0.0", "--vendor-data", "extra", code=2)
+    for bad in ("SYSTEM", "SYSTEM=1.2", "=1.0.0", "SYS,X=1.0.0", "TOO-LONG-A=1.0.0"):
+        fwtool(*making, "--needs", bad, code=2)
+
+
 def test_ids_may_be_given_as_they_are(maker):
     vendor, class_ = str(uuid.UUID(int=1)), uuid.UUID(int=2).hex
     ids = ("--vendor-id", vendor, "--class-id", class_, "--no-sign-image")

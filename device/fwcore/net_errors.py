@@ -36,3 +36,6 @@ LOGIN = const(116)  # the broker or service refused the login
 OUT_OF_ORDER = const(120)  # a fragment that is not the next one, or lies outside of the image
 INCOMPLETE = const(121)  # fragments are still missing; at = the first missing byte
 NOT_BEGUN = const(122)  # no update has begun
+
+# Components
+NEEDS = const(125)  # needs a component, or a newer one, than this device has; at = which

@@ -20,7 +20,7 @@ def reject(*args):
 
 
 def last_result(*args):
-    """last_result(board): what came of the last update, or None."""
+    """last_result(board, component=None): what came of the last update, or None."""
     from ufota import trial
 
     return trial.last_result(*args)

@@ -22,10 +22,31 @@ def check(intake, found):
     if found.class_id != board.class_id:
         raise FwError(errors.WRONG_CLASS)
     layout = board.layout
+    if not found.size:
+        raise FwError(errors.TOO_BIG)
+    if found.vendor_data.startswith(b"needs:"):
+        from ufota import system
+
+        system.needs(board, found)
     if found.component != layout.get("component", _COMPONENT):
-        raise FwError(errors.WRONG_COMPONENT)
+        from ufota import system
+
+        system.check(intake, found)
+    else:
+        _check_application(intake, found)
+    if layout.get("signed", False):
+        if not board.key().verify(found.installed_digest, found.image_signature):
+            raise FwError(errors.BAD_SIGNATURE)
+
+
+def _check_application(intake, found):
+    board, layout = intake.board, intake.board.layout
     size = found.installed_size
     intake.proposal = None
+    if hasattr(board, "systems"):
+        from ufota import system
+
+        system.settled(board)
     if "state" in layout:
         from ufota import proposal
 
@@ -37,12 +58,7 @@ def check(intake, found):
             raise FwError(errors.NOT_NEWER)
         if not active.fits(size):
             raise FwError(errors.TOO_BIG, size)
-    if not found.size:
-        raise FwError(errors.TOO_BIG)
     intake.slot = _choose_slot(intake, size)
-    if layout.get("signed", False):
-        if not board.key().verify(found.installed_digest, found.image_signature):
-            raise FwError(errors.BAD_SIGNATURE)
 
 
 def _choose_slot(intake, size):

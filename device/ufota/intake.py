@@ -34,6 +34,7 @@ class Intake:
     buf:        memoryview of 4096, 6144, 8192, ... bytes; made here when None
     permanent:  True: install without a trial; for devices with a state region
     manifest:   Manifest, once begin() has accepted it
+    target:     where an image of the firmware itself goes (system.py), else None
     done:       bytes of its payload that are here: write() goes on from there
     raises:     FwError MISALIGNED for a buffer of another size
     """
@@ -54,11 +55,14 @@ class Intake:
         fragment_size: bytes of each fragment, when they may come in any order (scatter.py); a
                   multiple of the program size
         returns:  Manifest
-        raises:   FwError: of manifest.read(), WRONG_CLASS, NOT_NEWER, TOO_BIG, NO_SLOT, ...;
-                  with a state region also ON_TRIAL, BLACK_LISTED, BELOW_FLOOR; OSError
+        raises:   FwError: of manifest.read(), WRONG_CLASS, NOT_NEWER, TOO_BIG, NO_SLOT, NEEDS,
+                  ...; with a state region, or of firmware, also ON_TRIAL, BLACK_LISTED,
+                  BELOW_FLOOR; UNSUPPORTED of firmware in any order; OSError
         """
         found = self.accept(self.read(packed), again)
         if fragment_size:
+            if self.target:
+                raise FwError(errors.UNSUPPORTED)
             from ufota.scatter import Scatter
 
             self.done = 0  # it counts anew what is there
@@ -76,11 +80,11 @@ class Intake:
         make_room(("fwcore", "manifest"), ("fwcore", "p256"))
         from ufota import check
 
-        self.candidate = self.kept = None
+        self.candidate = self.kept = self.target = None
         check.check(self, found)
         self.manifest = found
         self.done = 0
-        if "client" in self.board.layout:
+        if "client" in self.board.layout and not self.target:
             from ufota import kept
 
             self.kept = kept.of(self.board, found)
@@ -141,9 +145,12 @@ class Intake:
         """The Candidate of what begin() accepted. Raises FwError NOT_BEGUN."""
         if not self.candidate:
             make_room(("ufota", "check"), ("ufota.sources", "url"))
-            from ufota.candidate import Candidate
+            if self.target:
+                from ufota.system import SystemImage as Image
+            else:
+                from ufota.candidate import Candidate as Image
 
-            self.candidate = Candidate(self)
+            self.candidate = Image(self)
         return self.candidate
 
 

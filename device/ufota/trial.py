@@ -32,6 +32,8 @@ _DEVICE_FAULTS = (boot_errors.INSTALL_FAILED, errors.CORRUPT)
 def confirm(board, floor=None):
     """The image that runs is good: keep it. Call it at every start, once all works.
 
+    So is the firmware under it, where there are board.systems.
+
     floor:    version word: nothing older is ever started again. Left out: this image's own
               version, or, where the layout allows downgrades, what it was before. Never more
               than this image's version, and it never falls
@@ -40,8 +42,13 @@ def confirm(board, floor=None):
               image, and where the boot stage could not finish, so that what runs is a
               recovery image
     """
+    written = False
+    if hasattr(board, "systems"):
+        from ufota import system
+
+        written = system.confirm(board)
     if "state" not in board.layout:
-        return False
+        return written
     state = State(board)
     if state.phase in (FORWARD, BACK):
         raise FwError(boot_errors.NOT_ON_TRIAL)
@@ -56,7 +63,7 @@ def confirm(board, floor=None):
         floor = 0 if board.layout.get("downgrade", False) else version
     state.floor = max(state.floor, min(floor, version))
     if (state.phase, state.floor) == before and state.journal.settled:
-        return False
+        return written
     state.put()
     return True
 
@@ -117,8 +124,15 @@ def reject(board, reason):
     state.put()
 
 
-def last_result(board):
-    """Result of the last update; None when there was none, or it is still under way."""
+def last_result(board, component=None):
+    """Result of the last update; None when there was none, or it is still under way.
+
+    component:  of board.systems, for an update of the firmware itself
+    """
+    if component:
+        from ufota import system
+
+        return system.result(board, component)
     if "state" not in board.layout:
         return None
     state = State(board)

@@ -4,6 +4,7 @@ Manifests are Arm's v3 (fwcore/manifest.py has the bytes); `manifest-tool` reads
 makes, and the other way round. A bundle is a manifest directly followed by its payload.
 """
 
+import re
 import uuid
 from hashlib import sha256
 
@@ -15,7 +16,9 @@ from fwcore.errors import FwError
 from fwtool import exits, files, keys, options
 from fwtool.exits import Failure
 
+NEEDS = b"needs:"  # vendor-data that begins so is read by ufota.system
 COMPONENT = "MAIN"  # where the layout names no other
+_COMPONENT = re.compile("[A-Za-z0-9_-]{1,8}")
 MAX_VENDOR_DATA = 64 << 10  # bytes read; the device's own limit is in fwcore.manifest
 # Names of Arm's schema. Reading shows them all; the device takes what it can install.
 PAYLOAD_FORMATS = {
@@ -45,6 +48,13 @@ def making_options(required):
                 ),
                 click.option("--vendor-data", metavar="FILE", help="At most 64 bytes."),
                 click.option(
+                    "--needs",
+                    multiple=True,
+                    metavar="COMPONENT=a.b.c",
+                    callback=_needs,
+                    help="Devices with an older COMPONENT refuse the image; may be repeated.",
+                ),
+                click.option(
                     "--layout",
                     metavar="FILE",
                     help="Refuse an IMAGE that its boards cannot start.",
@@ -55,6 +65,16 @@ def making_options(required):
         return options.identity_options(command)
 
     return decorate
+
+
+def _needs(ctx, param, values):
+    """Options COMPONENT=a.b.c -> the vendor-data that says so, None without any."""
+    for value in values:
+        component, _, least = value.partition("=")
+        if not _COMPONENT.fullmatch(component):
+            raise click.BadParameter(f"{value!r} is not COMPONENT=a.b.c")
+        options.VERSION_TEXT.convert(least, param, ctx)
+    return NEEDS + ",".join(values).encode() if values else None
 
 
 def create(
@@ -161,7 +181,9 @@ def rows(found, point=None):
         shown["installed_size"] = found.installed_size
         shown["installed_digest"] = found.installed_digest.hex()
         shown["precursor"] = found.precursor.hex()
-    if found.vendor_data:
+    if found.vendor_data.startswith(NEEDS):
+        shown["needs"] = found.vendor_data[len(NEEDS) :].decode(errors="replace")
+    elif found.vendor_data:
         shown["vendor_data"] = found.vendor_data.hex()
     return shown
 
@@ -194,7 +216,7 @@ def _payload(path, making):
         layout = layouts.load(making["layout"])
         if making["component"] == layout.get("stages", {}).get("component"):
             stage.check_fits(layout, path, data)
-        else:
+        elif making["component"] == layout.get("component", COMPONENT):
             image.check(layout, path, data)
     return data
 
@@ -204,11 +226,14 @@ def _inputs(making):
     return making["key"], making["vendor_data"], making["layout"]
 
 
-def _make(payload, key, vendor, class_, vendor_data, layout, **fields):
+def _make(payload, key, vendor, class_, vendor_data, needs, layout, **fields):
     if vendor is None or class_ is None:
         raise click.UsageError(options.NO_IDENTITY)
+    if vendor_data is not None and needs:
+        raise click.UsageError("give --vendor-data or --needs: they take the same place")
     if vendor_data is not None:
         vendor_data = files.read(vendor_data, MAX_VENDOR_DATA)
+    vendor_data = needs or vendor_data
     private = keys.load_private(key)
     return create(private, payload, vendor, class_, vendor_data=vendor_data, **fields)
 

@@ -1,0 +1,197 @@
+"""System: images of the firmware itself, beside the application's, through the same door.
+
+Owns what is refused of them, where they are written, and what came of the last one. The rest,
+manifest, signature, digests, is every image's. What is special to a port is its target's:
+ota.py for ESP32 and mboot.py for STM32. intake.py loads this file when a manifest names a
+component that is not the application's, or asks for one.
+
+    board.systems = {"SYSTEM": OtaPartition(...)}     component -> target
+
+A target has
+    version()       version word of the firmware that runs; it says so itself, and must know
+    slot()          a Place for the next image
+    install(size)   have the image in that place started after the next reset. Raises OSError
+    installed       True once install() has returned, until the reset
+    failed(begun)   after that reset, and with other firmware than the new one: True when that
+                    was refused, or went back; begun: install() has returned
+    confirm()       the firmware that runs is good: keep it. Raises OSError
+
+Which one is under way is kept in the notes, under "sys" and the component:
+
+    offset size field    meaning
+    0      1    kind     1 INSTALLING, 2 BEGUN: install() has returned, 3 KEPT  (little-endian)
+    1      8    version  version word of the image
+    9      32   digest   its SHA-256
+
+Written before install(), so that a cut between the two is not taken for a failure.
+"""
+
+import struct
+
+from micropython import const
+
+from fwcore import boot_errors, errors, net_errors
+from fwcore.errors import FwError
+from fwcore.manifest import version_word
+from fwcore.slot import active_slot
+from fwcore.storage import down, up
+from ufota import notes
+from ufota.candidate import Candidate
+
+_INSTALLING = const(1)
+_BEGUN = const(2)
+_KEPT = const(3)
+
+_KEY = b"sys"
+_RECORD = "<BQ32s"  # 41 bytes
+_NEEDS = const(6)  # bytes of b"needs:"
+
+
+class Place:
+    """Where a system image goes: a slot without a header.
+
+    storage:  Storage
+    at, size: byte address, bytes; whole erase blocks are used
+    """
+
+    external = False
+
+    def __init__(self, storage, at=0, size=None):
+        end = storage.size if size is None else at + size
+        self.storage = storage
+        self.header_at = self.body_at = up(at, storage.erase_size)
+        self.end = down(end, storage.erase_size)
+
+    def fits(self, size):
+        return self.body_at + size <= self.end
+
+
+class SystemImage(Candidate):
+    """The image of an Intake for a target."""
+
+    def commit(self):
+        """Have it started after the next reset. Raises FwError WRITE_FAILED; OSError."""
+        found = self._intake.manifest
+        _put(self._intake.board, found, _INSTALLING)
+        self._intake.target.install(self._size)
+        _put(self._intake.board, found, _BEGUN)
+
+
+def targets(board):
+    return getattr(board, "systems", {})
+
+
+def check(intake, found):
+    """May this system image come in? Sets the intake's target and slot.
+
+    raises:  FwError WRONG_COMPONENT | NO_SLOT (no region `client`) | ON_TRIAL | NOT_NEWER |
+             BLACK_LISTED | TOO_BIG; OSError
+    """
+    board = intake.board
+    target = targets(board).get(found.component)
+    if not target:
+        raise FwError(errors.WRONG_COMPONENT)
+    if "client" not in board.layout:
+        raise FwError(errors.NO_SLOT)
+    settled(board)
+    if "state" in board.layout:
+        from fwcore.state import IDLE, State
+
+        if State(board).phase != IDLE:  # if both are new and fail, nobody knows which one it was
+            raise FwError(boot_errors.ON_TRIAL)
+    running = target.version()
+    if found.version <= running:
+        raise FwError(errors.NOT_NEWER)
+    last = result(board, found.component)
+    if last and last.reason and last.digest == found.installed_digest:
+        raise FwError(boot_errors.BLACK_LISTED)
+    slot = target.slot()
+    if not slot.fits(found.installed_size):
+        raise FwError(errors.TOO_BIG, found.installed_size)
+    intake.target, intake.slot, intake.proposal = target, slot, None
+
+
+def settled(board):
+    """Raises FwError ON_TRIAL while firmware waits for the reset, or is not confirmed; OSError."""
+    for component, target in targets(board).items():
+        record = _get(board, component)
+        trial = record and record[0] != _KEPT and record[1] == target.version()
+        if trial or target.installed:
+            raise FwError(boot_errors.ON_TRIAL)
+
+
+def needs(board, found):
+    """Has the device the components that an image asks for?
+
+    found:   Manifest; its vendor-data may begin with b"needs:", and then lists them, as in
+             b"needs:SYSTEM=1.24.0,RADIO=2.0.0": that version, or a newer one
+    raises:  FwError NEEDS, at = the component; BAD_VERSION; OSError
+    """
+    for need in found.vendor_data[_NEEDS:].decode().split(","):
+        component, _, least = need.partition("=")
+        target = targets(board).get(component)
+        if component == board.layout.get("component", "MAIN"):
+            have = _application(board)
+        else:
+            have = target.version() if target else 0
+        if have < version_word(least):
+            raise FwError(net_errors.NEEDS, component)
+
+
+def _application(board):
+    """Version of the active image, 0 when there is none. Raises OSError."""
+    layout = board.layout
+    if "state" in layout:
+        from fwcore.state import State
+
+        slot = State(board).active_slot(board)[0]
+    else:
+        slot = active_slot(layout, board.device(layout["active"]["device"]))
+    try:
+        return slot.read_header(memoryview(bytearray(slot.header_size())), None).version
+    except FwError:
+        return 0
+
+
+def confirm(board):
+    """The firmware that runs is good. True when something was written. Raises OSError; FwError."""
+    written = False
+    for component, target in targets(board).items():
+        record = _get(board, component)
+        if record and record[0] != _KEPT and record[1] == target.version():
+            target.confirm()
+            _write(board, component, _KEPT, record[1], record[2])
+            written = True
+    return written
+
+
+def result(board, component):
+    """trial.Result of the last image of a component; None: there was none, or it is on trial."""
+    from fwcore.state import CONFIRMED, REVERTED
+    from ufota.trial import Result
+
+    record = _get(board, component)
+    if not record:
+        return None
+    kind, version, digest = record
+    if kind == _KEPT:
+        return Result(CONFIRMED, 0, version, digest)
+    target = targets(board)[component]
+    if target.installed or version == target.version() or not target.failed(kind == _BEGUN):
+        return None
+    return Result(REVERTED, boot_errors.NOT_CONFIRMED, version, digest)
+
+
+def _get(board, component):
+    """(kind, version, digest) of a component's last image, or None. Raises OSError; FwError."""
+    store = notes.of(board)
+    record = store.get(_KEY + component.encode(), b"") if store else b""
+    return struct.unpack(_RECORD, record) if len(record) == struct.calcsize(_RECORD) else None
+
+
+def _put(board, found, kind):
+    _write(board, found.component, kind, found.version, found.installed_digest)
+
+
+def _write(board, component, kind, version, digest):
+    notes.of(board).put(_KEY + component.encode(), struct.pack(_RECORD, kind, version, digest))

@@ -1,0 +1,261 @@
+"""Images of the firmware itself: in, on trial, back, and what the application may ask for."""
+
+from hashlib import sha256
+
+import simboard
+from fwcore import boot_errors, errors, net_errors
+from fwcore.manifest import version_word
+from fwcore.state import CONFIRMED, IDLE, PENDING, REVERTED, TRIAL, State
+from fwcore.storage import Storage
+from helpers import raises
+from simboard import put, trial_layout
+from simdisk import Disk, PowerCut
+from system_kit import FIRST, SIZE, Esp, Partition, Rom
+from test_intake import bring
+from test_resume import board_of
+from ufota import confirm, last_result, system
+from ufota.intake import Intake
+from ufota.mboot import Mboot
+from ufota.ota import OtaPartition
+from update_kit import OLD, Key, payload, signed, staged
+
+BOTH = True  # runs on CPython and on MicroPython
+
+TWO, THREE = version_word("2.0.0"), version_word("3.0.0")
+_IMAGES = (("system", TWO), ("system_three", THREE))
+_STATUS = 0x40002850
+
+
+_payloads = {name: payload(name) for name, _ in _IMAGES}
+
+
+def digest(name):
+    return bytes(sha256(_payloads[name]).digest())
+
+
+def esp(board):
+    return Esp(board.power, {digest(name): version for name, version in _IMAGES})
+
+
+def start(board, chip):
+    """The board starts: what is in RAM is new."""
+    board.power.on()
+    chip.reset()
+    if hasattr(board, "notes"):
+        del board.notes
+    running = Partition(chip, chip.runs)
+    board.systems = {"SYSTEM": OtaPartition(running, chip.version())}
+
+
+def esp_board(kind="sd"):
+    board = board_of(kind)
+    chip = esp(board)
+    start(board, chip)
+    return board, chip
+
+
+def install(board, chip, name):
+    intake = Intake(board)
+    intake.begin(signed(name))
+    chip.sizes[1 - chip.runs] = len(_payloads[name])
+    bring(intake, _payloads[name], 3000)
+    intake.end()
+
+
+def test_firmware_goes_into_the_other_partition_and_is_kept_when_confirmed():
+    board, chip = esp_board()
+    for name, version in _IMAGES:
+        runs = chip.runs
+        install(board, chip, name)
+        assert chip.runs == runs and last_result(board, "SYSTEM") is None
+        raises(boot_errors.ON_TRIAL, Intake(board).begin, signed("system_three"))
+        start(board, chip)
+        assert chip.version() == version and chip.runs != runs
+        assert last_result(board, "SYSTEM") is None  # on trial
+        assert confirm(board) and not confirm(board)
+        start(board, chip)
+        assert chip.version() == version
+        assert last_result(board, "SYSTEM") == (CONFIRMED, 0, version, digest(name))
+    assert staged(board) == [(0, None)]  # the application's slots were never touched
+
+
+def test_firmware_that_does_not_confirm_goes_back_and_stays_out():
+    board, chip = esp_board()
+    install(board, chip, "system")
+    start(board, chip)
+    start(board, chip)
+    assert chip.version() == FIRST
+    failed = REVERTED, boot_errors.NOT_CONFIRMED, TWO, digest("system")
+    assert last_result(board, "SYSTEM") == failed and not confirm(board)
+    assert last_result(board, "SYSTEM") == failed
+    raises(boot_errors.BLACK_LISTED, Intake(board).begin, signed("system"))
+    install(board, chip, "system_three")  # another one may come
+    start(board, chip)
+    assert confirm(board) and chip.version() == THREE
+
+
+def test_nothing_else_comes_in_while_firmware_is_on_trial():
+    board, chip = esp_board()
+    install(board, chip, "system")
+    start(board, chip)
+    for name in ("system_three", "two"):
+        raises(boot_errors.ON_TRIAL, Intake(board).begin, signed(name))
+    confirm(board)
+    assert Intake(board).begin(signed("two")) and Intake(board).begin(signed("system_three"))
+
+
+def test_no_firmware_comes_in_while_an_application_is_waiting_or_on_trial():
+    layout = trial_layout("swap", "sd")
+    flash = layout["devices"]["flash"]
+    layout["client"] = {"device": "flash", "start": flash["size"], "size": 6144}
+    flash["size"] += 6144
+    for phase in (PENDING, TRIAL):
+        board = simboard.Board(layout, simboard.ROT, Key())
+        put(board, simboard.active_slot(board), *OLD)
+        start(board, esp(board))
+        state = State(board)
+        state.phase = phase
+        state.put()
+        raises(boot_errors.ON_TRIAL, Intake(board).begin, signed("system"))
+        state.phase = IDLE
+        state.put()
+        assert Intake(board).begin(signed("system"))
+
+
+def test_what_firmware_is_refused():
+    board, chip = esp_board()
+    raises(errors.TOO_BIG, Intake(board).begin, signed("system_huge"))
+    raises(errors.WRONG_COMPONENT, Intake(board).begin, signed("other_component"))
+    raises(errors.UNSUPPORTED, Intake(board).begin, signed("system"), False, 256)
+    intake = Intake(board)
+    intake.begin(signed("system"))
+    wrong = bytearray(payload("system"))
+    wrong[777] ^= 1
+    bring(intake, wrong, 4096)
+    raises(errors.CORRUPT, intake.end)
+    install(board, chip, "system_three")
+    start(board, chip)
+    confirm(board)
+    raises(errors.NOT_NEWER, Intake(board).begin, signed("system"))
+    del board.layout["client"]
+    raises(errors.NO_SLOT, Intake(board).begin, signed("system"))
+    del board.systems
+    raises(errors.WRONG_COMPONENT, Intake(board).begin, signed("system"))
+    assert staged(board) == [(0, None)]
+
+
+def test_an_image_that_the_bootloader_refuses_is_an_error_and_not_black_listed():
+    board, chip = esp_board()
+    chip.refuses = True
+    try:
+        install(board, chip, "system")
+        raise AssertionError("it was installed")
+    except OSError:
+        pass
+    chip.refuses = False
+    start(board, chip)
+    assert chip.version() == FIRST and last_result(board, "SYSTEM") is None
+    install(board, chip, "system")
+    start(board, chip)
+    assert chip.version() == TWO
+
+
+def test_a_cut_at_any_operation_leaves_firmware_that_runs_and_can_be_updated():
+    board, chip = esp_board()
+    board.power.reset()
+    install(board, chip, "system")
+    most = board.power.ops
+    for op in list(range(1, most, 23)) + list(range(most - 12, most + 1)):
+        for tear in ("nothing", "junk"):
+            board, chip = esp_board()
+            board.power.reset()
+            board.power.cut_at(op, tear)
+            try:
+                install(board, chip, "system")
+            except PowerCut:
+                pass
+            start(board, chip)
+            if chip.version() == FIRST:
+                assert last_result(board, "SYSTEM") is None
+                install(board, chip, "system")
+                start(board, chip)
+            assert chip.version() == TWO and confirm(board)
+            start(board, chip)
+            assert last_result(board, "SYSTEM").result == CONFIRMED
+
+
+def test_an_application_that_needs_firmware_is_refused_before_anything_is_erased():
+    board, chip = esp_board()
+    error = raises(net_errors.NEEDS, Intake(board).begin, signed("needs_system"))
+    assert error.at == "SYSTEM" and board.power.ops == 0
+    assert raises(net_errors.NEEDS, Intake(board).begin, signed("needs_radio")).at == "RADIO"
+    assert raises(net_errors.NEEDS, Intake(board).begin, signed("needs_main")).at == "MAIN"
+    raises(errors.BAD_VERSION, Intake(board).begin, signed("needs_nonsense"))
+    install(board, chip, "system")
+    start(board, chip)
+    confirm(board)
+    assert Intake(board).begin(signed("needs_system"))
+    put(board, simboard.active_slot(board), version_word("1.5.0"), OLD[1])
+    raises(errors.NOT_NEWER, Intake(board).begin, signed("needs_main"))  # as TWO runs: not NEEDS
+    assert Intake(board).begin(signed("needs_both"))
+    plain = board_of("sd")
+    raises(net_errors.NEEDS, Intake(plain).begin, signed("needs_system"))
+
+
+def mboot_board():
+    board = board_of("sd")
+    disk = Disk(SIZE, 4096, 256, power=board.power, name="xspi")
+    rom = Rom(disk, 0x90000000)
+    return board, disk, rom
+
+
+def mboot_start(board, disk, rom):
+    if hasattr(board, "notes"):
+        del board.notes
+    version = {digest(name): version for name, version in _IMAGES}.get(
+        bytes(sha256(rom.flash).digest()), FIRST
+    )
+    storage = Storage(disk, 4096, 256)
+    target = Mboot(storage, 8192, SIZE - 8192, 0x90002000, version, _STATUS, rom.mem32)
+    board.systems = {"SYSTEM": target}
+    return target
+
+
+def test_mboot_gets_what_it_needs_and_programs_it():
+    board, disk, rom = mboot_board()
+    rom.mem32[_STATUS] = 0
+    target = mboot_start(board, disk, rom)
+    intake = Intake(board)
+    intake.begin(signed("system"))
+    bring(intake, payload("system"), 1000)
+    assert not target.elements
+    intake.end()
+    assert bytes(disk.data[:8192]) == b"\xff" * 8192
+    rom.bootloader(target.elements)
+    target = mboot_start(board, disk, rom)
+    assert target.version() == TWO and last_result(board, "SYSTEM") is None
+    assert confirm(board) and last_result(board, "SYSTEM").result == CONFIRMED
+
+
+def test_mboot_that_refuses_the_file_is_a_failure_and_lost_words_are_none():
+    for status, result in ((-20 & 0xFFFFFFFF, REVERTED), (1, None), (0, None)):
+        board, disk, rom = mboot_board()
+        mboot_start(board, disk, rom)
+        intake = Intake(board)
+        intake.begin(signed("system"))
+        bring(intake, payload("system"), 1000)
+        intake.end()
+        rom.mem32[_STATUS] = status
+        mboot_start(board, disk, rom)
+        last = last_result(board, "SYSTEM")
+        assert (last.result if last else None) == result
+        if result:
+            raises(boot_errors.BLACK_LISTED, Intake(board).begin, signed("system"))
+        else:
+            assert Intake(board).begin(signed("system"))
+
+
+def test_a_board_without_firmware_to_update_has_nothing_to_tell():
+    board = board_of("sd")
+    assert system.targets(board) == {} and last_result(board, "SYSTEM") is None
+    assert not confirm(board)
