@@ -4,6 +4,7 @@ from hashlib import sha256
 
 import simboard
 from fwcore import boot_errors, errors, net_errors
+from fwcore.errors import FwError
 from fwcore.manifest import version_word
 from fwcore.state import CONFIRMED, IDLE, PENDING, REVERTED, TRIAL, State
 from fwcore.storage import Storage
@@ -13,10 +14,11 @@ from simdisk import Disk, PowerCut
 from system_kit import FIRST, SIZE, Esp, Partition, Rom
 from test_intake import bring
 from test_resume import board_of
-from ufota import confirm, last_result, system
+from ufota import confirm, last_result, notes, system
 from ufota.intake import Intake
 from ufota.mboot import Mboot
 from ufota.ota import OtaPartition
+from ufota.sources import aliyun_told, hawkbit_action
 from update_kit import OLD, Key, payload, signed, staged
 
 BOTH = True  # runs on CPython and on MicroPython
@@ -200,6 +202,61 @@ def test_an_application_that_needs_firmware_is_refused_before_anything_is_erased
     assert Intake(board).begin(signed("needs_both"))
     plain = board_of("sd")
     raises(net_errors.NEEDS, Intake(plain).begin, signed("needs_system"))
+
+
+def test_services_are_told_what_came_of_it():
+    board, chip = esp_board()
+    known = digest("system")
+    assert system.fate(board, known) == system.LOST and not system.on_trial(board)
+    install(board, chip, "system")
+    action = hawkbit_action.Action(board)
+    action.take("7")
+    action.install(known)
+    assert action.kind == hawkbit_action.INSTALLING and system.on_trial(board)
+    start(board, chip)
+    action = hawkbit_action.Action(board)
+    action.settle()
+    assert action.kind == hawkbit_action.INSTALLING and system.on_trial(board)
+    assert system.fate(board, known[:8]) is None
+    confirm(board)
+    action.settle()
+    assert (action.kind, action.code) == (hawkbit_action.ENDED, 0) and not system.on_trial(board)
+    not_newer = FwError(errors.NOT_NEWER)
+    assert hawkbit_action.verdict(board, not_newer, signed("system")) == 0
+    assert hawkbit_action.verdict(board, not_newer, signed("system_three")) == errors.NOT_NEWER
+    install(board, chip, "system_three")
+    action.install(digest("system_three"))
+    start(board, chip)
+    start(board, chip)
+    action = hawkbit_action.Action(board)
+    action.settle()
+    assert (action.kind, action.code) == (hawkbit_action.ENDED, boot_errors.NOT_CONFIRMED)
+
+
+def test_alibaba_is_told_of_firmware_that_went_back():
+    board, chip = esp_board()
+    told = []
+
+    class Module:
+        module = "SYSTEM"
+        version = "1.0.0"
+
+        def inform(self, version):
+            told.append(version)
+
+        def tell(self, *step):
+            told.append(step)
+
+    module = Module()
+    module.board = board
+    install(board, chip, "system")
+    notes.of(board).put(b"aliyunSYSTEM", digest("system")[:8])
+    start(board, chip)
+    assert not aliyun_told.greet(module) and not told  # it is on trial
+    start(board, chip)
+    assert aliyun_told.greet(module)
+    assert told == ["1.0.0", ("-1", str(boot_errors.NOT_CONFIRMED))]
+    assert aliyun_told.greet(module) and told[2:] == ["1.0.0"]
 
 
 def mboot_board():

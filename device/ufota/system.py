@@ -41,6 +41,7 @@ from ufota.candidate import Candidate
 _INSTALLING = const(1)
 _BEGUN = const(2)
 _KEPT = const(3)
+LOST = const(-1)
 
 _KEY = b"sys"
 _RECORD = "<BQ32s"  # 41 bytes
@@ -113,11 +114,17 @@ def check(intake, found):
 
 def settled(board):
     """Raises FwError ON_TRIAL while firmware waits for the reset, or is not confirmed; OSError."""
+    if on_trial(board):
+        raise FwError(boot_errors.ON_TRIAL)
+
+
+def on_trial(board):
+    """True while firmware waits for the reset, or is not confirmed. Raises OSError; FwError."""
     for component, target in targets(board).items():
         record = _get(board, component)
-        trial = record and record[0] != _KEPT and record[1] == target.version()
-        if trial or target.installed:
-            raise FwError(boot_errors.ON_TRIAL)
+        if target.installed or (record and record[0] != _KEPT and record[1] == target.version()):
+            return True
+    return False
 
 
 def needs(board, found):
@@ -171,15 +178,35 @@ def result(board, component):
     from ufota.trial import Result
 
     record = _get(board, component)
-    if not record:
+    reason = _fate(board, component, record) if record else None
+    if reason is None or reason == LOST:
         return None
-    kind, version, digest = record
-    if kind == _KEPT:
-        return Result(CONFIRMED, 0, version, digest)
+    return Result(REVERTED if reason else CONFIRMED, reason, *record[1:])
+
+
+def fate(board, digest):
+    """What came of a system image.
+
+    digest:  its SHA-256, or the first bytes of it
+    returns: 0 it was confirmed; error number; None while that is not known yet; LOST when power
+             was cut before it could be installed, or nothing is known of it
+    raises:  OSError; FwError
+    """
+    for component in targets(board):
+        record = _get(board, component)
+        if record and record[2][: len(digest)] == digest:
+            return _fate(board, component, record)
+    return LOST
+
+
+def _fate(board, component, record):
+    kind, version, _ = record
     target = targets(board)[component]
-    if target.installed or version == target.version() or not target.failed(kind == _BEGUN):
+    if kind == _KEPT:
+        return 0
+    if target.installed or version == target.version():
         return None
-    return Result(REVERTED, boot_errors.NOT_CONFIRMED, version, digest)
+    return boot_errors.NOT_CONFIRMED if target.failed(kind == _BEGUN) else LOST
 
 
 def _get(board, component):

@@ -72,6 +72,11 @@ def greet(module):
 
         if State(board).phase == TRIAL:
             return False
+    if hasattr(board, "systems"):
+        from ufota import system
+
+        if system.on_trial(board):
+            return False
     version = module.version
     if version is None:
         version = _running(board)
@@ -117,8 +122,16 @@ def _outcome(module):
     from ufota import last_result
 
     last = last_result(module.board)
-    if not last or last.digest[:_DIGEST] != digest:
+    if last and last.digest[:_DIGEST] == digest:
+        reason = 0 if last.result == CONFIRMED else last.reason
+    elif hasattr(module.board, "systems"):
+        from ufota import system
+
+        reason = system.fate(module.board, digest)
+        if reason in (None, system.LOST):
+            return
+    else:
         return
-    if last.result != CONFIRMED:
-        module.tell(_FAILED, str(last.reason))
+    if reason:
+        module.tell(_FAILED, str(reason))
     notes.delete(key)

@@ -33,7 +33,7 @@ ENDED = const(3)
 _KEY = b"hawkbit"
 _RECORD = "<BHI32s"  # 39 bytes; id follows
 _SIZE = const(39)
-_UNKNOWN = const(-1)  # something else came between
+_UNKNOWN = const(-1)  # something else came between; as system.LOST
 _NO_DIGEST = bytes(32)
 
 
@@ -138,7 +138,8 @@ def verdict(board, error, packed):
     digest = manifest.read(packed, _trusted).installed_digest
     try:
         if code == errors.NOT_NEWER:
-            return 0 if _running(board) == digest else code
+            runs = _running(board) == digest or _system(board, digest) == 0
+            return 0 if runs else code
         found = _outcome(board, digest, False)
     except OSError:
         return code
@@ -157,6 +158,9 @@ def _outcome(board, digest, fresh):
              None when that is not known yet; _UNKNOWN
     raises:  OSError
     """
+    found = _system(board, digest)
+    if found != _UNKNOWN:
+        return found
     if "state" not in board.layout:
         if fresh:
             return None
@@ -172,6 +176,15 @@ def _outcome(board, digest, fresh):
     if state.result == CONFIRMED:
         return 0
     return state.reason or boot_errors.NOT_CONFIRMED
+
+
+def _system(board, digest):
+    """What came of an image of the firmware itself; _UNKNOWN when it is none."""
+    if not hasattr(board, "systems"):
+        return _UNKNOWN
+    from ufota import system
+
+    return system.fate(board, digest)
 
 
 def _running(board):
