@@ -693,7 +693,7 @@ def test_a_job_for_a_module_this_device_lacks_is_refused():
     cloud.file = SMALL
     cloud.push(module="camera")
     assert device.update() is None
-    assert cloud.steps("camera") == [("-1", str(errors.WRONG_COMPONENT))]
+    assert cloud.steps("camera") == [("-1", str(net_errors.WRONG_COMPONENT))]
     cloud.say(UPGRADE, {"data": {"version": "2", "module": "MCU", "files": [{}, {}]}})
     assert device.update() is None
     assert cloud.steps("MCU") == [("-1", str(errors.UNSUPPORTED))]

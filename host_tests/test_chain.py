@@ -15,7 +15,7 @@ from hashlib import sha256
 import pytest
 
 import simple_layout
-from fwcore import boot_errors, errors, layout
+from fwcore import boot_errors, errors, layout, net_errors
 from fwcore.chain import StageBoard
 from fwcore.header import NO_CAMPAIGN, Header
 from fwcore.manifest import version_word
@@ -405,7 +405,7 @@ def test_the_client_refuses_what_is_no_stage_for_this_board(tmp_path):
         lines, code, _ = play(world.board(urls))
     refused = [int(line.split()[1]) for line in lines if line.startswith("refused")]
     assert refused == [
-        errors.WRONG_COMPONENT,
+        net_errors.WRONG_COMPONENT,
         errors.BAD_SIGNATURE,
         errors.NOT_NEWER,
         errors.TOO_BIG,

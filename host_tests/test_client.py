@@ -4,7 +4,7 @@ import asyncio
 
 import simboard
 from fwboot.main import run as boot
-from fwcore import errors
+from fwcore import errors, net_errors
 from fwcore.errors import FwError
 from fwcore.manifest import version_word
 from helpers import noise, raises
@@ -409,7 +409,7 @@ def test_checks_come_in_order_and_before_any_write():
         (errors.BAD_SIGNATURE, "stranger", other, other, V3),
         (errors.WRONG_VENDOR, "other_component", other, other, V3),
         (errors.WRONG_CLASS, "other_component", None, other, V3),
-        (errors.WRONG_COMPONENT, "other_component", None, None, V3),
+        (net_errors.WRONG_COMPONENT, "other_component", None, None, V3),
         (errors.NOT_NEWER, "too_big", None, None, V3),
         (errors.NOT_NEWER, "too_big", None, None, V2),
         (errors.TOO_BIG, "too_big", None, None, V2 - 1),

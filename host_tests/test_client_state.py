@@ -2,7 +2,7 @@
 
 import simboard
 from fwboot import main
-from fwcore import boot_errors, errors, header, manifest
+from fwcore import boot_errors, errors, header, manifest, net_errors
 from fwcore import state as states
 from fwcore.errors import FwError
 from fwcore.manifest import version_word
@@ -206,7 +206,7 @@ def test_checks_come_in_order():
         (errors.BAD_SIGNATURE, "stranger", {"vendor_id": other}),
         (errors.WRONG_VENDOR, "small", {"vendor_id": other, "class_id": other}),
         (errors.WRONG_CLASS, "other_component", {"class_id": other}),
-        (errors.WRONG_COMPONENT, "other_component", {}),
+        (net_errors.WRONG_COMPONENT, "other_component", {}),
         (boot_errors.ON_TRIAL, "two", {"phase": states.TRIAL}),
         (
             boot_errors.BLACK_LISTED,
@@ -232,7 +232,7 @@ def test_checks_come_in_order():
 def test_component_is_the_one_the_layout_is_for():
     for component, name, code in (
         ("MODEM", "other_component", errors.TOO_BIG),  # it came as far as its size
-        ("MODEM", "small", errors.WRONG_COMPONENT),
+        ("MODEM", "small", net_errors.WRONG_COMPONENT),
         ("MAIN", "small", 0),
     ):
         made = setup("swap", name=name, component=component)

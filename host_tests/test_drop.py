@@ -7,7 +7,7 @@ from hashlib import sha256
 import simboard
 from drop_kit import ON_MICROPYTHON, make_card, names, write
 from fwboot import main
-from fwcore import boot_errors, errors
+from fwcore import boot_errors, errors, net_errors
 from fwcore import state as states
 from fwcore.errors import FwError
 from fwcore.manifest import version_word
@@ -120,7 +120,7 @@ def test_file_that_is_no_update_for_this_device_is_refused_once():
         (bundle("stranger"), errors.BAD_SIGNATURE),
         (bundle("other_vendor"), errors.WRONG_VENDOR),
         (bundle("other_class"), errors.WRONG_CLASS),
-        (bundle("other_component"), errors.WRONG_COMPONENT),
+        (bundle("other_component"), net_errors.WRONG_COMPONENT),
         (bundle("delta"), errors.UNSUPPORTED),
         (bundle("too_big"), errors.TOO_BIG),
     )

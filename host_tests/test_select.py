@@ -4,7 +4,7 @@ import sys
 
 import simboard
 from fwboot import main, select
-from fwcore import boot_errors, errors
+from fwcore import boot_errors, net_errors
 from fwcore.chain import StageBoard
 from fwcore.errors import FwError
 from fwcore.layout import check
@@ -601,7 +601,7 @@ def test_the_client_brings_one_stage_after_the_other():
 def test_the_client_takes_no_application_for_a_stage():
     board = for_client()
     board.layout["component"], board.layout["stages"]["component"] = "MAIN", "BOOT"
-    raises(errors.WRONG_COMPONENT, update, board)
+    raises(net_errors.WRONG_COMPONENT, update, board)
 
 
 def test_the_client_does_not_bring_a_rejected_stage_again():

@@ -127,7 +127,7 @@ def test_no_firmware_comes_in_while_an_application_is_waiting_or_on_trial():
 def test_what_firmware_is_refused():
     board, chip = esp_board()
     raises(errors.TOO_BIG, Intake(board).begin, signed("system_huge"))
-    raises(errors.WRONG_COMPONENT, Intake(board).begin, signed("other_component"))
+    raises(net_errors.WRONG_COMPONENT, Intake(board).begin, signed("other_component"))
     raises(errors.UNSUPPORTED, Intake(board).begin, signed("system"), False, 256)
     intake = Intake(board)
     intake.begin(signed("system"))
@@ -142,7 +142,7 @@ def test_what_firmware_is_refused():
     del board.layout["client"]
     raises(errors.NO_SLOT, Intake(board).begin, signed("system"))
     del board.systems
-    raises(errors.WRONG_COMPONENT, Intake(board).begin, signed("system"))
+    raises(net_errors.WRONG_COMPONENT, Intake(board).begin, signed("system"))
     assert staged(board) == [(0, None)]
 
 

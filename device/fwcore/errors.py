@@ -21,14 +21,12 @@ BAD_SCHEMA = const(28)  # manifest schema is not version 3
 VENDOR_DATA = const(29)  # vendor-data is larger than this build accepts
 WRONG_VENDOR = const(30)  # made for another vendor
 WRONG_CLASS = const(31)  # made for another device class
-WRONG_PRECURSOR = const(32)  # delta against an image that is not the active one
 TOO_BIG = const(33)  # image does not fit its slot or the active region
 NO_MEMORY = const(34)  # the heap is too small, or in pieces
 WRITE_FAILED = const(35)  # storage did not keep what was written
 READ_FAILED = const(36)  # storage could not be read
 INSTALL_DENIED = const(37)  # application said no to the install
 DOWNLOAD_DENIED = const(38)  # application said no to the download
-WRONG_COMPONENT = const(39)  # component name this device does not have
 BAD_VERSION = const(41)  # version text is not a.b.c with each 0..999
 BAD_DIGEST = const(43)  # digest field is not 32 bytes
 

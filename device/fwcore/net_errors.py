@@ -6,6 +6,10 @@ over a plain connection that works needs none of these.
 
 from micropython import const
 
+# Manifest, continued (Arm's numbers)
+WRONG_PRECURSOR = const(32)  # delta against an image that is not the active one
+WRONG_COMPONENT = const(39)  # component name this device does not have
+
 # Transport, continued
 TOO_MANY_REDIRECTS = const(90)  # the server sent the client on and on
 BAD_REDIRECT = const(91)  # a redirect without an address, or to one that cannot be used

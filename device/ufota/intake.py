@@ -45,7 +45,7 @@ class Intake:
         if len(self.buf) < BUFFER or len(self.buf) % SCRATCH_AT:
             raise FwError(errors.MISALIGNED, len(self.buf))
         self.permanent = permanent
-        self.candidate = self.kept = self.manifest = self.slot = self.key = None
+        self.candidate = self.kept = self.manifest = self.slot = self.key = self.target = None
 
     def begin(self, packed, again=False, fragment_size=0):
         """Verify and check a manifest; nothing is erased, nothing written.
@@ -61,8 +61,6 @@ class Intake:
         """
         found = self.accept(self.read(packed), again)
         if fragment_size:
-            if self.target:
-                raise FwError(errors.UNSUPPORTED)
             from ufota.scatter import Scatter
 
             self.done = 0  # it counts anew what is there
@@ -145,12 +143,9 @@ class Intake:
         """The Candidate of what begin() accepted. Raises FwError NOT_BEGUN."""
         if not self.candidate:
             make_room(("ufota", "check"), ("ufota.sources", "url"))
-            if self.target:
-                from ufota.system import SystemImage as Image
-            else:
-                from ufota.candidate import Candidate as Image
+            from ufota.candidate import Candidate
 
-            self.candidate = Image(self)
+            self.candidate = self.target.image(self) if self.target else Candidate(self)
         return self.candidate
 
 

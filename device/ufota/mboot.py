@@ -13,7 +13,7 @@ import struct
 
 from micropython import const
 
-from ufota.system import Place
+from ufota.system import Place, Target
 
 _END = const(1)
 _MOUNT = const(2)
@@ -25,7 +25,7 @@ _NAME = b"f"  # of the one file; mboot wants one, and does not look at it
 _ASKED = const(1)  # in the status word; mboot writes 0, or a negative number
 
 
-class Mboot:
+class Mboot(Target):
     """
     storage:  Storage of the device, as the application sees it
     at, size: bytes; where in it the region is

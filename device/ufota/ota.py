@@ -9,13 +9,13 @@ written to, and which one is started is kept twice. Source: ESP-IDF, "Over The A
 from micropython import const
 
 from fwcore.storage import Storage
-from ufota.system import Place
+from ufota.system import Place, Target
 
 _BLOCK = const(4096)
 _UNIT = const(16)  # bytes; a flash that is encrypted takes no less
 
 
-class OtaPartition:
+class OtaPartition(Target):
     """
     running:  esp32.Partition(esp32.Partition.RUNNING)
     version:  version word of the firmware that runs: a constant that is frozen into it
@@ -24,7 +24,6 @@ class OtaPartition:
     def __init__(self, running, version):
         self._running = running
         self._version = version
-        self.installed = False
 
     def version(self):
         return self._version

@@ -58,11 +58,13 @@ class Scatter(Candidate):
     intake:  Intake
     each:    bytes of a fragment, a multiple of the program size
     again:   True: keep nothing of an earlier download of this image
-    raises:  FwError MISALIGNED; TOO_BIG when there are too many fragments to remember; OSError
+    raises:  FwError MISALIGNED; UNSUPPORTED for firmware; TOO_BIG for too many fragments; OSError
     """
 
     def __init__(self, intake, each, again=False):
         super().__init__(intake)
+        if intake.target:
+            raise FwError(errors.UNSUPPORTED)
         slot = self._slot
         storage = slot.storage
         if each <= 0 or each % storage.program_size:

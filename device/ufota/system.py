@@ -10,6 +10,7 @@ component that is not the application's, or asks for one.
 A target has
     version()       version word of the firmware that runs; it says so itself, and must know
     slot()          a Place for the next image
+    image(intake)   SystemImage
     install(size)   have the image in that place started after the next reset. Raises OSError
     installed       True once install() has returned, until the reset
     failed(begun)   after that reset, and with other firmware than the new one: True when that
@@ -67,6 +68,15 @@ class Place:
         return self.body_at + size <= self.end
 
 
+class Target:
+    """What all targets are."""
+
+    installed = False
+
+    def image(self, intake):
+        return SystemImage(intake)
+
+
 class SystemImage(Candidate):
     """The image of an Intake for a target."""
 
@@ -91,7 +101,7 @@ def check(intake, found):
     board = intake.board
     target = targets(board).get(found.component)
     if not target:
-        raise FwError(errors.WRONG_COMPONENT)
+        raise FwError(net_errors.WRONG_COMPONENT)
     if "client" not in board.layout:
         raise FwError(errors.NO_SLOT)
     settled(board)

@@ -10,7 +10,7 @@ from hashlib import sha256
 
 import rich_click as click
 
-from fwcore import errors
+from fwcore import errors, net_errors
 from fwcore import manifest as format_
 from fwcore.errors import FwError
 from fwtool import exits, files, keys, options
@@ -280,7 +280,7 @@ def check_policy(found, vendor, class_, newer_than, component=COMPONENT):
     if class_ is not None and class_.bytes != found.class_id:
         raise FwError(errors.WRONG_CLASS)
     if found.component != component:
-        raise FwError(errors.WRONG_COMPONENT)
+        raise FwError(net_errors.WRONG_COMPONENT)
     if newer_than is not None and found.version <= format_.version_word(newer_than):
         raise FwError(errors.NOT_NEWER)
     if not found.size:

@@ -13,7 +13,7 @@ import time
 
 from micropython import const
 
-from fwcore import errors
+from fwcore import errors, net_errors
 from fwcore.errors import FwError
 from ufota.sources import aliyun_job
 
@@ -229,7 +229,7 @@ class Link:
         if module:
             module.offered(job, asked)  # a late answer is no push either
         elif job:
-            self.refused = job.module, FwError(errors.WRONG_COMPONENT)
+            self.refused = job.module, FwError(net_errors.WRONG_COMPONENT)
 
 
 def quoted(value):

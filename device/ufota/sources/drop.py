@@ -27,7 +27,7 @@ from errno import ENOENT
 
 from micropython import const
 
-from fwcore import boot_errors, errors
+from fwcore import boot_errors, errors, net_errors
 from fwcore.errors import FwError
 from ufota import notes
 from ufota.client import FAILED, READY
@@ -44,7 +44,7 @@ _DONE = "done"
 _REFUSED = (
     errors.INSTALL_DENIED,
     errors.DOWNLOAD_DENIED,
-    errors.WRONG_COMPONENT,
+    net_errors.WRONG_COMPONENT,
     errors.BAD_VERSION,
     errors.BAD_DIGEST,
     errors.BAD_URL,
