@@ -148,14 +148,14 @@ def needs(board, found):
         component, _, least = need.partition("=")
         target = targets(board).get(component)
         if component == board.layout.get("component", "MAIN"):
-            have = _application(board)
+            have = application(board)
         else:
             have = target.version() if target else 0
         if have < version_word(least):
             raise FwError(net_errors.NEEDS, component)
 
 
-def _application(board):
+def application(board):
     """Version of the active image, 0 when there is none. Raises OSError."""
     layout = board.layout
     if "state" in layout:
