@@ -1,0 +1,239 @@
+"""A NOR chip on one data line of SPI: its commands, its start, and waiting for it.
+
+Owns the bytes on the bus and the choice of commands; spinor.py makes a block device of it.
+What the chip says of itself is read by sfdp.py.
+"""
+
+import time
+from errno import EINVAL, EIO, ENODEV, ETIMEDOUT
+
+from micropython import const
+
+from bdev import errors, sfdp
+
+_WREN = const(0x06)
+_WRDI = const(0x04)
+_STATUS = const(0x05)
+_ID = const(0x9F)
+_SFDP = const(0x5A)
+_READ = const(0x0B)  # with a dummy byte: at any clock, which 03 is not
+_PROGRAM = const(0x02)
+_WIDE_READ = const(0x0C)
+_WIDE_PROGRAM = const(0x12)
+_RELEASE = const(0xAB)
+_ENTER_WIDE = const(0xB7)
+_LEAVE_WIDE = const(0xE9)
+_RESET_ENABLE = const(0x66)
+_RESET = const(0x99)
+
+_BUSY = const(1)  # in the status
+_WEL = const(2)
+_PROTECTION = const(0x1C)  # BP0..2, which chips with more of them set as well
+
+_NARROW = const(1 << 24)  # bytes that 3-byte addresses reach
+_HEAD = const(6)  # command, address, dummy
+
+_POWER_UP_MS = const(50)  # until a chip answers; 5 ms in most data sheets
+_BUSY_MS = const(10000)  # an erase that was under way when the MCU was reset
+_AWAKE_US = const(100)  # after AB and after 99: 3 to 40 us
+
+_EROFS = const(30)  # not in every port's errno
+_EILSEQ = const(84)  # what LittleFS calls a bad block, and goes round
+
+
+class NorChip:
+    """A chip that is awake, identified and idle. Parameters and attributes: SpiNor's."""
+
+    def __init__(self, spi, cs, size, feed):
+        self._spi = spi
+        self._cs = cs
+        self._feed = feed or _nothing
+        self.error = None
+        mv = memoryview(bytearray(_HEAD + sfdp.SCRATCH))
+        self._head = mv[:_HEAD]
+        self._op = mv[:1]
+        self._scratch = mv[_HEAD:]
+        self._answer = mv[_HEAD : _HEAD + 1]
+        cs(1)
+        self._wake()
+        self.protection = self._register(_STATUS) & _PROTECTION
+        self._identify(size)
+
+    # Start
+
+    def _wake(self):
+        """Find the chip, whatever it was doing: asleep, erasing, in 4-byte mode."""
+        start = time.ticks_ms()
+        while True:
+            self._command(_RELEASE)
+            time.sleep_us(_AWAKE_US)
+            if self._register(_STATUS) != 0xFF:
+                self._wait(1000, _BUSY_MS, 0)  # a reset would spoil what it erases
+                self._command(_RESET_ENABLE)
+                self._command(_RESET)
+                time.sleep_us(_AWAKE_US)
+                self.id = self._read_id()
+                if self.id not in (b"\xff\xff\xff", b"\0\0\0"):
+                    return
+            if time.ticks_diff(time.ticks_ms(), start) > _POWER_UP_MS:
+                self._fail(errors.NO_DEVICE, 0)
+            self._feed()
+            time.sleep_us(1000)
+
+    def _identify(self, size):
+        """Take over what the tables say, or the id, or the user."""
+        self._long = self._head[:5]
+        shape = sfdp.parse(self._read_sfdp, self._scratch)
+        if shape is None:
+            shape = sfdp.Shape()
+            if 0x10 <= self.id[2] <= 0x19 and self.id[0] != 0x1F:  # Atmel's is no power of 2
+                shape.size = 1 << self.id[2]
+        self.size = size or shape.size
+        self._page_us, self._page_ms = shape.page_us, shape.page_ms
+        self._address(shape)
+        if not self.size or self.size % self._erases[0][0]:
+            self._fail(errors.WRONG_DEVICE, self.size)
+
+    def _address(self, shape):
+        """Choose commands and length of address."""
+        self._read_op, self._program_op, column = _READ, _PROGRAM, 1
+        self._wide = shape.always or self.size > _NARROW
+        if shape.mode and not shape.always:
+            self._switch(_LEAVE_WIDE)  # chips that know no 66, 99
+        if self._wide and not shape.always:
+            if shape.wide_ops and shape.erases[0][2]:
+                self._read_op, self._program_op, column = _WIDE_READ, _WIDE_PROGRAM, 2
+            elif shape.mode:
+                self._switch(_ENTER_WIDE)
+            else:
+                self._fail(errors.NO_ADDRESS, self.size)
+        # (bytes, command, typical us, ms until it is stuck), smallest first
+        self._erases = [(e[0], e[column], 1000 * e[3], e[4]) for e in shape.erases if e[column]]
+        self._short = self._head[: 5 if self._wide else 4]
+        self._long = self._head[: 6 if self._wide else 5]
+
+    def _switch(self, op):
+        self._command(_WREN)  # Micron wants it, others do not mind
+        self._command(op)
+        self._command(_WRDI)
+
+    # Commands
+
+    def _command(self, op):
+        self._head[0] = op
+        self._cs(0)
+        try:
+            self._spi.write(self._op)
+        finally:
+            self._cs(1)
+
+    def _register(self, op):
+        """First byte of a register."""
+        self._head[0] = op
+        self._cs(0)
+        try:
+            self._spi.write(self._op)
+            self._spi.readinto(self._answer)
+        finally:
+            self._cs(1)
+        return self._answer[0]
+
+    def _read_id(self):
+        self._head[0] = _ID
+        mv = self._scratch[:3]
+        self._cs(0)
+        try:
+            self._spi.write(self._op)
+            self._spi.readinto(mv)
+        finally:
+            self._cs(1)
+        return bytes(mv)
+
+    def _aim(self, op, at):
+        """Put command and address into the head."""
+        head = self._head
+        head[0] = op
+        i = 1
+        if self._wide:
+            head[1] = at >> 24
+            i = 2
+        head[i] = at >> 16 & 0xFF
+        head[i + 1] = at >> 8 & 0xFF
+        head[i + 2] = at & 0xFF
+
+    def _read_sfdp(self, at, mv):
+        self._wide = False  # addresses of the tables have 3 bytes
+        self._aim(_SFDP, at)
+        self._receive(mv)
+
+    def _read(self, at, mv):
+        self._aim(self._read_op, at)
+        self._receive(mv)
+
+    def _receive(self, mv):
+        self._cs(0)
+        try:
+            self._spi.write(self._long)
+            self._spi.readinto(mv)
+        finally:
+            self._cs(1)
+
+    # The state of the chip
+
+    def _ready(self, at):
+        """The chip is there and idle: only then it tells its maker."""
+        if self._register(_ID) != self.id[0]:
+            # What an exception out of `feed` or ^C has left behind
+            self._wait(1000, _BUSY_MS, at)
+            if self._register(_ID) != self.id[0]:
+                self._fail(errors.NO_DEVICE, at)
+
+    def _enable(self, at):
+        """Set WEL, and see it set."""
+        self._ready(at)
+        self._command(_WREN)
+        status = self._register(_STATUS)
+        if status & (_BUSY | _WEL) != _WEL:
+            self._fail(errors.NOT_ENABLED, at)
+        self.protection = status & _PROTECTION
+
+    def _finish(self, typical_us, limit_ms, at):
+        # 16 looks are 6 % more than typical at most; 10 ms feed every watchdog
+        if self._wait(min(max(typical_us >> 4, 10), 10000), limit_ms, at) & _WEL:
+            self._fail(errors.IGNORED, at)
+
+    def _wait(self, step_us, limit_ms, at):
+        """Look every step_us until the chip is idle; returns its status."""
+        start = time.ticks_ms()
+        while True:
+            # First the clock: who was held up for long after it looked has not waited
+            late = time.ticks_diff(time.ticks_ms(), start) > limit_ms
+            status = self._register(_STATUS)
+            self._feed()
+            if status == 0xFF:  # busy and protected at once: there is no such chip
+                self._fail(errors.NO_DEVICE, at)
+            if not status & _BUSY:
+                return status
+            if late:
+                self._fail(errors.STUCK, at)
+            time.sleep_us(step_us)
+
+    # Errors
+
+    def _fail(self, number, at):
+        self.error = number, at
+        raise OSError(_ERRNO.get(number, EIO), number)
+
+
+_ERRNO = {
+    errors.NO_DEVICE: ENODEV,
+    errors.WRONG_DEVICE: ENODEV,
+    errors.STUCK: ETIMEDOUT,
+    errors.OUTSIDE: EINVAL,
+    errors.READ_BACK: _EILSEQ,
+    errors.PROTECTED: _EROFS,
+}
+
+
+def _nothing():
+    pass
