@@ -1,0 +1,486 @@
+"""SD cards over SPI as a block device: SD v1, SDHC, SDXC, and small MMC.
+
+Owns the card's protocol; bus and chip select come from the board. Every transfer is covered by
+CRCs (CMD59), both ways, and after every write the card is asked whether it failed (CMD13).
+
+A card may be pulled at any byte: the call ends with an error. The next call starts the card that
+is there then, and goes on if it is the same one, noting CARD_BACK. Another card, by its CID and
+size, is refused until ioctl(1), which a mount calls: a file system that is mounted knows
+the old one. It knows nothing either of what was done to the same card elsewhere: mount again.
+
+A card has blocks of 512 bytes that are overwritten: nothing is erased, and offsets are whole
+blocks (VfsLfs2 takes readsize=512, progsize=512). A part of a block would have to be written
+over the rest of it, and a power cut could take what was there for good.
+
+Not known here: SDUC (above 2 TB), and SD mode with four data lines, which is machine.SDCard's.
+"""
+
+import time
+from errno import EINVAL, EIO, ENODEV, ETIMEDOUT
+
+from micropython import const
+
+from bdev import errors
+
+_BLOCK = const(512)
+_EROFS = const(30)  # errno has no name for it on MicroPython
+
+_START_HZ = const(400000)  # the most a card must stand before it has started
+_CMD0_TRIES = const(8)
+_START_MS = const(1000)
+_AGAIN_MS = const(10)
+_READ_MS = const(100)
+_WRITE_MS = const(250)
+_WRITE_XC_MS = const(500)
+_SDXC = const(32 << 21)  # blocks; cards from here on may take longer
+_NCR = const(9)  # bytes in which an answer comes, itself included
+_PAUSE_US = const(1000)
+
+# R1
+_IDLE = const(1)
+_ILLEGAL = const(4)
+
+# Tokens
+_DATA = const(0xFE)
+_DATA_OF_MANY = const(0xFC)
+_STOP = const(0xFD)
+
+_IOCTL_INIT = const(1)
+_IOCTL_COUNT = const(4)
+_IOCTL_SIZE = const(5)
+_IOCTL_ERASE = const(6)
+
+# What a card says when nothing is wrong with the talk itself: it need not be started again.
+_SOUND = (
+    errors.OUTSIDE,
+    errors.PROTECTED,
+    errors.TOKEN,
+    errors.CRC_READ,
+    errors.CRC_WRITTEN,
+    errors.NOT_WRITTEN,
+    errors.STATUS,
+)
+
+
+class SDCard:
+    """A card in its socket.
+
+    spi:      machine.SPI; this driver sets its clock, polarity and phase
+    cs:       machine.Pin of chip select, an output
+    baudrate: once the card has started; up to 25 MHz
+    feed:     called while the card is waited for, and after every block, for the watchdog
+
+    count:    blocks of 512 bytes
+    error:    (number, at) of the last failure, see bdev.errors; (0, 0) before the first
+    raises:   OSError(errno, number) when no card starts
+    """
+
+    def __init__(self, spi, cs, baudrate=10000000, feed=None):
+        self.error = 0, 0
+        self.count = 0
+        self._spi = spi
+        self._cs = cs
+        self._baudrate = baudrate
+        self._feed = feed
+        self._one = bytearray(1)
+        self._crc = bytearray(2)
+        self._frame = bytearray(6)
+        self._reply = bytearray(4)
+        self._register = bytearray(16)
+        self._tables = crc_tables()
+        self._id = None  # CID of the card that count speaks of
+        self._lost = True
+        self._backs = 0
+        code = self.ioctl(_IOCTL_INIT, 0)
+        if code:
+            raise OSError(-code, self.error[0])
+
+    # Block protocol
+
+    def readblocks(self, block, buf, offset=0):
+        """Fill buf, whole blocks. Returns 0 or a negative errno; `error` tells more."""
+        return self._guarded(self._transfer, self._read, block, buf, offset)
+
+    def writeblocks(self, block, buf, offset=0):
+        """Write buf, whole blocks. Returns 0, once they are on the card, or a negative errno."""
+        return self._guarded(self._transfer, self._write, block, buf, offset)
+
+    def ioctl(self, request, argument):
+        """The protocol's requests; init starts the card that is there, be it another one."""
+        if request == _IOCTL_INIT:
+            return self._guarded(self._init)
+        if request == _IOCTL_COUNT:
+            return self.count
+        if request == _IOCTL_SIZE:
+            return _BLOCK
+        return 0 if 0 < request <= _IOCTL_ERASE else None
+
+    def _guarded(self, act, *args):
+        """act(*args), which may raise; returns 0 or a negative errno."""
+        code = 0
+        try:
+            act(*args)
+        except _Fault as fault:
+            self.error = fault.args
+            code = -_ERRNO.get(fault.args[0], EIO)
+            if fault.args[0] not in _SOUND:
+                self._lost = True
+        except OSError as error:
+            code = self._bus_failed(error)
+        try:
+            self._release()
+        except OSError as error:
+            code = self._bus_failed(error)
+        return code
+
+    def _bus_failed(self, error):
+        self.error = errors.NO_DEVICE, error.errno
+        self._lost = True
+        return -ENODEV
+
+    def _transfer(self, act, block, buf, offset):
+        """act(block, memoryview), when that lies on the card, and the card is there."""
+        count = len(buf) // _BLOCK
+        block += offset // _BLOCK
+        if offset % _BLOCK or len(buf) % _BLOCK or not 0 <= block <= self.count - count:
+            raise _Fault(errors.OUTSIDE, block)
+        if self._lost:
+            self._again()
+        if count:
+            act(block, memoryview(buf), count)
+
+    # Transfers
+
+    def _read(self, block, mv, count):
+        self._command(17 if count == 1 else 18, block << self._shift)
+        try:
+            for i in range(count):
+                self._take(mv[i * _BLOCK : (i + 1) * _BLOCK], block + i)
+        except _Fault as fault:
+            self._cut_short(fault, count)
+            raise
+        if count > 1:
+            self._stop_sending()
+        self._wait_ready()  # zeros have a CRC of 0: a line that fell to 0 looks like them so far
+
+    def _write(self, block, mv, count):
+        if self._protected:
+            raise _Fault(errors.PROTECTED, block)
+        if count > 1 and self._is_sd:
+            self._command(55, 0)
+            self._command(23, count)  # it may erase them all at once
+        self._command(24 if count == 1 else 25, block << self._shift)
+        token = _DATA if count == 1 else _DATA_OF_MANY
+        try:
+            for i in range(count):
+                self._give(token, mv[i * _BLOCK : (i + 1) * _BLOCK])
+        except _Fault as fault:
+            self._cut_short(fault, count)
+            raise
+        if count > 1:
+            self._put(_STOP)
+            self._get()  # its busy begins one byte later
+            self._wait_ready()
+        self._ask_status()
+
+    def _take(self, mv, block):
+        """Receive a block of data, or a register."""
+        token = self._poll(False, _READ_MS)
+        if token < 0:
+            raise _Fault(errors.STUCK, _READ_MS)
+        if token != _DATA:
+            if token > 0x1F:  # no token at all: who knows what goes on
+                self._lost = True
+            raise _Fault(errors.TOKEN, token)
+        self._spi.readinto(mv, 0xFF)
+        self._spi.readinto(self._crc, 0xFF)
+        if crc16(mv, self._tables) != self._crc[0] << 8 | self._crc[1]:
+            raise _Fault(errors.CRC_READ, block)
+        self._fed()
+
+    def _give(self, token, mv):
+        """Send a block of data and wait until the card has written it."""
+        crc = crc16(mv, self._tables)
+        self._crc[0] = crc >> 8
+        self._crc[1] = crc & 0xFF
+        self._put(token)
+        self._spi.write(mv)
+        self._spi.write(self._crc)
+        for _ in range(_NCR):
+            answer = self._get()
+            if answer != 0xFF:
+                break
+        said = _RESPONSES.get(answer & 0x1F, errors.NO_DEVICE)
+        if said != errors.NO_DEVICE:
+            self._wait_ready()
+        if said:
+            raise _Fault(said, answer)
+        self._fed()
+
+    def _ask_status(self):
+        """Of what was accepted, what failed while it was written."""
+        self._command(13, 0)
+        status = self._get()
+        if status == 0xFF:  # nobody says so
+            raise _Fault(errors.NO_DEVICE, 13)
+        if status:
+            raise _Fault(errors.STATUS, status)
+
+    def _stop_sending(self):
+        """End a read of many. Past the last block it complains of what it was not asked for."""
+        if self._send(12, 0) < 0:
+            raise _Fault(errors.NO_DEVICE, 12)
+
+    def _cut_short(self, fault, count):
+        """End a transfer that has failed, and have the card forget that it did."""
+        if fault.args[0] in _SOUND:
+            try:
+                if count > 1:
+                    self._stop_sending()
+                self._command(13, 0)
+                self._get()
+            except _Fault:
+                self._lost = True  # what made the transfer fail is told, not this
+
+    # Starting a card
+
+    def _init(self):
+        if not self._lost:
+            try:
+                self._ask_status()
+                return
+            except _Fault:
+                self._lost = True
+        self._id, self.count = self._start()
+        self._lost = False
+
+    def _again(self):
+        """Start a card that had gone; another one is refused."""
+        found, count = self._start()
+        if (found, count) != (self._id, self.count):
+            raise _Fault(errors.CARD_CHANGED, count)
+        self._lost = False
+        self._backs += 1
+        self.error = errors.CARD_BACK, self._backs
+
+    def _start(self):
+        """Bring a card from whatever it was doing to ready; returns (CID, blocks)."""
+        self._spi.init(baudrate=_START_HZ, polarity=0, phase=0)
+        time.sleep_ms(1)  # it may just have got its power
+        self._busy_ms = _WRITE_XC_MS
+        self._go_idle()
+        version_2 = self._command(8, 0x1AA, _IDLE | _ILLEGAL) & _ILLEGAL == 0
+        if version_2:
+            self._get_reply()
+            if self._reply[2] & 0x0F != 0x01 or self._reply[3] != 0xAA:
+                raise _Fault(errors.WRONG_DEVICE, 8)
+        self._command(59, 1, _IDLE)
+        self._power_up(version_2)
+        by_block = False
+        if version_2:
+            self._command(58, 0)
+            self._get_reply()
+            if not self._reply[0] & 0x80:
+                raise _Fault(errors.WRONG_DEVICE, 58)
+            by_block = self._reply[0] & 0x40 != 0
+        self._shift = 0 if by_block else 9
+        count = self._read_csd()
+        if not by_block:
+            self._command(16, _BLOCK)
+        self._read_register(10)
+        self._release()
+        self._spi.init(baudrate=self._baudrate, polarity=0, phase=0)
+        return bytes(self._register), count
+
+    def _go_idle(self):
+        """CMD0, until it is heard. The last master may have gone away in any transfer."""
+        for i in range(_CMD0_TRIES):
+            self._cs(1)
+            self._spi.write(b"\xff" * 10)  # 74 clocks at least
+            self._cs(0)
+            ready = self._poll(True, _AGAIN_MS if i else _WRITE_XC_MS)
+            r1 = self._send(0, 0)
+            if r1 == _IDLE:
+                return
+            if i == 1 and r1 < 0:
+                self._fill_up()
+            self._fed()
+        if ready < 0:
+            raise _Fault(errors.STUCK, 0)
+        raise _Fault(errors.NO_DEVICE if r1 < 0 else errors.WRONG_DEVICE, 0)
+
+    def _fill_up(self):
+        """End a write that a card is in the midst of: what it gets has a wrong CRC."""
+        rest = b"\xff" * (_BLOCK + 2)
+        self._spi.write(rest)  # of a block
+        for token in (_STOP, _DATA):  # if it is many, or if it waits for its only one
+            self._poll(True, _WRITE_XC_MS)
+            self._put(token)
+            self._spi.write(rest)
+        self._poll(True, _WRITE_XC_MS)
+
+    def _power_up(self, version_2):
+        """Have the card start; it may take a second."""
+        start = time.ticks_ms()
+        self._is_sd = True
+        while True:
+            if self._is_sd:
+                r1 = self._command(55, 0, _IDLE | _ILLEGAL)
+                if not r1 & _ILLEGAL:
+                    r1 = self._command(41, 0x40000000 if version_2 else 0, _IDLE | _ILLEGAL)
+                self._is_sd = not r1 & _ILLEGAL
+            else:
+                r1 = self._command(1, 0, _IDLE)
+            if not r1:
+                return
+            if time.ticks_diff(time.ticks_ms(), start) > _START_MS:
+                raise _Fault(errors.STUCK, 41 if self._is_sd else 1)
+            time.sleep_ms(5)
+            self._fed()
+
+    def _read_csd(self):
+        """Blocks of the card, by its CSD."""
+        csd = self._register
+        self._read_register(9)
+        self._protected = csd[14] & 0x30 != 0
+        version = csd[0] >> 6
+        if self._is_sd and version == 1:
+            count = ((csd[7] & 0x3F) << 16 | csd[8] << 8 | csd[9]) + 1 << 10
+            self._busy_ms = _WRITE_XC_MS if count > _SDXC else _WRITE_MS
+            return count
+        size = (csd[6] & 3) << 10 | csd[7] << 2 | csd[8] >> 6
+        length = csd[5] & 0x0F
+        if self._is_sd and version or not self._is_sd and size == 0xFFF or not 9 <= length <= 11:
+            raise _Fault(errors.WRONG_DEVICE, 9)
+        self._busy_ms = _WRITE_MS
+        return size + 1 << ((csd[9] & 3) << 1 | csd[10] >> 7) + 2 + length - 9
+
+    def _read_register(self, command):
+        self._command(command, 0)
+        self._take(memoryview(self._register), command)
+        self._wait_ready()  # as after any read
+
+    # Commands
+
+    def _command(self, number, argument, allowed=0):
+        """Select the card anew and send; returns R1, which has no bits but the allowed ones."""
+        self._release()
+        self._cs(0)
+        self._wait_ready()
+        r1 = self._send(number, argument)
+        if r1 < 0:
+            raise _Fault(errors.NO_DEVICE, number)
+        if r1 & ~allowed:
+            raise _Fault(errors.REFUSED, number << 8 | r1)
+        return r1
+
+    def _send(self, number, argument):
+        """Send a command; returns R1, or -1 when none comes."""
+        frame = self._frame
+        frame[0] = 0x40 | number
+        for i in range(4):
+            frame[1 + i] = argument >> 24 - 8 * i & 0xFF
+        frame[5] = crc7(memoryview(frame)[:5]) << 1 | 1
+        self._spi.write(frame)
+        if number == 12:
+            self._get()  # of the data that it was sending
+        for _ in range(_NCR):
+            r1 = self._get()
+            if not r1 & 0x80:
+                return r1
+        return -1
+
+    # Bytes
+
+    def _release(self):
+        """Deselect, with the clocks a card needs to let go of the line that others may use."""
+        self._cs(1)
+        self._put(0xFF)
+
+    def _put(self, byte):
+        self._one[0] = byte
+        self._spi.write(self._one)
+
+    def _get(self):
+        self._spi.readinto(self._one, 0xFF)
+        return self._one[0]
+
+    def _get_reply(self):
+        self._spi.readinto(self._reply, 0xFF)
+
+    def _wait_ready(self):
+        if self._poll(True, self._busy_ms) < 0:
+            raise _Fault(errors.STUCK, self._busy_ms)
+
+    def _poll(self, ready, ms):
+        """The next byte that is FF (ready) or is not (else), or -1 after ms.
+
+        The pauses grow with the time that was waited: no more than a 16th of it is lost.
+        """
+        start = time.ticks_us()
+        while True:
+            byte = self._get()
+            if (byte == 0xFF) == ready:
+                return byte
+            waited = time.ticks_diff(time.ticks_us(), start)
+            if waited >= 1000 * ms:
+                return -1
+            time.sleep_us(min(waited >> 4, _PAUSE_US))
+            self._fed()
+
+    def _fed(self):
+        if self._feed:
+            self._feed()
+
+
+class _Fault(Exception):
+    """(number, at) of bdev.errors; never leaves this module."""
+
+
+_ERRNO = {
+    errors.NO_DEVICE: ENODEV,
+    errors.CARD_CHANGED: ENODEV,
+    errors.STUCK: ETIMEDOUT,
+    errors.OUTSIDE: EINVAL,
+    errors.PROTECTED: _EROFS,
+}
+
+
+_RESPONSES = {0x05: 0, 0x0B: errors.CRC_WRITTEN, 0x0D: errors.NOT_WRITTEN}
+
+
+def crc7(data):
+    """CRC-7 of a command: polynomial x^7 + x^3 + 1, 8 bits at a time."""
+    crc = 0
+    for byte in data:
+        byte ^= crc << 1
+        byte ^= byte << 3
+        over = byte >> 7
+        crc = (byte ^ over ^ over << 3) & 0x7F
+    return crc
+
+
+def crc16(data, tables):
+    """CRC-16 of a block, polynomial 0x1021 from 0.
+
+    Two tables of bytes take half the time of one of 16-bit numbers, and nothing is allocated.
+
+    tables: crc_tables()
+    """
+    table_high, table_low = tables
+    high = low = 0
+    for byte in data:
+        byte ^= high
+        high, low = table_high[byte] ^ low, table_low[byte]
+    return high << 8 | low
+
+
+def crc_tables():
+    """(high, low) bytes of the CRC-16 of each byte."""
+    high, low = bytearray(256), bytearray(256)
+    for i in range(256):
+        crc = i << 8
+        for _ in range(8):
+            crc = crc << 1 ^ (0x11021 if crc & 0x8000 else 0)
+        high[i], low[i] = crc >> 8, crc & 0xFF
+    return bytes(high), bytes(low)

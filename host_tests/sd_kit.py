@@ -1,0 +1,62 @@
+"""An SD card on a bus, and the driver over it, for tests on both interpreters."""
+
+from bdev import sdcard
+from fake_sd import AT_ONCE, BLOCK, SDHC, Card, Socket, Sparse
+from fake_spi import Bus, Clock
+from simdisk import Disk
+
+
+class Rig:
+    """A board with a card in its socket; no driver yet.
+
+    kind, times, serial: of the card, see fake_sd
+    blocks:  of the card; above 1 << 20 it takes any number, and no power cuts
+    power:   simdisk.Power, when other disks share it
+    """
+
+    def __init__(self, kind=SDHC, blocks=1024, times=AT_ONCE, serial=1, power=None):
+        self.clock = Clock()
+        if blocks > 1 << 20:
+            self.disk = Sparse(blocks)
+        else:
+            self.disk = Disk(blocks * BLOCK, BLOCK, BLOCK, True, power, "card")
+            self.power = self.disk.power
+        self.card = Card(self.disk, self.clock, kind, times, serial)
+        self.socket = Socket(self.card)
+        self.fed = 0
+        self.connect()
+
+    def connect(self):
+        """The board starts anew: pins as after a reset, the card as it was."""
+        self.bus = self.socket.bus = Bus(self.clock, self.socket)
+        self.cs = self.bus.pin(self.socket)
+        self.card.deselect()
+        sdcard.time = self.clock
+
+    def start(self, baudrate=20000000):
+        """The driver; raises OSError when no card starts."""
+        return sdcard.SDCard(self.bus, self.cs, baudrate, self.feed)
+
+    def restart(self, baudrate=20000000):
+        """The driver after a power cut: card and board were dark."""
+        self.card.power_cycle()
+        self.connect()
+        return self.start(baudrate)
+
+    def feed(self):
+        self.fed += 1
+
+    def took_ms(self, act, *args):
+        """(result, ms) of act(*args) on the virtual clock; result may be an OSError."""
+        start = self.clock.now_ns
+        try:
+            result = act(*args)
+        except OSError as error:
+            result = error
+        return result, (self.clock.now_ns - start) / 1000000
+
+
+def another(rig, serial=2, blocks=None):
+    """Another card for its socket, of the same size when that is not given."""
+    disk = Disk((blocks or rig.disk.ioctl(4, 0)) * BLOCK, BLOCK, BLOCK, True, None, "other card")
+    return Card(disk, rig.clock, rig.card.kind, rig.card.times, serial)

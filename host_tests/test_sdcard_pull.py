@@ -1,0 +1,265 @@
+"""A card that is pulled, bounces, hears wrong or is left alone by a reset, at every single byte.
+
+Whatever the call says is true, it ends soon, and the next one works.
+"""
+
+from bdev import errors
+from fake_sd import BLOCK, BOUNCE, PULL, RESET, SDHC, SDSC2, SLOWEST, TYPICAL, Reset, Times
+from helpers import noise
+from sd_kit import Rig
+
+BOTH = True  # runs on CPython and on MicroPython
+TIMEOUT_S = 280
+
+OLD = noise(16 * BLOCK, 1)
+NEW = noise(16 * BLOCK, 2)
+FIRST = 3  # block of all transfers
+QUICK = Times(access_us=2, gap_us=2, write_us=5, stop_us=5, ncr=1)
+MOST_MS = 1200  # of any call, whatever happens to the card
+
+
+def rig_of(times=QUICK):
+    rig = Rig(SDSC2, 256, times)
+    renew(rig)
+    return rig
+
+
+def renew(rig):
+    rig.disk.data[: len(OLD)] = OLD
+
+
+def read(card, count):
+    """True when it says it is done, and then it is right."""
+    buf = bytearray(count * BLOCK)
+    done = card.readblocks(FIRST, buf) == 0
+    assert not done or buf == OLD[FIRST * BLOCK : (FIRST + count) * BLOCK]
+    return done
+
+
+def write(card, count):
+    return card.writeblocks(FIRST, memoryview(NEW)[: count * BLOCK]) == 0
+
+
+# name: (function, blocks)
+ACTS = {"read one": (read, 1), "read": (read, 3), "write one": (write, 1), "write": (write, 3)}
+
+
+def act_reads(name):
+    return ACTS[name][0] == read
+
+
+def clocked(rig, act, count):
+    """Bytes that the act takes when nothing happens."""
+    card = rig.start()
+    before = rig.bus.bytes
+    assert act(card, count)
+    renew(rig)
+    return rig.bus.bytes - before
+
+
+def honest(rig, act, count, done):
+    """The disk holds old or new blocks; new ones when a write is done, and no others change."""
+    data, start, new = rig.disk.data, FIRST * BLOCK, 0
+    assert data[:start] == OLD[:start]
+    if act == write:
+        for at in range(0, count * BLOCK, BLOCK):
+            block = data[start + at : start + at + BLOCK]
+            if block == NEW[at : at + BLOCK]:
+                assert new == at // BLOCK  # in their order
+                new += 1
+            else:
+                assert block == OLD[start + at : start + at + BLOCK]
+        assert new == count or not done
+    rest = start + new * BLOCK
+    assert data[rest : len(OLD)] == OLD[rest:]
+
+
+def sweep(name, event, floats=0xFF, times=QUICK, step=1):
+    """Let it happen at each byte of an act; returns (cases, those that were done all the same)."""
+    act, count = ACTS[name]
+    rig = rig_of(times)
+    rig.socket.floats = floats
+    length = clocked(rig, act, count)
+    card, outlived = rig.start(), 0
+    for at in range(0, length, step):
+        renew(rig)
+        rig.socket.event, rig.socket.event_in = event, at
+        card.error = 0, 0
+        done, ms = rig.took_ms(act, card, count)
+        assert ms < MOST_MS and rig.cs() == 1, (at, ms)
+        assert done or card.error[0], at
+        honest(rig, act, count, done)
+        outlived += done
+        if event == PULL:
+            result, ms = rig.took_ms(act, card, count)
+            assert result is False and ms < MOST_MS, (at, ms)
+            rig.socket.insert(rig.card)
+        renew(rig)
+        if not act(card, count):  # the power was lost after the last thing it was asked
+            assert done and event == BOUNCE, at
+            assert act(card, count), (at, card.error)
+        assert card.error[0] == errors.CARD_BACK, (at, card.error)
+    return length, outlived
+
+
+def test_pulled_at_every_byte():
+    for floats, step in ((0xFF, 1), (0x00, 5)):
+        for name in ACTS:
+            length, outlived = sweep(name, PULL, floats, QUICK, step)
+            # Only when the last answer is out.
+            assert length > 520 and outlived <= 3, (name, length, outlived)
+
+
+def test_pulled_while_a_slow_card_is_busy_or_searches():
+    for name in ACTS:
+        length, outlived = sweep(name, PULL, 0xFF, TYPICAL, 11)
+        assert outlived <= 1, (name, length, outlived)
+
+
+def test_power_lost_for_a_moment_at_every_byte():
+    for name in ACTS:
+        length, outlived = sweep(name, BOUNCE)
+        assert length > 520 and outlived <= 8, (name, length, outlived)
+
+
+def test_pulled_at_every_byte_of_a_start():
+    for floats in (0xFF, 0x00):
+        rig = rig_of()
+        rig.socket.floats = floats
+        rig.start()
+        length = rig.bus.bytes
+        assert length > 140
+        for event in (PULL, BOUNCE):
+            for at in range(length):
+                rig = rig_of()
+                rig.socket.floats = floats
+                rig.socket.event, rig.socket.event_in = event, at
+                result, ms = rig.took_ms(rig.start)
+                assert ms < MOST_MS
+                if isinstance(result, OSError):
+                    assert result.args[0] > 0 and result.args[1] >= 130, result
+                else:  # pulled after all was known; bounced before it was asked anything
+                    assert at >= length - 3 or event == BOUNCE and at < 20, at
+                rig.socket.insert(rig.card)
+                assert read(rig.start(), 2)
+
+
+def flipped(name, way, step, bits):
+    """Flip a bit of each byte of an act; returns (cases, those that were done all the same)."""
+    act, count = ACTS[name]
+    rig = rig_of()
+    length = clocked(rig, act, count)
+    card, cases, outlived = rig.start(), 0, 0
+    for at in range(0, length, step):
+        for bit in bits:
+            renew(rig)
+            rig.socket.bit = bit
+            setattr(rig.socket, way, at)
+            card.error = 0, 0
+            done, ms = rig.took_ms(act, card, count)
+            assert ms < MOST_MS, (at, bit, ms)
+            assert done or card.error[0], at
+            honest(rig, act, count, done)
+            setattr(rig.socket, way, None)
+            renew(rig)
+            assert act(card, count) or act(card, count), (at, bit, card.error)
+            cases += 1
+            outlived += done
+    return cases, outlived
+
+
+def test_a_bit_that_comes_wrong_at_any_byte_is_harmless_or_an_error():
+    for way in ("flip_out", "flip_in"):
+        for name in ACTS:
+            if (way == "flip_out") != act_reads(name):
+                flipped(name, way, 7, (4,))
+                continue
+            cases, outlived = flipped(name, way, 1, (4,))
+            # What nobody looks at: clocks without a meaning, most of them before a command.
+            assert cases > 520 and outlived < 80, (way, name, cases, outlived)
+
+
+def test_any_bit_of_a_command_an_answer_or_a_token():
+    for way in ("flip_out", "flip_in"):
+        for name in ("read one", "write one"):
+            act, count = ACTS[name]
+            rig = rig_of()
+            card, done = rig.start(), 0
+            for at in list(range(24)) + list(range(515, 535)):
+                for bit in range(8):
+                    renew(rig)
+                    rig.socket.bit = bit
+                    setattr(rig.socket, way, at)
+                    done = act(card, count)
+                    honest(rig, act, count, done)
+                    setattr(rig.socket, way, None)
+                    renew(rig)
+                    assert act(card, count) or act(card, count), (at, bit, card.error)
+
+
+def test_a_rejected_write_whose_response_is_flipped_into_accepted_is_found_by_the_status():
+    rig = rig_of()
+    card = rig.start()
+    found = 0
+    for at in range(520, 545):
+        rig.card.responses = [0x0D]
+        rig.socket.bit, rig.socket.flip_out = 3, at
+        assert not write(card, 1), at
+        found += card.error[0] == errors.STATUS
+        rig.socket.flip_out = None
+    assert found == 1
+
+
+def test_a_start_that_hears_wrong_is_an_error_or_right():
+    for way in ("flip_out", "flip_in"):
+        rig = rig_of()
+        rig.start()
+        for at in range(rig.socket.bytes):
+            rig = rig_of()
+            rig.socket.bit = at % 8
+            setattr(rig.socket, way, at)
+            result, ms = rig.took_ms(rig.start)
+            assert ms < 2500, (at, ms)
+            if not isinstance(result, OSError):
+                assert result.count == 256
+                assert read(result, 2)
+            setattr(rig.socket, way, None)
+            assert read(rig.start(), 2)
+
+
+def test_a_reset_of_the_board_at_any_byte_leaves_a_card_that_starts():
+    """The card still waits for the rest of a block, for a token or a stop, or goes on sending."""
+    for name in ACTS:
+        act, count = ACTS[name]
+        rig = rig_of()
+        for at in range(clocked(rig, act, count)):
+            renew(rig)
+            card = rig.start()
+            rig.socket.event, rig.socket.event_in = RESET, at
+            try:
+                act(card, count)
+                raise AssertionError("no reset")
+            except Reset:
+                pass
+            honest(rig, act, count, False)
+            rig.connect()
+            card, ms = rig.took_ms(rig.start)
+            assert not isinstance(card, OSError), (name, at, card)
+            assert ms < 600, (at, ms)
+            honest(rig, act, count, False)  # nothing was written by starting it
+            assert act(card, count)
+
+
+def test_a_reset_while_the_slowest_card_is_busy():
+    rig = Rig(SDHC, 1024, SLOWEST)
+    for at in (0, 6, 20, 300, 560, 575, 640):
+        rig.socket.event, rig.socket.event_in = RESET, at
+        try:
+            rig.start().writeblocks(0, OLD[: 3 * BLOCK])
+        except Reset:
+            pass
+        rig.connect()
+        rig.socket.event = None
+        card, ms = rig.took_ms(rig.start)
+        assert not isinstance(card, OSError) and ms < 3000, (at, card, ms)
+        assert card.writeblocks(0, OLD[: 3 * BLOCK]) == 0
