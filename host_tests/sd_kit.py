@@ -24,10 +24,13 @@ class Rig:
         self.card = Card(self.disk, self.clock, kind, times, serial)
         self.socket = Socket(self.card)
         self.fed = 0
+        self.bus = None
         self.connect()
 
     def connect(self):
         """The board starts anew: pins as after a reset, the card as it was."""
+        if self.bus:
+            self.bus.chips = ()  # an old driver has nobody left, whoever still closes its files
         self.bus = self.socket.bus = Bus(self.clock, self.socket)
         self.cs = self.bus.pin(self.socket)
         self.card.deselect()
@@ -60,3 +63,50 @@ def another(rig, serial=2, blocks=None):
     """Another card for its socket, of the same size when that is not given."""
     disk = Disk((blocks or rig.disk.ioctl(4, 0)) * BLOCK, BLOCK, BLOCK, True, None, "other card")
     return Card(disk, rig.clock, rig.card.kind, rig.card.times, serial)
+
+
+# File systems over a driver: the same calls for both kinds, on both interpreters
+
+
+class Files:
+    """A file system in the root folder of a block device; every failure is an OSError.
+
+    card: block device
+    """
+
+    def write(self, name, data):
+        with self.fs.open(name, "wb") as file:
+            for at in range(0, len(data), 700):
+                file.write(data[at : at + 700])
+
+    def read(self, name):
+        with self.fs.open(name, "rb") as file:
+            return file.read()
+
+
+class OfMicroPython(Files):
+    """What MicroPython mounts."""
+
+    def __init__(self, card, kind):
+        import vfs
+
+        more = {"readsize": BLOCK, "progsize": BLOCK, "lookahead": 32} if kind == "lfs2" else {}
+        self._make = vfs.VfsLfs2 if kind == "lfs2" else vfs.VfsFat
+        self._more = more
+        self._card = card
+
+    def format(self):
+        self._make.mkfs(self._card, **self._more)
+
+    def mount(self):
+        self.fs = self._make(self._card, **self._more)
+        self.fs.mount(False, False)
+
+    def names(self):
+        return sorted([entry[0] for entry in self.fs.ilistdir("/")])
+
+    def remove(self, name):
+        self.fs.remove(name)
+
+    def rename(self, old, new):
+        self.fs.rename(old, new)
