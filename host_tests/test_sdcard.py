@@ -443,6 +443,23 @@ def test_a_card_that_stays_busy_is_given_up_and_comes_back_with_its_power():
             assert card.error == (errors.CARD_BACK, 1)
 
 
+def test_a_board_that_was_busy_elsewhere_looks_once_more_before_it_gives_up():
+    rig = Rig(times=Times(access_us=1000, write_us=1000))
+    card = rig.start()
+    calls, real = [], rig.clock.ticks_us
+
+    def ticks_us():
+        calls.append(0)
+        if len(calls) % 3 == 0:
+            rig.clock.sleep_ms(600)
+        return real()
+
+    rig.clock.ticks_us = ticks_us
+    for act in (writes_one, reads_one, writes_many, reads_many):
+        assert act(card)() == 0, card.error
+    assert len(calls) > 12
+
+
 def test_a_stop_that_stays_busy_is_given_up():
     rig = Rig()
     card = rig.start()

@@ -5,8 +5,9 @@ CRCs (CMD59), both ways, and after every write the card is asked whether it fail
 
 A card may be pulled at any byte: the call ends with an error. The next call starts the card that
 is there then, and goes on if it is the same one, noting CARD_BACK. Another card, by its CID and
-size, is refused until ioctl(1), which a mount calls: a file system that is mounted knows
-the old one. It knows nothing either of what was done to the same card elsewhere: mount again.
+size, is refused until ioctl(1), which VfsFat and VfsLfs2 call when they are made: a file system
+that is mounted knows the old one. Nor does it know what was done to the same card elsewhere: then
+mount again.
 
 A card has blocks of 512 bytes that are overwritten: nothing is erased, and offsets are whole
 blocks (VfsLfs2 takes readsize=512, progsize=512). A part of a block would have to be written
@@ -324,6 +325,7 @@ class SDCard:
         start = time.ticks_ms()
         self._is_sd = True
         while True:
+            waited = time.ticks_diff(time.ticks_ms(), start)
             if self._is_sd:
                 r1 = self._command(55, 0, _IDLE | _ILLEGAL)
                 if not r1 & _ILLEGAL:
@@ -333,7 +335,7 @@ class SDCard:
                 r1 = self._command(1, 0, _IDLE)
             if not r1:
                 return
-            if time.ticks_diff(time.ticks_ms(), start) > _START_MS:
+            if waited > _START_MS:
                 raise _Fault(errors.STUCK, 41 if self._is_sd else 1)
             time.sleep_ms(5)
             self._fed()
@@ -419,10 +421,10 @@ class SDCard:
         """
         start = time.ticks_us()
         while True:
+            waited = time.ticks_diff(time.ticks_us(), start)  # first: the last look is a late one
             byte = self._get()
             if (byte == 0xFF) == ready:
                 return byte
-            waited = time.ticks_diff(time.ticks_us(), start)
             if waited >= 1000 * ms:
                 return -1
             time.sleep_us(min(waited >> 4, _PAUSE_US))
@@ -444,7 +446,6 @@ _ERRNO = {
     errors.OUTSIDE: EINVAL,
     errors.PROTECTED: _EROFS,
 }
-
 
 _RESPONSES = {0x05: 0, 0x0B: errors.CRC_WRITTEN, 0x0D: errors.NOT_WRITTEN}
 
