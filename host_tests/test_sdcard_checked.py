@@ -92,6 +92,7 @@ def test_every_way_to_say_no_is_a_negative_errno():
         (OSError(ENODEV, "gone"), -ENODEV),
         (OSError(), -EIO),
         (OSError("timeout waiting for v2 card"), -EIO),
+        (OSError("text", "as errno"), -EIO),
     ):
         card = Checked(Sloppy(fault=fault))
         assert card.writeblocks(0, noise(SIZE)) == code, fault
