@@ -1,35 +1,32 @@
 """`fwtool explain`: words for error numbers.
 
-The words are the comments in errors.py, boot_errors.py and net_errors.py of device/fwcore;
-the device does not carry them.
+The words are the comments in errors.py, boot_errors.py and net_errors.py of device/fwcore, and
+in errors.py of device/bdev; the device does not carry them.
 """
 
 import ast
 import functools
-import inspect
 import io
 import re
 import tokenize
 
 import rich_click as click
 
-from fwtool import files
+from fwtool import files, paths
 from fwtool.exits import Failure
 
+_FILES = ("fwcore/errors.py", "fwcore/boot_errors.py", "fwcore/net_errors.py", "bdev/errors.py")
 _HEADING = re.compile(r"^# (.+)$")
 
 
 @functools.cache
 def table():
     """Every error, in the order of the numbers: list of dicts code, name, words, group."""
-    from fwcore import boot_errors, errors, net_errors
-
-    rows = [row for module in (errors, boot_errors, net_errors) for row in _table(module)]
+    rows = [row for name in _FILES for row in _table((paths.device() / name).read_text())]
     return sorted(rows, key=lambda row: row["code"])
 
 
-def _table(module):
-    source = inspect.getsource(module)
+def _table(source):
     names = _constants(source)
     found, group = [], ""
     for line, text, alone in _comments(source):
