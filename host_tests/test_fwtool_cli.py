@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from bdev import errors as drivers
 from fwcore import boot_errors, errors, net_errors
 from fwtool import cli, exits, explain, image
 from fwtool_cli import FOR_LAMP, LAYOUT, fwtool, python_environment
@@ -42,7 +43,7 @@ def test_help_loads_no_heavy_library():
 def test_every_error_code_has_words():
     numbers = [
         value
-        for module in (errors, boot_errors, net_errors)
+        for module in (errors, boot_errors, net_errors, drivers)
         for name, value in vars(module).items()
         if name.isupper() and isinstance(value, int)
     ]
