@@ -1,0 +1,78 @@
+"""A part of a block device, as a block device of its own: same blocks, nothing copied.
+
+For ports whose flash is one object (mimxrt), or knows no bounds (rp2 reads on behind its end),
+and for slots of the layout that lie side by side. Knows nothing of what is stored.
+
+It keeps the block protocol as the ports do not: every call returns 0 or a negative errno.
+esp32 raises OSError, rp2 returns None, mimxrt a positive number; an exception that goes
+through the C code of a file system leaves that broken.
+"""
+
+from errno import EINVAL, EIO
+
+from micropython import const
+
+_COUNT = const(4)  # requests of ioctl
+_SIZE = const(5)
+_ERASE = const(6)
+
+
+class Window:
+    """`size` bytes of a device from byte `start` on, both whole blocks of it.
+
+    raises: OSError EINVAL when that is not inside of the device
+    """
+
+    def __init__(self, device, start, size):
+        self._device = device
+        self._block = device.ioctl(_SIZE, 0) or 512
+        self._first = start // self._block
+        self._count = size // self._block
+        whole = not start % self._block and not size % self._block
+        inside = 0 <= self._first <= device.ioctl(_COUNT, 0) - self._count
+        if not whole or not inside or size <= 0:
+            raise OSError(EINVAL)
+
+    def readblocks(self, block, buf, offset=None):
+        """Fill buf from byte `offset` of a block on, across blocks."""
+        return self._do(self._device.readblocks, block, buf, offset)
+
+    def writeblocks(self, block, buf, offset=None):
+        """Program buf; with an offset nothing is erased before."""
+        return self._do(self._device.writeblocks, block, buf, offset)
+
+    def ioctl(self, request, argument):
+        """Count, size and erase are of the window; the rest is the device's affair."""
+        if request == _COUNT:
+            return self._count
+        if request == _SIZE:
+            return self._block
+        if request == _ERASE:
+            if not 0 <= argument < self._count:
+                return -EINVAL
+            argument += self._first
+        try:
+            return _answer(self._device.ioctl(request, argument))
+        except OSError as error:
+            return _failure(error)
+
+    def _do(self, transfer, block, buf, offset):
+        start = block * self._block
+        at = start + (offset or 0)
+        if block < 0 or at < start or at + len(buf) > self._count * self._block:
+            return -EINVAL
+        try:
+            if offset is None:
+                return _answer(transfer(self._first + block, buf))
+            return _answer(transfer(self._first + block, buf, offset))
+        except OSError as error:
+            return _failure(error)
+
+
+def _answer(code):
+    return code if code is not None and code < 0 else -EIO if code else 0
+
+
+def _failure(error):
+    number = error.args[0] if error.args else 0  # a text, on mimxrt
+    return -number if isinstance(number, int) and number > 0 else -EIO
