@@ -1,6 +1,7 @@
 """`fwtool layout`: check a board's layout, and draw its flash and storage map.
 
-A layout file is Python with one literal LAYOUT dict, or JSON. It is never executed.
+A layout file is Python with one literal LAYOUT dict, or JSON. It is never executed. A
+literal CHIPS beside it says where the devices are on real chips (chips.py).
 """
 
 import ast
@@ -11,7 +12,7 @@ import rich_click as click
 
 from fwcore import errors, places, storage
 from fwcore import layout as rules
-from fwtool import files
+from fwtool import chips, files
 from fwtool.exits import Failure
 
 MAX_LAYOUT = 64 << 10  # bytes of a layout file
@@ -51,9 +52,15 @@ def load(path):
 
     raises:  Failure, FwError
     """
-    layout = _literal(path, files.read(path, MAX_LAYOUT))
+    data = files.read(path, MAX_LAYOUT)
+    layout = _literal(path, data, "LAYOUT")
+    if layout is None:
+        raise Failure(f"{path} has no LAYOUT")
     rules.check(layout)
     _check_fields(layout)
+    real = _literal(path, data, "CHIPS")
+    if real is not None:
+        chips.check(real, layout)
     return layout
 
 
@@ -101,18 +108,19 @@ def _check_kinds(place, table, kinds):
             raise Failure(f"{place}: {field} is no {kinds[field].__name__}")
 
 
-def _literal(path, data):
+def _literal(path, data, name):
+    """The value of the literal `name`, None when there is none. A file of JSON is the LAYOUT."""
     try:
         text = data.decode()
         if path.endswith(".json") or text.lstrip().startswith("{"):
-            return json.loads(text)
+            return json.loads(text) if name == "LAYOUT" else None
         for node in ast.parse(text).body:
-            if isinstance(node, ast.Assign) and _names(node) == ["LAYOUT"]:
+            if isinstance(node, ast.Assign) and _names(node) == [name]:
                 # What JSON cannot say (keys that are no text) is no layout either.
                 return json.loads(json.dumps(ast.literal_eval(node.value)))
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
         raise Failure(f"{path} is not a layout of pure literals: {_first_line(error)}") from None
-    raise Failure(f"{path} has no LAYOUT")
+    return None
 
 
 def _names(node):
