@@ -11,6 +11,10 @@ JOBS ?= 4
 MICROPYTHON ?= $(CURDIR)/$(VENV)/bin/micropython
 export MICROPYTHON
 
+# Of this one file is used, MicroPython's reader of manifests, which needs nothing else. What the
+# package asks for, for other purposes, is thirty packages, and an older ruff than ours.
+STUBBER := micropython-stubber==1.29.1
+
 # Arm's own tool pins its libraries to old versions, so it lives apart; only tests use it.
 ARM_VENV := .venv-arm
 ARM_READY := $(ARM_VENV)/ready
@@ -37,6 +41,7 @@ $(READY): pyproject.toml
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or later is needed: PYTHON=path')"
 	@$(PYTHON) -m venv $(VENV)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps $(STUBBER)
 	@touch $@
 
 $(ARM_READY): Makefile

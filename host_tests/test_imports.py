@@ -38,6 +38,8 @@ CONSTANT_CALLS = {"const", "namedtuple", "bytes", "bytes.fromhex", "int", "len",
 def sources(*folders):
     for folder in folders:
         for path in sorted((ROOT / folder).rglob("*.py")):
+            if "manifests" in path.parts:  # lists of modules, for a build of MicroPython
+                continue
             yield path.relative_to(ROOT).as_posix(), path.read_text()
 
 

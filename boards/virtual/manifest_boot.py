@@ -17,6 +17,7 @@ package(
         "stage.py",
         "state.py",
         "storage.py",
+        "stream.py",
         "verify.py",
     ),
     base_path="../../device",

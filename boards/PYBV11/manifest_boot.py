@@ -1,0 +1,7 @@
+# ruff: noqa: F821 (the names are those of manifest files)
+# Frozen modules of a firmware with the boot stage alone: no client, and nothing of the port's.
+include("../common/manifest_boot.py")
+require("ufota-drivers", library="ufota")
+module("board_stm32.py", base_path="../common", opt=3)
+for name in ("board.py", "layout.py"):
+    module(name, opt=3)

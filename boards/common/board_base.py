@@ -1,0 +1,161 @@
+"""What the boards of this folder have in common: all that DESIGN.md asks of a board, but for
+where its devices are. A board.py derives from it and says how to open each of them.
+"""
+
+import time
+from errno import ENODEV
+
+from micropython import const
+
+from bdev.window import Window
+
+NAMES = ("rot", "key", "vendor_id", "class_id")  # what the store holds once provisioned
+STORE_SIZE = const(512)  # bytes of all of it
+_GRACE_MS = const(
+    3000
+)  # before a reset: time for a ^C, or a board without an image is out of reach
+_STEP_MS = const(100)
+
+
+class BaseBoard:
+    """A board with this layout. A subclass says how to open its devices."""
+
+    _watchdog = None  # of the chip: what one Board starts, every other one feeds
+
+    def __init__(self, layout):
+        self.layout = layout
+        self._devices = {}
+        self._store = None
+        self._key = None
+
+    def device(self, name):
+        """The block device `name` of the layout. Raises OSError when it is not there."""
+        if name not in self._devices:
+            self._devices[name] = self.open(name, self.layout["devices"][name])
+        return self._devices[name]
+
+    def open(self, name, spec):
+        """The block device of layout["devices"][name]. Raises OSError when it does not answer."""
+        raise OSError(ENODEV)
+
+    def chip(self, spi, cs):
+        """A SPI NOR chip. Raises OSError."""
+        from bdev.spinor import SpiNor
+
+        return SpiNor(spi, cs, feed=self.feed)
+
+    def card(self, spi, cs):
+        """An SD card on a SPI bus. Raises OSError."""
+        from bdev.sdcard import SDCard
+
+        return SDCard(spi, cs, feed=self.feed)
+
+    # Identity
+
+    def store(self):
+        """What provisioning left here: get(name) and put(name, value), both bytes.
+
+        In the region `identity` of the layout. Raises OSError
+        """
+        if self._store is None:
+            from fwcore.journal import Journal
+            from fwcore.kv import KeyValue
+            from fwcore.places import storage_of
+
+            region = self.layout["regions"]["identity"]
+            storage = storage_of(self, region)
+            self._store = KeyValue(Journal(storage, region["start"], region["size"], STORE_SIZE))
+        return self._store
+
+    def rot(self):
+        """16 bytes only this device knows, or None before provisioning. Raises OSError."""
+        return self.store().get(b"rot")
+
+    @property
+    def vendor_id(self):
+        return self.store().get(b"vendor_id", b"")
+
+    @property
+    def class_id(self):
+        return self.store().get(b"class_id", b"")
+
+    def key(self):
+        """The public key updates are signed for. Raises FwError BAD_KEY, OSError."""
+        if self._key is None:
+            # Here, not above: the boot stage checks no signature and need not load it.
+            from fwcore.p256 import PublicKey
+
+            self._key = PublicKey(self.store().get(b"key", b""))
+        return self._key
+
+    # The chip
+
+    def mapped(self, name):
+        """None: a ROMFS image is read into RAM, where a board does not say otherwise."""
+        return None
+
+    def feed(self):
+        """Feed the watchdog, once one runs."""
+        if BaseBoard._watchdog:
+            BaseBoard._watchdog.feed()
+
+    def watchdog(self, timeout_ms):
+        """Start the watchdog: from now on feed() must come within timeout_ms."""
+        import machine
+
+        BaseBoard._watchdog = machine.WDT(timeout=timeout_ms)
+
+    def hung(self):
+        """True when it was the watchdog that reset the board."""
+        import machine
+
+        return machine.reset_cause() == machine.WDT_RESET
+
+    def wants_recovery(self):
+        """False: no key asks for a recovery image, where a board does not say otherwise."""
+        return False
+
+    def log(self, text):
+        """One line of the boot log."""
+        print(text)
+
+    def reset(self):
+        """Does not return. ^C in the last seconds before it leads to the prompt."""
+        import machine
+
+        self.log("reset in {} s".format(_GRACE_MS // 1000))
+        for _ in range(0, _GRACE_MS, _STEP_MS):
+            self.feed()
+            time.sleep_ms(_STEP_MS)
+        machine.reset()
+
+    def mount_user(self):
+        """Mount the user files on /user; they live apart from the image and survive updates.
+
+        A region that is blank is formatted. One that does not mount is not: whatever is
+        wrong with it, the files are worth more than a clean start.
+        """
+        region = self.layout.get("regions", {}).get("user")
+        if region is None or "format" not in region:
+            return
+        import vfs
+
+        spec = self.layout["devices"][region["device"]]
+        part = Window(self.device(region["device"]), region["start"], region["size"])
+        unit = spec["program"]
+        if _is_blank(part, spec["erase"]):
+            vfs.VfsLfs2.mkfs(part, readsize=unit, progsize=unit)
+        try:
+            vfs.mount(vfs.VfsLfs2(part, readsize=unit, progsize=unit), "/user")
+        except OSError as error:
+            self.log("user files: not mounted, error " + str(error.errno))
+
+
+def _is_blank(part, block_size):
+    # LittleFS keeps its superblock in blocks 0 and 1: one of them is always written.
+    chunk = bytearray(256)
+    for at in range(0, 2 * block_size, len(chunk)):
+        failed = part.readblocks(at // block_size, chunk, at % block_size)
+        if failed or chunk != b"\xff" * len(chunk):
+            return False  # a read that failed says nothing, so it must not lead to a format
+    return True

@@ -1,0 +1,71 @@
+"""Boards of the esp32 port: devices are partitions, identity is in NVS."""
+
+import sys
+
+from board_base import NAMES, BaseBoard
+from micropython import const
+
+from bdev.window import Window
+
+_MAX_VALUE = const(65)  # bytes of the longest one, a public key
+_CHIP_BAUD = const(20000000)
+
+
+class Nvs:
+    """What KeyValue is elsewhere, in the port's own journal.
+
+    A value that is not there and one that cannot be read are the same to it.
+    """
+
+    def __init__(self):
+        from esp32 import NVS
+
+        self._nvs = NVS("ufota")
+
+    def get(self, name, default=None):
+        buf = bytearray(_MAX_VALUE)
+        try:
+            size = self._nvs.get_blob(name.decode(), buf)
+        except OSError:
+            return default
+        return bytes(buf[:size])
+
+    def put(self, name, value):
+        """Durable when this returns. Raises OSError."""
+        self._nvs.set_blob(name.decode(), value)
+        self._nvs.commit()
+
+    def keys(self):
+        return sorted(name.encode() for name in NAMES if self.get(name.encode()) is not None)
+
+
+class Esp32Board(BaseBoard):
+    """A device of the layout is the partition with its label, or a chip `spi` on SPI2."""
+
+    PINS = (0, 0, 0, 0)  # of that chip: SCK, MOSI, MISO, CS
+
+    def open(self, name, spec):
+        if name == "spi":
+            from machine import SPI, Pin
+
+            sck, mosi, miso, cs = self.PINS
+            bus = SPI(2, baudrate=_CHIP_BAUD, sck=Pin(sck), mosi=Pin(mosi), miso=Pin(miso))
+            return self.chip(bus, Pin(cs, Pin.OUT, value=1))
+        from esp32 import Partition
+
+        found = Partition.find(Partition.TYPE_DATA, label=name)
+        if not found:
+            from errno import ENODEV
+
+            raise OSError(ENODEV)
+        return Window(found[0], 0, spec["size"])
+
+    def mount_user(self):
+        """Nothing, where the port's _boot.py was not replaced: it has mounted the partition."""
+        if "flashbdev" not in sys.modules:
+            super().mount_user()
+
+    def store(self):
+        if self._store is None:
+            self._store = Nvs()
+        return self._store

@@ -1,0 +1,39 @@
+"""The boot stage and then the application: frozen, so that no file can take its place.
+
+The watchdog runs before anything else is loaded or read. Whatever fails on the way to the
+application ends in a reset, after a few seconds in which ^C leads to the prompt.
+"""
+
+import gc
+import sys
+
+_THRESHOLD = 4096  # bytes between collections: garbage of imports would end as holes
+
+
+def _select(board):
+    """What starts the application. Raises whatever goes wrong."""
+    from stage import enter
+
+    if "stages" not in board.layout:
+        return enter(board, 0)
+    from fwboot import select
+
+    return select.enter(board, enter)
+
+
+def _main():
+    from board import Board
+
+    board = Board()
+    if "watchdog_ms" in board.layout:
+        board.watchdog(board.layout["watchdog_ms"])
+    gc.threshold(_THRESHOLD)
+    try:
+        start = _select(board)
+    except Exception as error:  # whatever it is, it must not end at a prompt nobody looks at
+        sys.print_exception(error)
+        board.reset()
+    start()
+
+
+_main()

@@ -1,0 +1,28 @@
+# ruff: noqa: F821 (the names are those of manifest files)
+# The boot stage: what it takes to choose, install and start an image, whatever the layout.
+# No ufota, so it cannot reach the network even by mistake. opt=3 leaves line numbers and
+# asserts out. Where the layout says `signed`, p256.py comes in with ufota-client, or by hand.
+metadata(version="0.1.0", description="Boot stage that installs firmware images on trial")
+package(
+    "fwcore",
+    (
+        "__init__.py",
+        "boot_errors.py",
+        "errors.py",
+        "header.py",
+        "journal.py",
+        "kv.py",
+        "layout.py",
+        "places.py",
+        "slot.py",
+        "stage.py",
+        "state.py",
+        "storage.py",
+        "stream.py",
+        "verify.py",
+    ),
+    base_path="../..",
+    opt=3,
+)
+package("fwboot", base_path="../../../bootloader", opt=3)
+package("bdev", ("__init__.py", "window.py"), base_path="../..", opt=3)
