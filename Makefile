@@ -14,6 +14,8 @@ export MICROPYTHON
 # Of this one file is used, MicroPython's reader of manifests, which needs nothing else. What the
 # package asks for, for other purposes, is thirty packages, and an older ruff than ours.
 STUBBER := micropython-stubber==1.29.1
+# Stubs of the ports that boards use, each in a folder of its own: all have a `machine`.
+PORTS := rp2 esp32 stm32 mimxrt
 
 # Arm's own tool pins its libraries to old versions, so it lives apart; only tests use it.
 ARM_VENV := .venv-arm
@@ -42,6 +44,8 @@ $(READY): pyproject.toml
 	@$(PYTHON) -m venv $(VENV)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps $(STUBBER)
+	@for port in $(PORTS); do $(PY) -m pip install --quiet --disable-pip-version-check --no-deps \
+		--target $(VENV)/stubs/$$port micropython-$$port-stubs || exit 1; done
 	@touch $@
 
 $(ARM_READY): Makefile

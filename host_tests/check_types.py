@@ -1,12 +1,15 @@
 """Type check of the device code against what MicroPython really has.
 
-    python host_tests/check_types.py [FILE ...]      (default: device and bootloader)
+    python host_tests/check_types.py [FILE ...]      (default: device, bootloader and boards)
 
 mypy reads the MicroPython stubs in place of its own picture of the standard library.
 As published they still describe much that only CPython has (`int.bit_length`,
 `sha256.hexdigest`, `TimeoutError`), so a copy is made first from which everything
 is struck out that the interpreter, asked for `dir()`, does not know. Which modules
 may be imported at all is the business of test_imports.py.
+
+A board of each port is checked against the stubs of that port's own modules. These come from
+folders of their own, .venv/stubs/PORT (Makefile): every port's package has a `machine`.
 
 Needs the packages of the `test` extra; MICROPYTHON overrides the interpreter.
 """
@@ -25,6 +28,15 @@ from fwtool import paths
 
 ROOT = Path(__file__).resolve().parent.parent
 DEVICE_CODE = ("device", "bootloader")
+
+STUBS = Path(sys.prefix, "stubs")
+# Port: (its own modules, a board that uses all of them)
+PORTS = {
+    "rp2": (("machine.pyi", "rp2"), "RPI_PICO_W"),
+    "esp32": (("machine.pyi", "esp32.pyi"), "ESP32_GENERIC"),
+    "stm32": (("machine.pyi", "pyb.pyi"), "NUCLEO_F429ZI"),
+    "mimxrt": (("machine.pyi", "mimxrt.pyi"), "MIMXRT1060_EVK"),
+}
 
 _PACKAGES = ("micropython-stdlib-stubs", "micropython-unix-stubs")
 _NEEDED_BY_MYPY = ("function", "ellipsis")
@@ -117,11 +129,34 @@ def _defined(node):
     return None
 
 
-def check(paths, typeshed):
-    """Run mypy; returns the finished process, its findings in stdout."""
+def port(name, typeshed):
+    """Put the stubs of a port's own modules into a typeshed folder."""
+    for module in PORTS[name][0]:
+        place, target = STUBS / name / module, typeshed / "stdlib" / module
+        if place.is_dir():
+            shutil.copytree(place, target, dirs_exist_ok=True)
+        else:
+            shutil.copyfile(place, target)
+        with (typeshed / "stdlib/VERSIONS").open("a") as versions:
+            versions.write(f"{module.removesuffix('.pyi')}: 3.0-\n")
+
+
+def check_board(name, typeshed):
+    """check() of the board that stands for a port, against that port's stubs."""
+    folder = ROOT / "boards" / PORTS[name][1]
+    port(name, typeshed)
+    return check([folder / "board.py"], typeshed, (folder, ROOT / "boards/common"))
+
+
+def check(paths, typeshed, more=()):
+    """Run mypy; returns the finished process, its findings in stdout.
+
+    more:  folders to import from, beside those of the device
+    """
     command = [sys.executable, "-m", "mypy", "--config-file", str(ROOT / "pyproject.toml")]
     command += ["--custom-typeshed-dir", str(typeshed), *map(str, paths)]
-    env = dict(os.environ, MYPYPATH=os.pathsep.join(str(ROOT / part) for part in DEVICE_CODE))
+    places = [ROOT / part for part in DEVICE_CODE] + list(more)
+    env = dict(os.environ, MYPYPATH=os.pathsep.join(map(str, places)))
     return subprocess.run(command, capture_output=True, text=True, env=env, cwd=ROOT)
 
 
@@ -129,9 +164,12 @@ def main(paths):
     with tempfile.TemporaryDirectory() as folder:
         typeshed = Path(folder)
         build(typeshed)
-        run = check(paths or DEVICE_CODE, typeshed)
-    print(run.stdout + run.stderr, end="")
-    return run.returncode
+        runs = [check(paths or DEVICE_CODE, typeshed)]
+        if not paths:
+            runs += [check_board(name, typeshed) for name in PORTS]
+    for run in runs:
+        print(run.stdout + run.stderr, end="")
+    return max(run.returncode for run in runs)
 
 
 if __name__ == "__main__":

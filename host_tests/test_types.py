@@ -83,3 +83,11 @@ def test_what_micropython_lacks_is_found(typeshed, tmp_path):
 
 def test_what_micropython_has_passes(typeshed, tmp_path):
     assert findings(typeshed, tmp_path, GOOD) == []
+
+
+def test_boards_are_checked_against_the_stubs_of_their_ports(typeshed, tmp_path):
+    check_types.port("mimxrt", typeshed)
+    good = "import machine, mimxrt\nmimxrt.Flash()\nmachine.WDT(timeout=5000)\n"
+    assert not findings(typeshed, tmp_path, good)
+    assert findings(typeshed, tmp_path, "import machine\nmachine.WDT(timeout_ms=5000)\n")
+    assert findings(typeshed, tmp_path, "import mimxrt\nmimxrt.Partition\n")
