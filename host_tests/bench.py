@@ -19,6 +19,7 @@ import sys
 from functools import partial
 
 import bench_aliyun
+import bench_frozen
 import bench_lab
 import bench_tls
 import fleet_plot
@@ -190,6 +191,13 @@ def sizes(lab, quick):
         note = ", ".join(f"{part} {size}" for part, size in files.items())
         rows.append(row(f".mpy of the {name}", sum(files.values()), "B", None, note))
     return rows
+
+
+def frozen(lab, quick):
+    """.mpy bytes that each board's manifests freeze."""
+    return [
+        row(name, figure, unit, None, note) for name, figure, unit, note in bench_frozen.frozen()
+    ]
 
 
 def _boot_stage(*installs):
@@ -368,6 +376,7 @@ ROWS = {
     "heap-net": heap_net,
     "resume": resume,
     "sizes": sizes,
+    "frozen": frozen,
     "wear": wear,
     "fleet": fleet,
     "instructions": instructions,
