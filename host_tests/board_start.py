@@ -1,9 +1,10 @@
 """Starts a board from its frozen modules, on fake ports; test_frozen.py runs it on MicroPython.
 
-    board_start.py MAIN [--blank]
+    board_start.py MAIN [--blank] [--named NAME]
 
 The compiled modules are on the path. _boot.py and main.py run as the port runs them. MAIN is
-the application's main.py; with --blank the board has no image, nor anything else.
+the application's main.py, or of another name; with --blank the board has no image, nor
+anything else.
 """
 
 import sys
@@ -38,12 +39,12 @@ class Ram:
         return 0
 
 
-def image(text):
-    """A LittleFS image whose main.py has this text."""
+def image(name, text):
+    """A LittleFS image with a file of this text."""
     ram = Ram(8)
     vfs.VfsLfs2.mkfs(ram)
     made = vfs.VfsLfs2(ram)
-    with made.open("main.py", "w") as file:
+    with made.open(name, "w") as file:
         file.write(text)
     made.umount()
     return bytes(ram.data)
@@ -60,12 +61,12 @@ def watched(world):
     world.hardware.disk = open_
 
 
-def main(text, blank):
+def main(text, blank, name):
     world = World(None)
     with world.ports():
         if not blank:
             world.provision()
-            world.factory(1, image(text))
+            world.factory(1, image(name, text))
         for name in list(sys.modules):
             if name.split(".")[0] in ("fwboot", "fwcore", "ufota", "board", "layout"):
                 del sys.modules[name]
@@ -75,7 +76,9 @@ def main(text, blank):
         print("path", sys.path[0], "" in sys.path)
         __import__("boot")
         try:
-            __import__("main")
+            # Not import, which would find it loaded when an application imports a main.
+            with open("main.py") as file:
+                exec(file.read(), {"__name__": "__main__"})
         except Reset:
             print("reset")
         except Exception as error:
@@ -83,4 +86,4 @@ def main(text, blank):
     print("watchdog", world.hardware.watched, world.layout["watchdog_ms"])
 
 
-main(sys.argv[1], "--blank" in sys.argv)
+main(sys.argv[1], "--blank" in sys.argv, sys.argv[-1] if "--named" in sys.argv else "main.py")

@@ -137,6 +137,7 @@ def start(micropython_tree, tmp_path):
         for name in KIT:
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(here(name), tmp_path / name)
+        shutil.copy(BOARDS / "common/main.py", tmp_path)
         done = subprocess.run(
             [paths.micropython(), "-X", "heapsize=256M", "board_start.py", application, *options],
             env=paths.environment("."),
@@ -178,3 +179,9 @@ def test_without_an_image_a_board_resets_and_tries_again(start):
 def test_an_application_that_raises_shows_why(start):
     out = start("RPI_PICO_W", "1 / 0\n")
     assert "raised ZeroDivisionError" in out
+
+
+def test_an_application_without_a_source_main_does_not_start_the_boot_stage_again(start):
+    """There __import__("main") finds the frozen one."""
+    out = start("RPI_PICO_W", "print('never')", "--named", "other.py")
+    assert "raised ImportError" in out and out.count("Mbed Bootloader") == 1

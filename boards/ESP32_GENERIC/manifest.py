@@ -1,7 +1,7 @@
 # ruff: noqa: F821 (the names are those of manifest files)
 # Frozen modules of a firmware that runs applications: boot stage, client, and what the port's
-# own manifest freezes. That one is not included: it freezes a _boot.py too, and the build
-# takes one of them. As of MicroPython 1.29.
+# own manifest freezes. That one is not included: it freezes a _boot.py too, and two of a
+# name stop the build. As of MicroPython 1.29.
 include("manifest_boot.py")
 require("ufota-client", library="ufota")
 # espnow for aioespnow; machine.py is the port's half of machine. Without its _boot.py nobody

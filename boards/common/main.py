@@ -2,6 +2,9 @@
 
 The watchdog runs before anything else is loaded or read. Whatever fails on the way to the
 application ends in a reset, after a few seconds in which ^C leads to the prompt.
+
+An application's own main has to be a source file: a main.mpy is imported, and this is what an
+import of that name finds.
 """
 
 import gc
@@ -22,6 +25,8 @@ def _select(board):
 
 
 def _main():
+    if "/app" in sys.path:  # an application imports it
+        raise ImportError
     from board import Board
 
     board = Board()
