@@ -51,8 +51,16 @@ def image(name, text):
 
 
 def watched(world):
-    """Nothing of the board may be opened before the watchdog runs."""
-    disk = world.hardware.disk
+    """Nothing of the board may be opened, nor the boot stage loaded, before the watchdog runs."""
+    disk, machine = world.hardware.disk, sys.modules["machine"]
+    start = machine.WDT
+
+    def wdt(timeout):
+        if world.hardware.watched is None:
+            print("loaded before the watchdog:", "fwboot.main" in sys.modules)
+        return start(timeout)
+
+    machine.WDT = wdt
 
     def open_(name):
         assert world.hardware.watched, name

@@ -165,8 +165,9 @@ print("application in", os.getcwd(), os.listdir("/user"))
     assert "reset" not in out and "raised" not in out
 
 
-def test_the_watchdog_runs_before_anything_is_opened(start):
+def test_the_watchdog_runs_before_anything_is_opened_or_loaded(start):
     out = start("ESP32_GENERIC", "", "--blank")
+    assert "loaded before the watchdog: False\n" in out
     assert "watchdog 30000 30000\n" in out
 
 

@@ -11,9 +11,8 @@ from bdev.window import Window
 
 NAMES = ("rot", "key", "vendor_id", "class_id")  # what the store holds once provisioned
 STORE_SIZE = const(512)  # bytes of all of it
-_GRACE_MS = const(
-    3000
-)  # before a reset: time for a ^C, or a board without an image is out of reach
+# Before a reset, for a ^C: a board without an image resets for ever.
+_GRACE_MS = const(3000)
 _STEP_MS = const(100)
 
 
