@@ -114,6 +114,13 @@ def test_a_chip_that_erases_more_than_the_layout_says_is_refused(board, tmp_path
             chip[field] = before
 
 
+def test_a_neighbour_behind_the_end_of_the_chip_is_refused(tmp_path):
+    real, layout = literals("PYBV11")
+    real["internal"]["used"]["firmware"] = (0x20000, 0x100001)
+    out = refusal(tmp_path, real, layout)
+    assert f"error {errors.OUT_OF_DEVICE}: firmware ends behind internal" in out
+
+
 def test_a_device_on_no_chip_or_on_two_is_refused(tmp_path):
     real, layout = literals("ESP32_GENERIC")
     real["flash"]["devices"].pop("vfs")
@@ -166,12 +173,15 @@ def test_a_journal_that_shares_a_sector_between_banks_is_refused(start, size, tm
         {"flash": {"size": 1, "erase": 1, "program": 1, "devices": {}, "used": {"a": [1]}}},
         {"flash": {"size": 1, "erase": 1, "program": 1, "devices": {}, "used": {"a": [2, 2]}}},
         {"flash": {"size": 1, "erase": 1, "program": 1, "devices": {}, "used": {"a": [0, "b"]}}},
+        {"flash": {"size": 9, "erase": 1, "program": 1, "devices": {}, "used": {"a": [3, 2]}}},
     ],
 )
 def test_nonsense_is_refused_without_a_traceback(wrong, tmp_path):
-    refusal(tmp_path, wrong, literals("RPI_PICO_W")[1])
+    layout = literals("RPI_PICO_W")[1]
+    refusal(tmp_path, wrong, layout)
+    layout["devices"] = {}  # so that none is missing
     with pytest.raises(Failure):
-        chips.check(wrong, literals("RPI_PICO_W")[1])
+        chips.check(wrong, layout)
 
 
 # The same facts in another place

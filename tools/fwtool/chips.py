@@ -37,12 +37,15 @@ def _check_spec(chip, spec):
     numbers = [spec.get(field) for field in _NUMBERS]
     numbers += _table(chip, spec["devices"]).values()
     for name, span in _table(chip, spec.get("used", {})).items():
-        if not isinstance(span, list | tuple) or len(span) != 2 or span[0] == span[1]:
+        if not isinstance(span, list | tuple) or len(span) != 2:
             raise _refused(boot_errors.BAD_LAYOUT, f"{name} on {chip} is not (start, end)")
         numbers += span
     for value in numbers:
         if type(value) is not int or value < 0:
             raise _refused(boot_errors.BAD_LAYOUT, f"{chip}: {value!r} is no number of bytes")
+    for name, span in spec.get("used", {}).items():
+        if span[0] >= span[1]:
+            raise _refused(boot_errors.BAD_LAYOUT, f"{name} on {chip} is empty")
     if not spec["erase"] or not spec["program"]:
         raise _refused(boot_errors.BAD_LAYOUT, f"{chip} has no erase or program unit")
 
