@@ -159,3 +159,14 @@ class Part:
                 return -EINVAL
             arg += self._first
         return self._device.ioctl(op, arg)
+
+
+def is_blank(part, block_size):
+    """True when there has never been a LittleFS on a device."""
+    # It keeps its superblock in blocks 0 and 1: one of them is always written.
+    chunk = bytearray(256)
+    for at in range(0, 2 * block_size, len(chunk)):
+        failed = part.readblocks(at // block_size, chunk, at % block_size)
+        if failed or chunk != b"\xff" * len(chunk):
+            return False  # a read that failed says nothing, so it must not lead to a format
+    return True

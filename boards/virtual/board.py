@@ -7,7 +7,9 @@ one the way they do on every board: `from board import Board; board = Board()`.
 import json
 import sys
 
-from blockdev import FileCard, FileFlash, Part
+from blockdev import FileCard, FileFlash, Part, is_blank
+
+_LINES = 40  # of a boot log that is kept
 
 
 class Board:
@@ -20,6 +22,7 @@ class Board:
     """
 
     _watchdog = None  # of the chip: what one Board starts, every other one feeds
+    lines = None  # the newest of the boot log, where a console keeps them: a list
 
     def __init__(self, state_dir=None):
         self._dir = state_dir or sys.argv[1]
@@ -101,6 +104,9 @@ class Board:
     def log(self, text):
         """One line of the boot log."""
         print(text)
+        if self.lines is not None:
+            self.lines.append(text)
+            del self.lines[:-_LINES]
 
     def reset(self):
         """Does not return."""
@@ -112,29 +118,24 @@ class Board:
         """Mount the user files on /user; they live apart from the image and survive updates.
 
         A region that is blank is formatted. One that does not mount is not: whatever is
-        wrong with it, the files are worth more than a clean start.
+        wrong with it, the files are worth more than a clean start. Where a console has it
+        on / already, it is shown here too.
         """
         region = self.layout.get("regions", {}).get("user")
         if region is None or "format" not in region:
             return
+        import machine
         import vfs
 
+        if machine.files:
+            vfs.mount(machine.files, "/user")
+            return
         spec = self.layout["devices"][region["device"]]
         part = Part(self.device(region["device"]), region["start"], region["size"])
         unit = spec["program"]
-        if _is_blank(part, spec["erase"]):
+        if is_blank(part, spec["erase"]):
             vfs.VfsLfs2.mkfs(part, readsize=unit, progsize=unit)
         try:
             vfs.mount(vfs.VfsLfs2(part, readsize=unit, progsize=unit), "/user")
         except OSError as error:
             self.log("user files: not mounted, error " + str(error.errno))
-
-
-def _is_blank(part, block_size):
-    # LittleFS keeps its superblock in blocks 0 and 1: one of them is always written.
-    chunk = bytearray(256)
-    for at in range(0, 2 * block_size, len(chunk)):
-        failed = part.readblocks(at // block_size, chunk, at % block_size)
-        if failed or chunk != b"\xff" * len(chunk):
-            return False  # a read that failed says nothing, so it must not lead to a format
-    return True

@@ -20,6 +20,8 @@ WDT_RESET = 3
 DEEPSLEEP_RESET = 4
 SOFT_RESET = 5
 
+files = None  # the file system of region `user`, where a console has mounted it on /
+
 
 def reset():
     """Start again with nothing left in RAM. Does not return."""
@@ -39,8 +41,11 @@ def unique_id():
     """8 bytes that differ from board to board and stay the same on one."""
     import hashlib
 
-    with open(sys.argv[1] + "/identity.json", "rb") as file:
-        return hashlib.sha256(file.read()).digest()[:8]
+    try:
+        with open(sys.argv[1] + "/identity.json", "rb") as file:
+            return hashlib.sha256(file.read()).digest()[:8]
+    except OSError:
+        return bytes(8)  # a new board, which has no identity yet
 
 
 class WDT:

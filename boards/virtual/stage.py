@@ -19,6 +19,14 @@ def enter(board, index):
     returns:  a function without arguments that starts the application. When there is
               nothing to start the board resets, and tries again
     """
+    start = look(board, index)
+    if start is None:
+        board.reset()
+    return start
+
+
+def look(board, index):
+    """The same for a board with a console: None when there is nothing to start."""
     if "stages" in board.layout:
         board.log("This is boot stage {}".format(index))
     image = _find(board)
@@ -27,7 +35,7 @@ def enter(board, index):
     if "--boot-only" in sys.argv:
         sys.exit(0 if image else 1)
     if image is None:
-        board.reset()
+        return None
     _wash(_DEPTH)
     return lambda: _run(board, image)
 
@@ -69,7 +77,8 @@ def _confirm(board):
 def _run(board, image):
     """Run the application, to its end."""
     error = _start(board, image)
-    if _failed_on_trial(board, image):
+    # Somebody at the console stopped it: that is no failure of the image.
+    if not isinstance(error, KeyboardInterrupt) and _failed_on_trial(board, image):
         if error:
             sys.print_exception(error)
         board.reset()

@@ -227,11 +227,18 @@ def compile_modules(out_dir):
     help="Heap of the board, at least 16k.",
 )
 @click.option("--interpreter", metavar="FILE", help="MicroPython to run it on.")
-def run(state_dir, heap, interpreter):
+@click.option("--pty", is_flag=True, help="Give it a serial port, for mpremote and terminals.")
+def run(state_dir, heap, interpreter, pty):
     """Run the virtual board of STATE_DIR until its application ends.
 
-    Ctrl-C pulls the plug.
+    Ctrl-C pulls the plug. With --pty it goes on until then, and a STATE_DIR that is empty or
+    new becomes a board with MicroPython and nothing else: `fwtool deploy` brings the rest.
     """
+    if pty:
+        from fwtool import pty_run
+
+        pty_run.serve(state_dir, heap, interpreter)
+        return
     boot.check_files(state_dir)
     board = VirtualBoard(state_dir, heap, interpreter, on_line=click.echo)
     with board:
