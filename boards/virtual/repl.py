@@ -142,6 +142,22 @@ class Link:
             self.tell(b"C")
         return byte
 
+    def read_window(self, buf):
+        """Fill buf. Returns its size, or how many came before a ^C or ^D, which buf then has."""
+        byte, size = bytearray(1), 0
+        readinto = self._in.readinto  # a call for each byte, and there are many
+        while size < len(buf):
+            if not readinto(byte):
+                raise SystemExit(1)
+            value = buf[size] = byte[0]
+            if value == 4:
+                return size
+            if value == 3:
+                self.tell(b"C")
+                return size
+            size += 1
+        return size
+
     def say(self, text):
         for at in range(0, len(text), _PIECE):  # no room for a copy of all of it
             self.write(text[at : at + _PIECE].replace("\n", "\r\n").encode())
@@ -156,6 +172,11 @@ class Link:
                 self.say(sep)
             self.say(arg if isinstance(arg, str) else str(arg))
         self.say(end)
+
+    def show(self, value):
+        """What the friendly REPL does with the value of an expression."""
+        if value is not None:
+            self.print(repr(value))
 
     def complain(self, error):
         self.say(traceback(error))
@@ -267,21 +288,15 @@ class Repl:
     def _paste(self):
         """Code by raw paste, window after window; None when the host gave up."""
         self._link.write(b"R\x01" + bytes((_WINDOW & 0xFF, _WINDOW >> 8)) + b"\x01")
-        source = bytearray()
-        left = _WINDOW
+        source, window = bytearray(), bytearray(_WINDOW)
         while True:
-            byte = self._link.read()
-            if byte == b"\x04":
-                self._link.write(b"\x04")
-                return source
-            if byte == b"\x03":
-                self._link.write(b"\x04")
-                return None
-            source += byte
-            left -= 1
-            if not left:
-                left = _WINDOW
+            size = self._link.read_window(window)
+            source += memoryview(window)[:size]
+            if size == _WINDOW:
                 self._link.write(b"\x01")
+                continue
+            self._link.write(b"\x04")
+            return source if window[size] == 4 else None
 
     def _answer(self, source):
         """Run code as raw mode does, output and error each ended by \\x04."""
@@ -376,8 +391,8 @@ def _goes_on(lines):
     opened = sum(text.count(char) for char in "([{") - sum(text.count(char) for char in ")]}")
     if opened > 0 or lines[-1].endswith("\\"):
         return True
-    first = lines[0].rstrip()
-    return (first.endswith(":") or first.startswith("@")) and bool(lines[-1].strip())
+    block = lines[0].startswith("@") or any(line.rstrip().endswith(":") for line in lines)
+    return block and bool(lines[-1].strip())
 
 
 def _user_files(layout):
@@ -417,6 +432,7 @@ def _prepare(link):
     for name in ("layout", "repl"):
         sys.modules.pop(name, None)
     builtins.print = link.print
+    builtins.__repl_print__ = link.show
     builtins.help = lambda *_: link.print(_HELP)
     machine.soft_reset = sys.exit
     if made:
