@@ -26,6 +26,8 @@ COMMANDS = {
     "boot": "fwtool.boot:boot",
     "state": "fwtool.state:state",
     "run": "fwtool.run:run",
+    "deploy": "fwtool.deploy:deploy",
+    "device": "fwtool.device:device",
     "serve": "fwtool.serve:serve",
     "demo": "fwtool.demo:demo",
     "demo-mqtt": "fwtool.demo_mqtt:demo_mqtt",

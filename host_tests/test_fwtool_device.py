@@ -1,0 +1,107 @@
+"""fwtool device on a board from the factory whose image is on trial, and on others."""
+
+import json
+
+import pytest
+
+from fwcore.state import BACK, CONFIRMED, REVERTED
+from fwtool_cli import fwtool
+from pty_kit import APPLICATION, console, mpremote, wait_for
+from virtual_kit import application, boot_state, make, offer, result
+
+
+@pytest.fixture
+def trial(tmp_path):
+    """A board that runs a new image, version 2, on trial."""
+    state = make(tmp_path, APPLICATION.replace("{}", "old"))
+    offer(state, application(APPLICATION.replace("{}", "new")))
+    with console(state) as board:
+        wait_for(board, b"this is new\r\n")
+        board.folder = state
+        yield board
+
+
+def device(board, command, *more, code=0):
+    return fwtool("device", command, "--port", board.port, *more, code=code)
+
+
+def status(board):
+    return json.loads(device(board, "status", "--json").stdout)
+
+
+def test_a_trial_is_seen_confirmed_and_told(trial):
+    told = status(trial)
+    assert (told["phase"], told["tries"], told["last"]) == ("TRIAL", 2, None)
+    assert told["provisioned"] and told["floor"] == "0" and told["active"]["version"] == "2"
+    assert device(trial, "confirm").stdout == "confirmed\n"
+    assert device(trial, "confirm").stdout == "was confirmed before\n"
+    assert json.loads(device(trial, "confirm", "--json").stdout) == {
+        "confirmed": True,
+        "written": False,
+    }
+    assert result(trial.folder) == (CONFIRMED, 0)
+    rows = device(trial, "status").stdout
+    assert "phase             IDLE\n" in rows and "2 CONFIRMED\n" in rows
+    assert "error 86" in device(trial, "reject", code=5).stderr
+    assert "error 86" in device(trial, "rollback", code=5).stderr
+
+
+def test_a_rejected_image_goes_with_the_next_reset(trial):
+    device(trial, "reject", "--reason", "300")
+    assert boot_state(trial.folder).phase == BACK
+    assert status(trial)["phase"] == "BACK"
+    assert "error 86" in device(trial, "confirm", code=1).stderr
+    mpremote(trial, "reset")
+    wait_for(trial, b"this is old\r\n")
+    assert result(trial.folder) == (REVERTED, 300)
+    told = status(trial)["last"]
+    assert (told["result"], told["reason"]) == ("REVERTED", 300)
+    assert "reason 300: the application's own" in device(trial, "status").stdout
+
+
+def test_rollback_rejects_and_resets(trial):
+    told = json.loads(device(trial, "rollback", "--json").stdout)
+    assert told == {"rejected": True, "reason": 256, "reset": True}
+    wait_for(trial, b"this is old\r\n")
+    assert result(trial.folder) == (REVERTED, 256)
+
+
+def test_the_log_is_that_of_the_last_start(trial):
+    log = device(trial, "log").stdout
+    assert "Mbed Bootloader\n" in log and "Trial boot, 2 left" in log
+    assert json.loads(device(trial, "log", "--json").stdout)["log"][-2:] == ["booting...", ""]
+    mpremote(trial, "soft-reset")  # the boot stage did not run, so there is none
+    assert "keeps no boot log" in device(trial, "log", code=4).stderr
+
+
+def test_a_layout_without_a_state_has_nothing_to_confirm(tmp_path):
+    import simple_layout
+
+    with console(make(tmp_path, "print('runs')", layout=simple_layout.LAYOUT)) as board:
+        wait_for(board, b">>> ")
+        told = status(board)
+        assert "phase" not in told and told["last"] is None and told["active"]["version"] == "1"
+        assert device(board, "confirm").stdout == "was confirmed before\n"
+        assert "error 86" in device(board, "rollback", code=5).stderr
+
+
+def test_boards_that_cannot_answer(tmp_path):
+    class Missing:
+        port = "/dev/none"
+
+    assert "no board on /dev/none" in device(Missing, "status", code=4).stderr
+    with console(tmp_path / "new") as board:
+        for command in ("status", "confirm", "reject", "rollback"):
+            assert "has no ufota: fwtool deploy" in device(board, command, code=4).stderr
+        device(board, "reject", "--reason", "5", code=2)
+        mpremote(board, "exec", "import os; os.mkdir('/lib')")
+        mpremote(board, "exec", "with open('/lib/board.py', 'w') as f: f.write('class Board: x')")
+        assert "board on" in device(board, "log", code=4).stderr
+
+
+def test_chips_that_fail_are_told_as_such(tmp_path):
+    state = make(tmp_path, "print('runs')")
+    with console(state) as board:
+        wait_for(board, b">>> ")
+        (state / "flash.bin").rename(state / "gone.bin")
+        assert "storage failed: No such file" in device(board, "status", code=4).stderr
