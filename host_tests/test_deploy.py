@@ -214,6 +214,38 @@ def test_a_file_system_that_is_not_the_layouts_is_refused(tmp_path):
         assert "overwrite each other" in said.stderr
 
 
+def test_a_board_whose_files_are_in_flash_and_whose_watchdog_runs(small, tmp_path):
+    """As on stm32; the watchdog outlives the soft reset, so a deploy has to feed it."""
+    boot = """
+import machine, os, sys
+sys.path[-1] = "/flash/lib"
+class Timer:
+    def __init__(self, number):
+        if number < 0:
+            raise ValueError
+    def init(self, period, callback):
+        callback(self)
+        with open("/fed", "w") as file:
+            file.write("%d ms" % period)
+machine.Timer = Timer
+"""
+    layout = (paths.board() / "layout.py").read_text()
+    (tmp_path / "layout.py").write_text(
+        layout.replace('"trials": 3,', '"trials": 3, "watchdog_ms": 90000,')
+    )
+    (tmp_path / "boot.py").write_text(boot)
+    with console(tmp_path / "board") as board:
+        mpremote(board, "fs", "cp", tmp_path / "boot.py", ":", "+", "fs", "mkdir", "flash")
+        more = ("--layout", tmp_path / "layout.py", "--json")
+        first = json.loads(run_deploy(board, *more).stdout)["files"]
+        assert {"/flash/main.py", "/flash/lib/fwboot/main.mpy"} <= set(first)
+        tree = mpremote(board, "fs", "tree", ":flash")
+        assert "fwboot" in tree and ".fwtool" not in tree
+        mpremote(board, "fs", "rm", "fed")
+        assert json.loads(run_deploy(board, *more).stdout)["files"] == first
+        assert mpremote(board, "fs", "cat", "fed") == "1000 ms"
+
+
 def test_a_firmware_that_has_all_frozen_gets_no_files(tmp_path):
     from virtual_kit import make
 
@@ -404,7 +436,8 @@ def test_power_cut_at_each_step_of_the_exchange_leaves_old_or_new_never_a_mix(
     tmp_path, micropython
 ):
     units = ["/lib/board.mpy", "/lib/fwcore", "/lib/fwboot", "/lib/ufota", "/main.py"]
-    install = deploy_scripts.INSTALL.format(units=units).replace("os.rename(", "rename_(")
+    install = deploy_scripts.INSTALL.format(units=units, root="", stage=deploy.STAGE)
+    install = install.replace("os.rename(", "rename_(")
     assert deploy._units(dict.fromkeys(_names(units))) == units
     script = tmp_path / "sweep.py"
     script.write_text(f"INSTALL = {install!r}\n{SWEEP}")

@@ -99,6 +99,7 @@ def test_nothing_of_the_host_can_be_reached(shared):
     fails("open('/rom/../../../../etc/passwd')", "ENOENT")
     fails("open('/rom/machine.py', 'w')", "OSError: 30")
     fails("import os; os.remove('/rom/machine.py')", "OSError: 30")
+    fails("import os; os.mkdir('/rom/new')", "OSError: 30")
     fails("import board", "ImportError")
 
 
@@ -216,6 +217,8 @@ def test_a_board_from_the_factory_boots_and_its_application_can_be_stopped(tmp_p
             board, "resume", "exec", "import os, ufota; print(os.getcwd(), os.listdir('/app'))"
         )
         assert used == "/ ['main.py']\n"
+        code = "open('/rom/../../../../../../../../etc/passwd')"
+        assert "ENOENT" in mpremote(board, "resume", "exec", code, code=1)
         with Terminal(board) as terminal:
             assert b"application runs" in terminal.ask(b"\x04", b"runs\r\n")
 

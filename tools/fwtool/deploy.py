@@ -29,7 +29,8 @@ from fwtool import exits, factory, files, headers, keys, layouts, options
 from fwtool.device_link import Link
 from fwtool.exits import Failure
 
-STAGE = "/.fwtool"  # on the board: what was brought, and is not in use yet
+STAGE = "/.fwtool"  # on the board, beside lib: what was brought, and is not in use yet
+FLASH = "flash"  # name of a device: what a port gives to its own file system too
 RECORD = "lib/ufota.json"  # on the board: what a deploy installed
 _DIR = 2  # blocks a folder takes
 
@@ -40,23 +41,30 @@ class Deploy:
     port:      as mpremote takes it
     board:     name of a folder in boards/, or a path
     identity:  dict rot, key, vendor_id, class_id in hex, or None: not provisioned
+    layout:    path of another layout.py than the board's own, or None
     plain:     bring .py files, whatever the board could run
     report:    called with (done, total, name) for each file
     """
 
-    def __init__(self, port, board, identity=None, plain=False, report=lambda *_: None):
+    def __init__(
+        self, port, board, identity=None, layout=None, plain=False, report=lambda *_: None
+    ):
         self._port = port
         self._name = Path(board).name
         self._modules = packages.board_modules(board)
+        if layout is not None:
+            self._modules["layout.py"] = Path(layout)
         self._layout = layouts.load(str(self._modules["layout.py"]))
         self._identity = identity
         self._plain = plain
         self._report = report
         self._link = Link(port, is_fresh=True)
+        self._root = ""  # on the board: the folder that has lib
 
     def run(self):
         """Returns what was done: dict, as --json prints it. Raises Failure, FwError."""
         told = self._link.ask(scripts.PROBE.format(names=self._names()))
+        self._root = told["root"]
         self._is_provisioned()
         with tempfile.TemporaryDirectory() as scratch:
             tree = self._tree(told, Path(scratch))
@@ -69,7 +77,9 @@ class Deploy:
             "board": self._name,
             "version": packages.version(),
             "form": self._form(told),
-            "files": {"/" + name: sha256(data).hexdigest() for name, data in tree.items()},
+            "files": {
+                f"{self._root}/{name}": sha256(data).hexdigest() for name, data in tree.items()
+            },
             "provisioned": provisioned,
         }
 
@@ -121,24 +131,30 @@ class Deploy:
 
     def _check_room_of_layout(self, told):
         size = self._layout.get("regions", {}).get("user", {}).get("size", 0)
-        if told["size"] != size:
+        if FLASH in self._layout["devices"] and told["size"] != size:
             text = (
                 f"the board's file system has {told['size'] >> 10} KiB, the layout's region user "
-                f"{size >> 10}: they would overwrite each other; freeze the boot stage instead"
+                f"{size >> 10}: they would overwrite each other; freeze the boot stage, or give a "
+                "--layout without internal flash"
             )
             raise Failure(text, exits.REFUSED)
 
+    def _ask(self, script, **more):
+        """The answer to one of deploy_scripts."""
+        stage = self._root + STAGE
+        return self._link.ask(script.format(root=self._root, stage=stage, **more))
+
     def _install(self, tree, scratch):
         folders = sorted({name[:at] for name in tree for at in _slashes(name)})
-        self._link.ask(scripts.PREPARE.format(folders=[f"{STAGE}/{name}" for name in folders]))
+        self._ask(scripts.PREPARE, folders=[f"{self._root}{STAGE}/{name}" for name in folders])
         try:
             self._bring(tree, scratch / "tree")
             self._compare(tree, STAGE)
         except BaseException:
             with contextlib.suppress(Failure):  # the cable may be gone: the next deploy cleans up
-                self._link.ask(scripts.CLEAN)
+                self._ask(scripts.CLEAN)
             raise
-        self._link.ask(scripts.INSTALL.format(units=_units(tree)))
+        self._ask(scripts.INSTALL, units=_units(tree))
         self._compare(tree, "")
 
     def _bring(self, tree, scratch):
@@ -152,7 +168,7 @@ class Deploy:
         for folder in sorted({path.rpartition("/")[0] for path in sizes}):
             inside = [path for path in sizes if path.rpartition("/")[0] == folder]
             below = os.path.relpath(folder, scratch)
-            target = STAGE if below == "." else f"{STAGE}/{below}"
+            target = self._root + STAGE + ("" if below == "." else f"/{below}")
             command += ["fs", "-v", "cp", "-f", *inside, f":{target}/", "+"]
         done = [0]
 
@@ -168,7 +184,7 @@ class Deploy:
     def _compare(self, tree, root):
         """What landed is what was sent. Raises Failure."""
         names = ["/" + name for name in tree]
-        told = self._link.ask(scripts.DIGESTS.format(root=root, names=names))
+        told = self._ask(scripts.DIGESTS, names=[self._root + root + name for name in names])
         wrong = [
             name
             for name, digest in zip(names, told)
@@ -185,15 +201,15 @@ class Deploy:
             return False
         path = scratch / "identity.new"
         factory._write_json(str(path), self._identity, 0o600)
-        self._link.run("fs", "cp", "-f", str(path), ":/identity.new")
-        digest = self._link.ask(scripts.PROVISION)
+        self._link.run("fs", "cp", "-f", str(path), f":{self._root}/identity.new")
+        digest = self._ask(scripts.PROVISION)
         if digest != _digest(self._identity):
             raise Failure("the board reads back another identity", exits.VERIFY)
         return True
 
     def _is_provisioned(self):
         """Raises Failure when it trusts another key than it is to be given."""
-        told = self._link.ask(scripts.IDENTITY)
+        told = self._ask(scripts.IDENTITY)
         if told["made"] and self._identity and told["key"] not in ("", self._identity["key"]):
             raise Failure("the board is provisioned for another key", exits.REFUSED)
         return told["made"]
@@ -260,10 +276,11 @@ def make_identity(point, vendor, class_, rot=None):
 @click.option("--board", "name", required=True, help="Name of a folder in boards/, or a path.")
 @click.option("--key", help="Public key the board will trust; left out: no provisioning.")
 @click.option("--rot", metavar="FILE", help="identity.json with a root of trust; default: random.")
+@click.option("--layout", metavar="FILE", help="Another layout.py than the board's own.")
 @click.option("--source", is_flag=True, help="Bring .py files, whatever the board could run.")
 @options.identity_options
 @files.json_option
-def deploy(port, name, key, rot, source, vendor, class_, as_json):
+def deploy(port, name, key, rot, layout, source, vendor, class_, as_json):
     """Install boot stage, client and drivers on the board at PORT, and provision it.
 
     Brings .mpy files for the board's MicroPython, reads all back and compares; a board is
@@ -280,7 +297,7 @@ def deploy(port, name, key, rot, source, vendor, class_, as_json):
     elif rot is not None or vendor is not None:
         raise click.UsageError("--key is needed to provision a board")
     with _bar(as_json) as report:
-        found = Deploy(port, name, identity, source, report).run()
+        found = Deploy(port, name, identity, layout, source, report).run()
     if as_json:
         files.print_json(found)
         return
