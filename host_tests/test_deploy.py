@@ -2,9 +2,11 @@
 
 import ast
 import fcntl
+import io
 import json
 import os
 import shutil
+import sys
 from hashlib import sha256
 from pathlib import Path
 
@@ -145,17 +147,16 @@ def _targets(name):
 
 
 def test_the_identity_is_whole_and_its_secret_was_on_no_command_line(
-    made, board, small, monkeypatch
+    made, board, small, tmp_path, monkeypatch
 ):
     seen = []
     start = deploy.Link.run
     monkeypatch.setattr(deploy.Link, "run", lambda *a, **k: seen.append(a[1:]) or start(*a, **k))
     mpremote(board, "exec", "import os; os.remove('/identity.json')")
-    rot = bytes(range(16))
-    vendor, class_ = demo.VENDOR, demo.CLASS
-    point = keys.load_point(str(made[2] / "maker.pub"))
-    identity = deploy.make_identity(point, vendor, class_, rot)
-    assert deploy.Deploy(board.port, "virtual", identity).run()["provisioned"]
+    rot, vendor, class_ = bytes(range(16)), demo.VENDOR, demo.CLASS
+    (tmp_path / "rot.json").write_text(json.dumps({"rot": rot.hex()}))
+    words = ("--key", made[2] / "maker.pub", "--rot", tmp_path / "rot.json", *IDENTITY)
+    assert json.loads(run_deploy(board, *words, "--json").stdout)["provisioned"]
     code = "from board import Board; b = Board(); b.key(); print(b.rot(), b.vendor_id, b.class_id)"
     said = mpremote(board, "exec", code).strip()
     assert said == f"{rot} {vendor.bytes} {class_.bytes}".replace("\\'", "'")
@@ -252,6 +253,21 @@ def test_a_firmware_that_has_all_frozen_gets_no_files(tmp_path):
     with console(make(tmp_path, "print('application')")) as board:
         told = json.loads(run_deploy(board, "--json").stdout)
         assert told["files"] == {} and told["provisioned"]
+
+
+def test_a_bar_is_shown_on_a_terminal_only(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr("sys.stderr", Terminal())
+    with deploy._bar(as_json=True) as report:
+        report(1, 2, "name")
+    assert not sys.stderr.getvalue()
+    with deploy._bar(as_json=False) as report:
+        report(1000, 2000, "lib/name.mpy")
+        report(2000, 2000, "")
+    assert "2.0/2.0 kB" in sys.stderr.getvalue()
 
 
 def test_usage_and_unknown_boards():

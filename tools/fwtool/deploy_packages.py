@@ -86,7 +86,10 @@ def board_modules(name):
 
 
 def _read_manifest(path, found):
-    """Collect the module() lines of a manifest and of what it includes."""
+    """Collect the module() lines of a manifest and of what it includes.
+
+    A manifest is a program, and is run, as each build of MicroPython does.
+    """
 
     def include(other, **_):
         if "$(" not in other:
