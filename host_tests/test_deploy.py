@@ -131,6 +131,7 @@ def test_a_deploy_brings_a_whole_board(made, board):
     files = told["files"]
     assert {"/main.py", "/lib/layout.py", "/lib/board.mpy", "/lib/fwboot/main.mpy"} <= set(files)
     assert "/lib/machine.mpy" not in files  # the firmware has it
+    assert "/lib/_boot.mpy" not in files  # a firmware only
     ours = [target for name in deploy_packages.PACKAGES for target in _targets(name)]
     assert {f"/lib/{target[:-2]}mpy" for target in ours} <= set(files)
     tree = mpremote(board, "fs", "tree", ":")
@@ -161,6 +162,13 @@ def test_the_identity_is_whole_and_its_secret_was_on_no_command_line(
     said = mpremote(board, "exec", code).strip()
     assert said == f"{rot} {vendor.bytes} {class_.bytes}".replace("\\'", "'")
     assert seen and rot.hex() not in str(seen)
+
+
+def test_an_identity_that_reads_back_otherwise_is_told(made, board, small, monkeypatch):
+    monkeypatch.setattr(deploy, "_digest", lambda identity: "0" * 64)
+    mpremote(board, "exec", "import os; os.remove('/identity.json')")
+    said = run_deploy(board, "--key", made[2] / "maker.pub", *IDENTITY, code=3)
+    assert "another identity" in said.stderr
 
 
 def test_a_board_is_provisioned_once(made, board, small, tmp_path):

@@ -117,21 +117,23 @@ class Link:
     def tell(self, word):
         self._control.write(word)
 
-    def settle(self):
-        """Code has ended: returns when the supervisor knows, and no ^C can interrupt any more."""
+    def begin(self):
+        """Code begins: from here a ^C may interrupt, at any place."""
         self._answer[0] = 0
-        told = False
-        while True:
-            try:
-                if not told:
-                    told = True
-                    self.tell(b"I")
-                while not self._answer[0]:
-                    if not self._answers.readinto(self._answer):
-                        raise SystemExit(1)
-                return
-            except KeyboardInterrupt:
-                pass  # it was sent while the code ended
+        self._told = False
+        self.tell(b"B")
+
+    def settle(self):
+        """Code has ended: returns when the supervisor knows, and no ^C can interrupt any more.
+
+        To be called again when a late one has interrupted it. I may then be told twice.
+        """
+        if not self._told:
+            self.tell(b"I")
+            self._told = True
+        while not self._answer[0]:
+            if not self._answers.readinto(self._answer):
+                raise SystemExit(1)
 
     def read(self):
         """One byte from the host. Raises SystemExit when the supervisor is gone."""
@@ -211,17 +213,20 @@ class Repl:
 
     def supervise(self, function):
         """The same for a function."""
-        error = None
-        try:
-            self._link.tell(b"B")
+        error, begun = None, False
+        while True:  # one ^C may come late, wherever this is
             try:
-                function()
-            except BaseException as raised:
-                error = raised
-        except KeyboardInterrupt as late:
-            error = error or late
-        self._link.settle()
-        return error
+                try:
+                    if not begun:
+                        begun = True
+                        self._link.begin()
+                        function()
+                except BaseException as raised:
+                    error = raised
+                self._link.settle()
+                return error
+            except KeyboardInterrupt as late:
+                error = error or late
 
     def run_file(self, path):
         """Run /boot.py or /main.py, when it is there. Returns True when it wants a reset."""

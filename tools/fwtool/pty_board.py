@@ -217,7 +217,7 @@ class _Wire:
             self._busy, self._struck = True, 0.0
             if self._asked:
                 self._interrupt()
-        elif word == b"I":
+        elif word == b"I" and self._busy:
             self._busy, self._enabled = False, True
             with contextlib.suppress(BrokenPipeError):
                 os.write(self._board._answers, b".")
@@ -225,7 +225,7 @@ class _Wire:
             self._asked = max(0, self._asked - 1)
         elif word in b"Kk":
             self._enabled = word == b"K"
-        else:
+        elif word in b"RF":
             self.soft = word
 
     def _feed_board(self):
