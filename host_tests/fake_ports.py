@@ -194,9 +194,16 @@ def partition(hardware):
 
     class Partition:
         TYPE_DATA = 1
+        RUNNING = 2
 
         def __init__(self, disk):
-            self._disk = disk
+            self._disk = hardware.disk("ota_0") if disk == self.RUNNING else disk
+
+        def get_next_update(self):
+            return Partition(hardware.disk("ota_1"))
+
+        def set_boot(self):
+            hardware.boots = self._disk.name
 
         @staticmethod
         def find(type, label):

@@ -15,7 +15,7 @@ from fwcore.errors import FwError
 from fwcore.manifest import version_word
 from fwcore.state import IDLE, TRIAL, State
 from helpers import here, noise
-from simdisk import TEARS, PowerCut, every_cut
+from simdisk import TEARS, Disk, PowerCut, every_cut
 from ufota.client import Client
 from update_kit import MANIFEST_URL, FakeSource, bundle, payload
 
@@ -253,6 +253,22 @@ def test_chips_are_opened_on_the_pins_that_the_readme_names():
         with world.ports():
             world.start().device(device)
         assert world.hardware.pins == [pins]
+
+
+def test_an_esp32_updates_its_firmware():
+    world = World("ESP32_GENERIC")
+    factory_disk = world.hardware.disk
+    other = Disk(8 << 12, 4096, 16, power=world.power, name="ota_1")
+    world.hardware.disk = lambda name: other if name == "ota_1" else factory_disk(name)
+    with world.ports():
+        board = world.start()
+        target = board.systems["SYSTEM"]
+        assert (
+            target.version() == version_word(board.FIRMWARE) and target is board.systems["SYSTEM"]
+        )
+        assert target.slot().fits(8 << 12) and not target.slot().fits((8 << 12) + 1)
+        target.install(1)
+        assert world.hardware.boots == "ota_1"
 
 
 def test_a_partition_that_is_not_in_the_table_is_an_oserror():

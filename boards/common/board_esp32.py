@@ -43,6 +43,21 @@ class Esp32Board(BaseBoard):
     """A device of the layout is the partition with its label, or a chip `spi` on SPI2."""
 
     PINS = (0, 0, 0, 0)  # of that chip: SCK, MOSI, MISO, CS
+    FIRMWARE = "0.1.0"  # version of all that is frozen here; raise it with every build
+    _systems = None
+
+    @property
+    def systems(self):
+        """The firmware, where the table has two partitions for it: see DESIGN.md."""
+        if self._systems is None:
+            from esp32 import Partition
+
+            from fwcore.manifest import version_word
+            from ufota.ota import OtaPartition
+
+            running = Partition(Partition.RUNNING)
+            self._systems = {"SYSTEM": OtaPartition(running, version_word(self.FIRMWARE))}
+        return self._systems
 
     def open(self, name, spec):
         if name == "spi":
