@@ -19,8 +19,10 @@ import sys
 from functools import partial
 
 import bench_aliyun
+import bench_bdev
 import bench_frozen
 import bench_lab
+import bench_sd
 import bench_tls
 import fleet_plot
 from badserver import BadServer, ranged
@@ -200,6 +202,11 @@ def frozen(lab, quick):
     ]
 
 
+def drivers(lab, quick):
+    """Block device drivers on virtual time, against bus and chip."""
+    return [row(*each) for each in (*bench_bdev.nor(), *bench_sd.sd())]
+
+
 def _boot_stage(*installs):
     """(roots, left out) of a boot stage that has these ways to install, and no other.
 
@@ -377,6 +384,7 @@ ROWS = {
     "resume": resume,
     "sizes": sizes,
     "frozen": frozen,
+    "drivers": drivers,
     "wear": wear,
     "fleet": fleet,
     "instructions": instructions,

@@ -33,20 +33,23 @@ print([best[0] / best[1], best[0] / 65536])
 
 
 def sd():
-    """[(name, figure, unit, note)]; shares of the bus limit, and times over their bounds."""
+    """[(name, figure, unit, bound, note)]; figures are time taken / limit."""
     rows = []
     limit_us = 8 * SIZE / BAUDRATE * 1e6
-    for name, times in (("at once", Times(ncr=1)), ("after 200 us", TYPICAL)):
+    for name, times, bound in (
+        ("at once", Times(ncr=1), 1 / 0.9),
+        ("after 200 us", TYPICAL, None),
+    ):
         took = _took_us("readblocks", times)
         note = f"4 KiB at {BAUDRATE // 1000000} MHz: {took:.0f} us, limit {limit_us:.0f} us"
-        rows.append((f"SD read / bus limit, card answers {name}", limit_us / took, "x", note))
-    bound = limit_us + SIZE // 512 * TYPICAL.write_us + TYPICAL.stop_us
+        rows.append((f"SD read, card answers {name}", took / limit_us, "x bus", bound, note))
+    least = limit_us + SIZE // 512 * TYPICAL.write_us + TYPICAL.stop_us
     took = _took_us("writeblocks", TYPICAL)
-    note = f"{took:.0f} us; bound {bound:.0f} us; a card of {TYPICAL.write_us} us a block"
-    rows.append(("SD write / bus and busy times", took / bound, "x", note + ", assumed"))
+    note = f"{took:.0f} us; a card of {TYPICAL.write_us} us a block, assumed"
+    rows.append(("SD write", took / least, "x bus and busy", 1.1, note))
     ratio, us = _crc()
     note = f"{us * 512:.0f} us for a block of 512 bytes here; in bytecode, no heap"
-    rows.append(("SD CRC-16 / sha256 of the same", ratio, "x", note))
+    rows.append(("SD CRC-16 / sha256 of the same", ratio, "x", None, note))
     return rows
 
 
