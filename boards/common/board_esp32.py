@@ -55,7 +55,7 @@ class Esp32Board(BaseBoard):
             from fwcore.manifest import version_word
             from ufota.ota import OtaPartition
 
-            running = Partition(Partition.RUNNING)
+            running = Partition(Partition.RUNNING)  # type: ignore[arg-type]  # stubs know labels
             self._systems = {"SYSTEM": OtaPartition(running, version_word(self.FIRMWARE))}
         return self._systems
 

@@ -45,10 +45,6 @@ class Mboot(Target):
         self._mem32 = mem32
         self.elements = b""
 
-    @property
-    def installed(self):
-        return bool(self.elements)
-
     def version(self):
         return self._version
 
@@ -64,6 +60,7 @@ class Mboot(Target):
             + _element(_STATUS, struct.pack("<L", self._status))
             + _element(_END, b"")
         )
+        self.installed = True
 
     def failed(self, begun):
         """A word that was lost with the power tells nothing: the image is fetched again."""
