@@ -1,6 +1,6 @@
 """Where everything lives on the virtual board: one literal, read by device and host tools.
 
-The shape is that of a small product board: a microcontroller with 2 MiB of internal
+The shape is that of a small product board: a microcontroller with 4 MiB of internal
 flash, an 8 MiB SPI NOR chip and an SD card. README.md draws the flash map.
 
 Updates are on trial: the new image waits on the SPI chip, changes places with the active
@@ -13,7 +13,7 @@ state folder replaces this literal as a whole, for tests, demos and benches. Wit
 LAYOUT = {
     "devices": {
         # 4 KiB erase and 256 B program: RP2040, ESP32 and nearly all SPI NOR chips.
-        "flash": {"size": 0x200000, "erase": 4096, "program": 256},
+        "flash": {"size": 0x400000, "erase": 4096, "program": 256},
         "spi": {"size": 0x800000, "erase": 4096, "program": 256},
         # A card replaces whole 512 B blocks. Nothing of an update needs it.
         "sd": {"size": 0x2000000, "erase": 512, "program": 512, "overwrite": True},
@@ -47,6 +47,6 @@ LAYOUT = {
     # Nothing in an update touches these.
     "regions": {
         "boot": {"device": "flash", "start": 0, "size": 0xA000},
-        "user": {"device": "flash", "start": 0x100000, "size": 0x100000, "format": "lfs2"},
+        "user": {"device": "flash", "start": 0x100000, "size": 0x300000, "format": "lfs2"},
     },
 }

@@ -88,6 +88,10 @@ class Deploy:
         own = [name.removesuffix(".py") for name in self._modules if name != "main.py"]
         return [*packages.INSTALLED, *own]
 
+    def _has_drivers(self):
+        """True when the board's own modules use bdev; 50 KB of source otherwise for nothing."""
+        return any(b"from bdev" in path.read_bytes() for path in self._modules.values())
+
     def _form(self, told):
         return "py" if self._plain or told["mpy"] != _emitted() else "mpy"
 
@@ -95,7 +99,7 @@ class Deploy:
         """What to bring: dict name on the board, without /, -> bytes. Empty: all is frozen."""
         wanted = {}
         for package in packages.INSTALLED:
-            if package not in told["frozen"]:
+            if package not in told["frozen"] and (package != "bdev" or self._has_drivers()):
                 for name, path in packages.sources(package):
                     wanted["lib/" + name] = path
         for name, path in self._modules.items():
