@@ -214,7 +214,7 @@ def test_a_main_py_of_somebody_else_is_not_replaced(tmp_path):
 def test_a_file_system_that_is_not_the_layouts_is_refused(tmp_path):
     shutil.copytree(paths.board(), tmp_path / "odd")
     layout = (tmp_path / "odd" / "layout.py").read_text()
-    start, size = '0x100000, "size": 0x100000', '0x180000, "size": 0x80000'
+    start, size = '0x100000, "size": 0x300000', '0x180000, "size": 0x280000'
     assert start in layout
     (tmp_path / "odd" / "layout.py").write_text(layout.replace(start, size))
     with console(tmp_path / "board") as board:
@@ -308,7 +308,7 @@ def test_a_port_where_nobody_answers(monkeypatch):
 
 
 def test_a_full_file_system(tmp_path, monkeypatch):
-    fill = "with open('/fill', 'wb') as f:\n  for i in range(230): f.write(bytes(4096))"
+    fill = "with open('/fill', 'wb') as f:\n  for i in range(742): f.write(bytes(4096))"
     with console(tmp_path / "board") as board:
         mpremote(board, "exec", fill)
         assert "KiB are needed" in run_deploy(board, code=4).stderr

@@ -289,7 +289,7 @@ def test_a_board_leaves_the_factory_blank_but_for_its_application(folder):
     for name in ("one", "two"):
         fwtool("factory", name, *common, *FOR_LAMP)
     flash = (folder / "one" / "flash.bin").read_bytes()
-    assert len(flash) == 0x200000
+    assert len(flash) == 0x400000
     assert header.unpack_internal(flash[HEADER_AT:]).version == manifest.version_word("1.2.0")
     assert flash[IMAGE_AT : IMAGE_AT + len(IMAGE)] == IMAGE
     assert set(flash[IMAGE_AT + len(IMAGE) :]) == set(flash[:HEADER_AT]) == {0xFF}

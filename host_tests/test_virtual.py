@@ -116,7 +116,7 @@ def board_script(folder, micropython, source, state):
     script = folder / "script" / "script.py"  # apart: what is beside it can be imported
     script.parent.mkdir()
     script.write_text(textwrap.dedent(source))
-    return micropython(script, state, folders=[paths.board()])
+    return micropython(script, state, heap="8M", folders=[paths.board()])
 
 
 def test_a_compiled_main_is_started_too(tmp_path):
