@@ -76,9 +76,10 @@ class Console:
 
     def _versions(self):
         from fwcore.manifest import version_text
-        from ufota import system
+        from ufota import running, system
 
-        print("application", version_text(system.application(self._board)))
+        head = running.header(self._board)
+        print("application", version_text(head.version if head else 0))
         for component, target in sorted(system.targets(self._board).items()):
             print(component, version_text(target.version()))
 

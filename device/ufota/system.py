@@ -34,9 +34,8 @@ from micropython import const
 from fwcore import boot_errors, errors, net_errors
 from fwcore.errors import FwError
 from fwcore.manifest import version_word
-from fwcore.slot import active_slot
 from fwcore.storage import down, up
-from ufota import notes
+from ufota import notes, running
 from ufota.candidate import Candidate
 
 _INSTALLING = const(1)
@@ -110,8 +109,7 @@ def check(intake, found):
 
         if State(board).phase != IDLE:  # if both are new and fail, nobody knows which one it was
             raise FwError(boot_errors.ON_TRIAL)
-    running = target.version()
-    if found.version <= running:
+    if found.version <= target.version():
         raise FwError(errors.NOT_NEWER)
     last = result(board, found.component)
     if last and last.reason and last.digest == found.installed_digest:
@@ -148,26 +146,12 @@ def needs(board, found):
         component, _, least = need.partition("=")
         target = targets(board).get(component)
         if component == board.layout.get("component", "MAIN"):
-            have = application(board)
+            head = running.header(board)
+            have = head.version if head else 0
         else:
             have = target.version() if target else 0
         if have < version_word(least):
             raise FwError(net_errors.NEEDS, component)
-
-
-def application(board):
-    """Version of the active image, 0 when there is none. Raises OSError."""
-    layout = board.layout
-    if "state" in layout:
-        from fwcore.state import State
-
-        slot = State(board).active_slot(board)[0]
-    else:
-        slot = active_slot(layout, board.device(layout["active"]["device"]))
-    try:
-        return slot.read_header(memoryview(bytearray(slot.header_size())), None).version
-    except FwError:
-        return 0
 
 
 def confirm(board):
