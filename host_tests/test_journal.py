@@ -109,8 +109,24 @@ def test_an_unreadable_bank_counts_as_torn():
     for bank in range(3):
         disk.bad_blocks = {bank}
         assert loaded(disk).payload in (b"a", b"b", None)
-    disk.bad_blocks = {0, 1, 2}
-    assert loaded(disk).payload is None
+
+
+def test_nothing_is_put_where_nothing_can_be_read():
+    """No cut tears two banks: what is there may be good, and a put would erase it."""
+    disk = with_puts(nor, b"a", b"b")
+    before, refused = bytes(disk.data), 0
+    for banks in {0, 1}, {0, 2}, {1, 2}, {0, 1, 2}:
+        disk.bad_blocks = banks
+        one = journal(disk)
+        for act in one.load, lambda one=one: one.put(b"c"):
+            try:
+                act()
+                break  # the bank that can be read has one
+            except OSError:
+                refused += 1
+        else:
+            assert disk.data == before
+    assert refused == 4, refused  # load and put, in two of the four
 
 
 def test_storage_that_keeps_nothing_is_noticed():

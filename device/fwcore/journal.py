@@ -32,6 +32,7 @@ A torn unit may read differently each time. So (R1..R6, docs/DESIGN.md):
 import struct
 import time
 from binascii import crc32
+from errno import EIO
 
 from micropython import const
 
@@ -76,7 +77,7 @@ class Journal:
         self.payload = None
         self.marks = 0
         self.settled = True  # False: put it again, or the next load() may find another one
-        self.unread = 0  # banks that could not be read
+        self._unread = 0  # banks that could not be read
 
     def load(self):
         """Find the newest snapshot; changes nothing.
@@ -84,10 +85,11 @@ class Journal:
         returns:  its payload, bytes, also kept as .payload; None when there is none.
                   .marks tells how many marks follow it. Units that cannot be read count
                   as torn.
+        raises:   OSError when there is none, and more banks cannot be read than a cut tears
         """
         self._banks = []
         self._own = -1
-        self.unread = 0
+        self._unread = 0
         self.payload, newest = None, (False, 0)
         for bank in range(_BANKS):
             found, payload = self._read_bank(bank)
@@ -95,6 +97,9 @@ class Journal:
             if found > newest:
                 newest, self.payload = found, payload
                 base = bank
+        if self.payload is None and self._unread > 1:
+            self._banks = []
+            raise OSError(EIO)
         self.settled = True
         if self.payload is None:
             self.marks = 0
@@ -150,14 +155,14 @@ class Journal:
     def _read_bank(self, bank):
         """((committed, seq), payload) of a bank; ((False, 0), None) without a valid record."""
         head = self._read(bank, 0, _HEAD)
-        self.unread += head is None
+        self._unread += head is None
         if head is None or head[:6] != _MAGIC:
             return (False, 0), None
         _, length, seq = struct.unpack(_RECORD, head)
         if length > self._limit or not 0 < seq < _MAX_SEQ:
             return (False, 0), None
         record = self._read(bank, 0, _HEAD + length + _CRC)
-        self.unread += record is None
+        self._unread += record is None
         if record is None or record != _record(seq, record[_HEAD:-_CRC]):
             return (False, 0), None
         committed = self._has_commit(bank, self._record_size(length), seq)

@@ -34,7 +34,6 @@ stage's. A device without a state region has none of this: simple installation.
 """
 
 import struct
-from errno import EIO
 
 from micropython import const
 
@@ -76,8 +75,6 @@ class State:
         limit = payload_size(board.layout)
         self.journal = Journal(storage, region["start"], region["size"], limit)
         payload = self.journal.load() or b""
-        if not payload and self.journal.unread > 1:
-            raise OSError(EIO)  # a torn first record is one bank; this is flash that fails
         if len(payload) < _SIZE:
             payload = bytes(_SIZE)
         fields = struct.unpack_from(_STATE, payload)
