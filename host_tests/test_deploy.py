@@ -1,4 +1,4 @@
-"""fwtool deploy and the packages of mip, brought to the virtual board by the real mpremote."""
+"""fwtool deploy, fwtool provision, mip packages: the virtual board and the real mpremote."""
 
 import ast
 import fcntl
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fwtool import demo, deploy, deploy_packages, deploy_scripts, exits, keys, paths
+from fwtool import demo, deploy, deploy_packages, deploy_scripts, exits, keys, paths, provision
 from fwtool.device_link import Link
 from fwtool_cli import fwtool
 from pty_kit import (
@@ -164,7 +164,7 @@ def test_the_identity_is_whole_and_its_secret_was_on_no_command_line(
 
 
 def test_an_identity_that_reads_back_otherwise_is_told(made, board, small, monkeypatch):
-    monkeypatch.setattr(deploy, "_digest", lambda identity: "0" * 64)
+    monkeypatch.setattr(provision, "_digest", lambda identity: "0" * 64)
     mpremote(board, "exec", "import os; os.remove('/identity.json')")
     said = run_deploy(board, "--key", made[2] / "maker.pub", *IDENTITY, code=3)
     assert "another identity" in said.stderr
@@ -177,6 +177,49 @@ def test_a_board_is_provisioned_once(made, board, small, tmp_path):
     assert "another key" in said.stderr
     run_deploy(board, "--key", made[2] / "maker.pub", *IDENTITY)
     assert mpremote(board, "fs", "cat", "identity.json") == before
+
+
+def test_a_board_is_provisioned_alone(made, board):
+    """Without a deploy: what `fwtool provision --port` does for firmware that has all frozen."""
+    mpremote(board, "exec", "import os; os.remove('/identity.json')")
+    words = ("provision", "--port", board.port, *IDENTITY)
+    point = made[2] / "maker.pub"
+    assert fwtool(*words, "--key", point).stdout == f"{board.port}: provisioned\n"
+    before = mpremote(board, "fs", "cat", "identity.json")
+    assert json.loads(fwtool(*words, "--key", point, "--json").stdout)["provisioned"]
+    assert mpremote(board, "fs", "cat", "identity.json") == before
+
+
+def test_a_first_start_takes_what_fwtool_has_written(made, board, tmp_path):
+    mpremote(board, "exec", "import os; os.remove('/identity.json')")
+    path = tmp_path / "one.json"
+    fwtool("provision", "-o", path, "--key", made[2] / "maker.pub", *IDENTITY)
+    mpremote(board, "fs", "cp", path, ":given.json")
+    code = "from board import Board; from ufota.provision import first_start as f"
+    code += "; print(f(Board(), '/given.json'), f(Board(), '/given.json'), Board().rot().hex())"
+    said = mpremote(board, "exec", code).split()
+    assert said == ["True", "True", json.loads(path.read_text())["rot"]]
+    assert "given.json" not in mpremote(board, "fs", "ls", ":")
+
+
+def test_an_identity_is_a_file_only_its_owner_reads(made, tmp_path):
+    path, key = tmp_path / "one.json", ("--key", made[2] / "maker.pub")
+    assert "one device" in fwtool("provision", "-o", path, *key, *IDENTITY).stdout
+    assert path.stat().st_mode & 0o777 == 0o600
+    found = json.loads(path.read_text())
+    assert found["vendor_id"] == demo.VENDOR.hex and found["class_id"] == demo.CLASS.hex
+    assert len(bytes.fromhex(found["rot"])) == 16 and len(bytes.fromhex(found["key"])) == 65
+    said = fwtool("provision", "-o", path, *key, *IDENTITY, code=5).stderr
+    assert "is there already" in said and json.loads(path.read_text()) == found
+    fwtool("provision", "-o", tmp_path / "two.json", *key, *IDENTITY)
+    assert json.loads((tmp_path / "two.json").read_text())["rot"] != found["rot"]
+    fwtool("provision", "-o", tmp_path / "no" / "x.json", *key, *IDENTITY, code=1)
+    for words in (
+        (*key, *IDENTITY),
+        ("-o", "x", "--port", "y", *key, *IDENTITY),
+        ("-o", "x", *key),
+    ):
+        fwtool("provision", *words, code=2)
 
 
 def test_a_deploy_may_change_form_and_leaves_no_stale_file(board):
@@ -479,3 +522,16 @@ def test_errors_of_the_device_are_told_in_words(board):
         link.ask("raise ValueError('odd')")
     with pytest.raises(exits.Failure, match="has no nowhere"):
         link.ask("import nowhere")
+
+
+def test_what_a_pico_without_frozen_modules_gets(tmp_path):
+    """As boards/RPI_PICO_W/README.md says; its chip is not there, so it gets no identity."""
+    common = paths.board().parent / "common"
+    with console(tmp_path / "board") as board:
+        words = ("deploy", "--port", board.port, "--board", "RPI_PICO_W", "--json")
+        told = json.loads(fwtool(*words, "--layout", common / "layout_chip.py").stdout)
+    assert not told["provisioned"]
+    files = told["files"]
+    assert {"/lib/board_rp2.mpy", "/lib/bdev/spinor.mpy", "/lib/stage.mpy"} <= set(files)
+    assert files["/main.py"] == sha256((common / "main.py").read_bytes()).hexdigest()
+    assert files["/lib/layout.py"] == sha256((common / "layout_chip.py").read_bytes()).hexdigest()

@@ -5,11 +5,31 @@ one the way they do on every board: `from board import Board; board = Board()`.
 """
 
 import json
+import os
 import sys
 
 from blockdev import FileCard, FileFlash, Part, is_blank
 
 _LINES = 40  # of a boot log that is kept
+
+
+class Store:
+    """identity.json: what the other boards keep in KeyValue. values: dict of hex texts"""
+
+    def __init__(self, path, values):
+        self._path = path
+        self._values = values
+
+    def get(self, name, default=None):
+        text = self._values.get(name.decode())
+        return default if text is None else bytes.fromhex(text)
+
+    def put(self, name, value):
+        """Durable when this returns: a cut leaves the old file or the new one. Raises OSError."""
+        self._values[name.decode()] = value.hex()
+        with open(self._path + ".new", "w") as file:
+            json.dump(self._values, file)
+        os.rename(self._path + ".new", self._path)
 
 
 class Board:
@@ -31,11 +51,7 @@ class Board:
             from layout import LAYOUT
 
             self.layout = LAYOUT
-        identity = self._json("identity.json") or {}
-        self._rot = bytes.fromhex(identity.get("rot", ""))
-        self._point = bytes.fromhex(identity.get("key", ""))
-        self.vendor_id = bytes.fromhex(identity.get("vendor_id", ""))
-        self.class_id = bytes.fromhex(identity.get("class_id", ""))
+        self._store = Store(self._dir + "/identity.json", self._json("identity.json") or {})
         self._devices = {}
         self._key = None
         self.fed = 0
@@ -58,9 +74,21 @@ class Board:
                 self._devices[name] = FileFlash(path, spec["size"], spec["erase"], spec["program"])
         return self._devices[name]
 
+    def store(self):
+        """What provisioning left here: get(name) and put(name, value), both bytes."""
+        return self._store
+
     def rot(self):
         """16 bytes only this device knows, or None before provisioning."""
-        return self._rot or None
+        return self._store.get(b"rot")
+
+    @property
+    def vendor_id(self):
+        return self._store.get(b"vendor_id", b"")
+
+    @property
+    def class_id(self):
+        return self._store.get(b"class_id", b"")
 
     def key(self):
         """The public key updates are signed for. Raises FwError BAD_KEY."""
@@ -68,7 +96,7 @@ class Board:
             # Here, not above: the boot stage checks no signature and need not load it.
             from fwcore.p256 import PublicKey
 
-            self._key = PublicKey(self._point)
+            self._key = PublicKey(self._store.get(b"key", b""))
         return self._key
 
     def mapped(self, name):

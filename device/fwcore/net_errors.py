@@ -43,3 +43,6 @@ NOT_BEGUN = const(122)  # no update has begun
 
 # Components
 NEEDS = const(125)  # needs a component, or a newer one, than this device has; at = which
+
+# Provisioning
+BAD_IDENTITY = const(126)  # no identity as `fwtool provision` makes it; at = what of it is wrong

@@ -26,6 +26,7 @@ COMMANDS = {
     "boot": "fwtool.boot:boot",
     "state": "fwtool.state:state",
     "run": "fwtool.run:run",
+    "provision": "fwtool.provision:provision",
     "deploy": "fwtool.deploy:deploy",
     "device": "fwtool.device:device",
     "serve": "fwtool.serve:serve",

@@ -13,7 +13,6 @@ What the firmware has frozen is not brought. A board whose file system is not th
 import contextlib
 import json
 import os
-import secrets
 import subprocess
 import sys
 import tempfile
@@ -22,10 +21,9 @@ from pathlib import Path
 
 import rich_click as click
 
-from fwcore.header import device_key
 from fwtool import deploy_packages as packages
 from fwtool import deploy_scripts as scripts
-from fwtool import exits, factory, files, headers, keys, layouts, options
+from fwtool import exits, files, layouts, options, provision
 from fwtool.device_link import Link
 from fwtool.exits import Failure
 
@@ -65,13 +63,14 @@ class Deploy:
         """Returns what was done: dict, as --json prints it. Raises Failure, FwError."""
         told = self._link.ask(scripts.PROBE.format(names=self._names()))
         self._root = told["root"]
-        self._is_provisioned()
+        provision.is_provisioned(self._link, self._identity)  # or refused, before a byte comes
         with tempfile.TemporaryDirectory() as scratch:
             tree = self._tree(told, Path(scratch))
             if tree:
                 self._check(told, tree)
                 self._install(tree, Path(scratch))
-            provisioned = self._provision(Path(scratch))
+        if self._identity:
+            provision.give(self._link, self._identity)
         return {
             "port": self._port,
             "board": self._name,
@@ -80,7 +79,7 @@ class Deploy:
             "files": {
                 f"{self._root}/{name}": sha256(data).hexdigest() for name, data in tree.items()
             },
-            "provisioned": provisioned,
+            "provisioned": provision.is_provisioned(self._link),
         }
 
     def _names(self):
@@ -197,32 +196,6 @@ class Deploy:
         if wrong:
             raise Failure(f"{root}{wrong[0]}: the board reads back other bytes", exits.VERIFY)
 
-    def _provision(self, scratch):
-        """True once the board has an identity; it is given one once, and never another."""
-        if self._is_provisioned():
-            return True
-        if self._identity is None:
-            return False
-        path = scratch / "identity.new"
-        factory._write_json(str(path), self._identity, 0o600)
-        self._link.run("fs", "cp", "-f", str(path), f":{self._root}/identity.new")
-        digest = self._ask(scripts.PROVISION)
-        if digest != _digest(self._identity):
-            raise Failure("the board reads back another identity", exits.VERIFY)
-        return True
-
-    def _is_provisioned(self):
-        """Raises Failure when it trusts another key than it is to be given."""
-        told = self._ask(scripts.IDENTITY)
-        if told["made"] and self._identity and told["key"] not in ("", self._identity["key"]):
-            raise Failure("the board is provisioned for another key", exits.REFUSED)
-        return told["made"]
-
-
-def _digest(identity):
-    """SHA-256 over all of an identity, so that none of it travels to be compared."""
-    return sha256(bytes.fromhex("".join(identity[name] for name in scripts.NAMES))).hexdigest()
-
 
 def _slashes(name):
     return [at for at, char in enumerate(name) if char == "/"]
@@ -263,18 +236,6 @@ def _compile(name, path, scratch):
     return out.read_bytes()
 
 
-def make_identity(point, vendor, class_, rot=None):
-    """Identity of one board; rot: 16 bytes, or None for random ones. Raises FwError BAD_KEY."""
-    rot = rot or secrets.token_bytes(factory.ROT_SIZE)
-    device_key(rot)  # the device's own check
-    return {
-        "rot": rot.hex(),
-        "key": point.hex(),
-        "vendor_id": vendor.hex,
-        "class_id": class_.hex,
-    }
-
-
 @click.command()
 @click.option("--port", required=True, help="Serial port, as mpremote takes it.")
 @click.option("--board", "name", required=True, help="Name of a folder in boards/, or a path.")
@@ -292,14 +253,7 @@ def deploy(port, name, key, rot, layout, source, vendor, class_, as_json):
     other bytes, 4 no board, busy, full, or gone amid the deploy, 5 refused: it has another
     key, a main.py of its own, or a file system in the way of the layout.
     """
-    identity = None
-    if key is not None:
-        if vendor is None or class_ is None:
-            raise click.UsageError(options.NO_IDENTITY)
-        root = None if rot is None else headers.rot_of(rot)
-        identity = make_identity(keys.load_point(key), vendor, class_, root)
-    elif rot is not None or vendor is not None:
-        raise click.UsageError("--key is needed to provision a board")
+    identity = provision.of_options(key, rot, vendor, class_)
     with _bar(as_json) as report:
         found = Deploy(port, name, identity, layout, source, report).run()
     if as_json:

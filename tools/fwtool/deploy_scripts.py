@@ -1,14 +1,25 @@
 """What `fwtool deploy` lets the board itself do: MicroPython, one answer each (device_link.py).
 
-Each stands alone, so none needs a module that is only being installed. Each is a
-format, with root and stage: the folder above lib, and that of what was brought.
+Each stands alone, so none needs a module that is only being installed. Those with braces are
+formats, with root and stage: the folder above lib, and that of what was brought.
 """
 
 NAMES = ("rot", "key", "vendor_id", "class_id")  # of an identity, in the order they are digested
 
+# Where mip installs too: /lib, or /flash/lib. A firmware's own are in /rom.
+_ROOT = """
+import sys
+libs = [path for path in sys.path if path.endswith("/lib") and not path.startswith("/rom")]
+root = libs[0][:-4] if libs else ""
+"""
+
+ROOT = _ROOT + "answer = root\n"
+
 # .frozen: modules that are there, and not as files a deploy has brought.
-PROBE = """
-import json, os, sys
+PROBE = (
+    _ROOT
+    + """
+import json, os
 frozen = []
 for name in {names}:
     try:
@@ -25,9 +36,6 @@ def digest(path):
             return binascii.hexlify(hashlib.sha256(file.read()).digest()).decode()
     except OSError:
         return None
-# Where mip installs too: /lib, or /flash/lib. A firmware's own are in /rom.
-libs = [path for path in sys.path if path.endswith("/lib") and not path.startswith("/rom")]
-root = libs[0][:-4] if libs else ""
 try:
     with open(root + "/lib/ufota.json") as file:
         record = json.load(file)["files"]
@@ -45,6 +53,7 @@ answer = dict(
     free=space[0] * space[4],
 )
 """
+)
 
 _REMOVE = """
 import os
@@ -120,19 +129,20 @@ answer = True
 )
 
 # Of its identity the key alone: it is public.
-IDENTITY = """
+IDENTITY = (
+    _ROOT
+    + """
 import binascii, json
-key, made = b"", False
+key = b""
 try:
     from board import Board
     board = Board()
-    made = bool(board.rot())
-    key = board.store().get(b"key", b"") if hasattr(board, "store") else board._point
+    key = board.store().get(b"key", b"")
 except Exception:
     pass  # no board module yet, or a broken one that is about to be replaced
 try:
-    with open("{root}/identity.json") as file:
-        key, made = binascii.unhexlify(json.load(file)["key"]), True
+    with open(root + "/identity.json") as file:
+        key = binascii.unhexlify(json.load(file)["key"])
 except (OSError, ValueError, KeyError):
     pass
 # Once it runs, a watchdog outlives the reset that began this, and a deploy is long.
@@ -147,29 +157,22 @@ try:
         timer.init(period=1000, callback=lambda timer: board.feed())
 except (AttributeError, ImportError, NameError):
     pass
-answer = dict(made=made, key=binascii.hexlify(key).decode())
+answer = dict(made=bool(key), key=binascii.hexlify(key).decode())
 """
+)
 
-# The last write makes it provisioned: the key in the store, the name of the file.
-PROVISION = """
-import binascii, hashlib, json, os
+# Read by another Board: what is in flash, not what the first one remembers.
+PROVISION = (
+    _ROOT
+    + """
+import binascii, hashlib
 from board import Board
-board = Board()
-with open("{root}/identity.new") as file:
-    identity = json.load(file)
-names = ("rot", "vendor_id", "class_id", "key")
-if hasattr(board, "store"):
-    store = board.store()
-    for name in names:
-        store.put(name.encode(), binascii.unhexlify(identity[name]))
-    os.remove("{root}/identity.new")
-    found = {{name: Board().store().get(name.encode()) for name in names}}
-else:
-    os.rename("{root}/identity.new", "{root}/identity.json")
-    with open("{root}/identity.json") as file:
-        found = {{name: binascii.unhexlify(text) for name, text in json.load(file).items()}}
+from ufota.provision import first_start
+first_start(Board(), root + "/identity.new")
+store = Board().store()
 hash = hashlib.sha256()
 for name in ("rot", "key", "vendor_id", "class_id"):
-    hash.update(found[name])
+    hash.update(store.get(name.encode()))
 answer = binascii.hexlify(hash.digest()).decode()
 """
+)

@@ -20,7 +20,8 @@ _STATUS = (
     + """
 from fwcore.errors import FwError
 last = ufota.last_result(board)
-answer = {"provisioned": bool(board.rot()), "state": "state" in board.layout}
+from ufota.provision import is_provisioned
+answer = {"provisioned": is_provisioned(board), "state": "state" in board.layout}
 answer["last"] = last and (last.result, last.reason, last.version, last.digest.hex())
 from fwcore.slot import active_slot
 if answer["state"]:

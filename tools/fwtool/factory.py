@@ -7,16 +7,12 @@ hardware the same file for the programmer comes from `fwtool combine`.
 
 import json
 import os
-import secrets
 
 import rich_click as click
 
-from fwcore.header import device_key
-from fwtool import combine, exits, files, headers, keys, layouts, options
+from fwtool import combine, exits, files, headers, keys, layouts, options, provision
 from fwtool import image as images
 from fwtool.exits import Failure
-
-ROT_SIZE = 16  # what fwcore.header.device_key takes
 
 
 def make(
@@ -45,8 +41,7 @@ def make(
     raises:   Failure when something is too large, or the folder already holds a board;
               FwError BAD_KEY for a root of trust of another length
     """
-    rot = rot or secrets.token_bytes(ROT_SIZE)
-    device_key(rot)  # the device's own check
+    identity = provision.make(point, vendor, class_, rot)
     head = headers.installed(layout, version, image)
     found = combine.parts(layout, image, head, boot)
     placed = [(layout["active"]["device"], *part) for part in found]
@@ -62,15 +57,10 @@ def make(
         _blank(os.path.join(state_dir, name + ".bin"), spec)
     for device, _, start, _, data in placed:
         _program(os.path.join(state_dir, device + ".bin"), start, data)
-    identity = {
-        "rot": rot.hex(),
-        "key": point.hex(),
-        "vendor_id": vendor.hex,
-        "class_id": class_.hex,
-    }
-    _write_json(os.path.join(state_dir, "layout.json"), layout)
+    with open(os.path.join(state_dir, "layout.json"), "w") as file:
+        json.dump(layout, file, indent=2)
     # Last: a folder with an identity is a whole board.
-    _write_json(os.path.join(state_dir, "identity.json"), identity, 0o600)
+    provision.save(os.path.join(state_dir, "identity.json"), identity)
 
 
 def _new_folder(path):
@@ -95,12 +85,6 @@ def _program(path, start, data):
     with open(path, "r+b") as file:
         file.seek(start)
         file.write(data)
-
-
-def _write_json(path, value, mode=0o644):
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(handle, "w") as file:
-        json.dump(value, file, indent=2)
 
 
 @click.command()

@@ -1,0 +1,90 @@
+"""Provisioning: a device is given its identity, once.
+
+`fwtool provision` makes one, for a single device: a JSON object of hex texts.
+
+    rot         16 bytes only this device knows
+    vendor_id   16 bytes, as in the manifests
+    class_id    16 bytes, as in the manifests
+    key         65 bytes, the public key it trusts: a P-256 point, uncompressed
+
+It goes into board.store() in this order. A device that has the key is provisioned and keeps
+what it has; one whose power went before that is not, and takes the whole identity again.
+"""
+
+import json
+import os
+from binascii import unhexlify
+from errno import ENOENT
+
+from micropython import const
+
+from fwcore.errors import FwError
+from fwcore.net_errors import BAD_IDENTITY
+from fwcore.p256 import PublicKey
+
+_SIZES = (("rot", 16), ("vendor_id", 16), ("class_id", 16), ("key", 65))
+_MAX_FILE = const(1024)  # bytes
+
+
+def is_provisioned(board):
+    """True when the device has its identity. Raises OSError; FwError."""
+    return bool(board.store().get(b"key"))
+
+
+def provision(board, identity):
+    """Give the device an identity.
+
+    identity: dict of hex texts, as above
+    returns:  True; False when it has one, which stays
+    raises:   FwError BAD_IDENTITY, at = name of what is wrong; BAD_KEY; OSError
+    """
+    values = _values(identity)
+    if is_provisioned(board):
+        return False
+    for name, value in values:
+        board.store().put(name.encode(), value)
+    return True
+
+
+def first_start(board, path="/user/identity.json"):
+    """Take the identity from a file, on a device that has none yet; then remove the file.
+
+    For the first lines of an application. The file has a secret in it, so it is removed from
+    a device that is provisioned, too; what flash still holds of it is overwritten some day.
+
+    returns:  True when the device is provisioned, now or before
+    raises:   as provision(), and the file stays
+    """
+    try:
+        with open(path, "rb") as file:
+            text = file.read(_MAX_FILE)
+    except OSError as error:
+        if error.errno != ENOENT:
+            raise
+        return is_provisioned(board)
+    if not is_provisioned(board):
+        provision(board, _parsed(text))
+    os.remove(path)
+    return True
+
+
+def _parsed(text):
+    try:
+        return json.loads(text)
+    except (ValueError, RuntimeError):  # MicroPython: nested too deep
+        raise FwError(BAD_IDENTITY) from None
+
+
+def _values(identity):
+    """[(name, bytes)] in the order they are written. Raises FwError BAD_IDENTITY, BAD_KEY."""
+    found = []
+    for name, size in _SIZES:
+        try:
+            value = unhexlify(identity[name])
+        except (KeyError, TypeError, ValueError):
+            raise FwError(BAD_IDENTITY, name) from None
+        if len(value) != size:
+            raise FwError(BAD_IDENTITY, name)
+        found.append((name, value))
+    PublicKey(found[-1][1])
+    return found
