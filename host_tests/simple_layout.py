@@ -4,7 +4,7 @@ import json
 
 LAYOUT = {
     "devices": {
-        "flash": {"size": 0x200000, "erase": 4096, "program": 256},
+        "flash": {"size": 0x400000, "erase": 4096, "program": 256},
         "spi": {"size": 0x800000, "erase": 4096, "program": 256},
         "sd": {"size": 0x2000000, "erase": 512, "program": 512, "overwrite": True},
     },
@@ -18,7 +18,7 @@ LAYOUT = {
     "candidates": {"device": "sd", "start": 0x100000, "size": 0x1000000, "locations": 2},
     "regions": {
         "boot": {"device": "flash", "start": 0, "size": 0x10000},
-        "user": {"device": "flash", "start": 0x100000, "size": 0x100000, "format": "lfs2"},
+        "user": {"device": "flash", "start": 0x100000, "size": 0x300000, "format": "lfs2"},
     },
     "copy_retries": 3,
 }

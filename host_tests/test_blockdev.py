@@ -7,7 +7,7 @@ from helpers import here
 
 sys.path.append(here("../boards/virtual"))
 
-from blockdev import FileCard, FileFlash, Part  # noqa: E402
+from blockdev import FileCard, FileFlash  # noqa: E402
 
 BOTH = True  # runs on CPython and on MicroPython
 
@@ -115,14 +115,13 @@ def test_a_write_of_whole_blocks_erases_them_first():
 
 def test_nothing_is_read_or_written_outside_a_device():
     def test(path):
-        for device in (flash(path), FileCard(path, SIZE), Part(flash(path), ERASE, ERASE)):
+        for device in (flash(path), FileCard(path, SIZE)):
             last = device.ioctl(4, 0)
             assert device.readblocks(last, bytearray(PROGRAM), 0) == EINVAL
             assert device.readblocks(-1, bytearray(PROGRAM), 0) == EINVAL
             assert device.writeblocks(last, ZEROS, 0) == EINVAL
             assert device.writeblocks(last - 1, bytes(2 * ERASE), 0) == EINVAL
         assert flash(path).ioctl(6, 4) == EINVAL
-        assert Part(flash(path), ERASE, ERASE).ioctl(6, 1) == EINVAL
         assert read(flash(path), 0, SIZE) == b"\xff" * SIZE
 
     with_file(test)
@@ -150,18 +149,5 @@ def test_a_file_of_another_size_is_not_the_device():
         except OSError:
             return
         raise AssertionError("taken")
-
-    with_file(test)
-
-
-def test_a_part_is_a_device_of_its_own():
-    def test(path):
-        chip = flash(path)
-        part = Part(chip, ERASE, 2 * ERASE)
-        assert (part.ioctl(4, 0), part.ioctl(5, 0)) == (2, ERASE)
-        assert part.writeblocks(1, ZEROS, 0) == 0
-        assert read(chip, 2) == ZEROS
-        assert part.ioctl(6, 1) == 0
-        assert read(chip, 2) == ONES
 
     with_file(test)

@@ -102,14 +102,6 @@ def test_the_whole_manifest_has_all_of_ours_and_the_ports_own(board, micropython
     assert {port, "asyncio/__init__.py", "onewire.py"} <= files
 
 
-def test_the_three_packages_hold_all_of_bdev():
-    listed = ""
-    for name in ("ufota-boot", "ufota-drivers"):
-        listed += (ROOT / "device/manifests" / name / "manifest.py").read_text()
-    for path in (ROOT / "device/bdev").glob("*.py"):
-        assert f'"{path.name}"' in listed, path.name
-
-
 def test_the_virtual_boards_manifest_is_whole_too(micropython_tree):
     """Its _boot.py stands in sys.argv's stead on no real board, but it can be frozen."""
     files = resolve(BOARDS / "virtual" / "manifest_boot.py", "stm32", micropython_tree)

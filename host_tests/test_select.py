@@ -532,6 +532,14 @@ def test_a_stage_that_finds_an_application_confirms_itself():
     assert (state_of(board).phase, state_of(board).result) == (IDLE, CONFIRMED)
 
 
+def test_a_stage_says_nothing_of_the_firmware_under_it():
+    """Only an application knows whether that is good; a stage would keep it at once."""
+    board = on_trial()
+    board.systems = {"SYSTEM": None}  # with which nothing can be done
+    assert stage.enter(board, 2)
+    assert state_of(board).result == CONFIRMED
+
+
 def test_the_frozen_stage_confirms_none():
     board = on_trial()
     assert stage.enter(board, 0)

@@ -195,7 +195,7 @@ def test_a_user_region_that_is_not_blank_is_never_formatted(tmp_path):
 
 
 FAULTY_READS = """
-    import sys
+    import stage
     from board import Board
     board = Board()
     flash = board.device("flash")
@@ -208,7 +208,7 @@ FAULTY_READS = """
                 return -5
         return read(block, buf, offset)
     flash.readblocks = faulty
-    board.mount_user()
+    stage._mount_user(board)
     print(len(reads))
 """
 
@@ -321,13 +321,13 @@ def spoil(state):
 def test_a_board_with_nothing_to_start_tries_again_until_the_storm_ends(tmp_path):
     state = make(tmp_path, "print('runs')")
     spoil(state)
-    before = read_chip(state, 0, 0x200000)
+    before = read_chip(state, 0, 0x400000)
     seen = []
     with run.VirtualBoard(state, on_line=seen.append, max_resets=3) as board:
         assert board.wait(20) == run.RESET
     assert board.resets == 3
     assert seen.count("Failed to jump to application!") == 4 and "runs" not in seen
-    assert read_chip(state, 0, 0x200000) == before
+    assert read_chip(state, 0, 0x400000) == before
 
 
 # What is missing at first -> what the boot stage says about it

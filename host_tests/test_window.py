@@ -2,7 +2,7 @@
 
 from errno import EINVAL, EIO
 
-from bdev.window import Window
+from fwcore.window import Window
 from helpers import noise
 from simdisk import Disk
 

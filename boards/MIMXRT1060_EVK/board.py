@@ -3,7 +3,7 @@
 from board_base import BaseBoard
 from layout import LAYOUT
 
-from bdev.window import Window
+from fwcore.window import Window
 
 
 class Board(BaseBoard):

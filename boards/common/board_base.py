@@ -7,8 +7,6 @@ from errno import ENODEV
 
 from micropython import const
 
-from bdev.window import Window
-
 NAMES = ("rot", "key", "vendor_id", "class_id")  # what the store holds once provisioned
 STORE_SIZE = const(512)  # bytes of all of it
 # Before a reset, for a ^C: a board without an image resets for ever.
@@ -129,32 +127,14 @@ class BaseBoard:
         machine.reset()
 
     def mount_user(self):
-        """Mount the user files on /user; they live apart from the image and survive updates.
-
-        A region that is blank is formatted. One that does not mount is not: whatever is
-        wrong with it, the files are worth more than a clean start.
-        """
+        """Mount the user files on /user, where the layout has such a region. Raises OSError."""
         region = self.layout.get("regions", {}).get("user")
         if region is None or "format" not in region:
             return
         import vfs
 
-        spec = self.layout["devices"][region["device"]]
-        part = Window(self.device(region["device"]), region["start"], region["size"])
-        unit = spec["program"]
-        if _is_blank(part, spec["erase"]):
-            vfs.VfsLfs2.mkfs(part, readsize=unit, progsize=unit)
-        try:
-            vfs.mount(vfs.VfsLfs2(part, readsize=unit, progsize=unit), "/user")
-        except OSError as error:
-            self.log("user files: not mounted, error " + str(error.errno))
+        from fwcore.userfs import user_files
 
-
-def _is_blank(part, block_size):
-    # LittleFS keeps its superblock in blocks 0 and 1: one of them is always written.
-    chunk = bytearray(256)
-    for at in range(0, 2 * block_size, len(chunk)):
-        failed = part.readblocks(at // block_size, chunk, at % block_size)
-        if failed or chunk != b"\xff" * len(chunk):
-            return False  # a read that failed says nothing, so it must not lead to a format
-    return True
+        name = region["device"]
+        files = user_files(self.device(name), region, self.layout["devices"][name])
+        vfs.mount(files, "/user")

@@ -5,7 +5,7 @@ import sys
 from board_base import NAMES, BaseBoard
 from micropython import const
 
-from bdev.window import Window
+from fwcore.window import Window
 
 _MAX_VALUE = const(65)  # bytes of the longest one, a public key
 _CHIP_BAUD = const(20000000)

@@ -3,7 +3,7 @@
 from board_base import BaseBoard
 from micropython import const
 
-from bdev.window import Window
+from fwcore.window import Window
 
 # What the SDK leaves in a scratch register when the watchdog is started, and clears in
 # machine.reset(), which is a watchdog reset as well.

@@ -3,7 +3,7 @@
 from board_base import BaseBoard
 from micropython import const
 
-from bdev.window import Window
+from fwcore.window import Window
 
 _SYNC = const(3)  # request of ioctl
 _CHIP_BAUD = const(21000000)

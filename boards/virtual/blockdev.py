@@ -1,4 +1,4 @@
-"""Block devices kept in files: a NOR flash chip, an SD card, and a part of either.
+"""Block devices kept in files: a NOR flash chip and an SD card.
 
 Owns the rules of the chips; knows nothing of what is stored. The flash refuses what a
 real chip would spoil silently: a program unit is programmed once between two erases.
@@ -126,47 +126,3 @@ class FileCard(_File):
 
     def writeblocks(self, block, buf, offset=0):
         return self._put(buf) if self._seek(block, len(buf), offset) else -EINVAL
-
-
-class Part:
-    """Whole blocks of another device, size bytes from start; the others are out of reach."""
-
-    def __init__(self, device, start, size):
-        self._device = device
-        self._block = device.ioctl(_BLOCK_SIZE, 0)
-        self._first = start // self._block
-        self._count = size // self._block
-
-    def readblocks(self, block, buf, *offset):
-        if not self._holds(block, len(buf), *offset):
-            return -EINVAL
-        return self._device.readblocks(self._first + block, buf, *offset)
-
-    def writeblocks(self, block, buf, *offset):
-        if not self._holds(block, len(buf), *offset):
-            return -EINVAL
-        return self._device.writeblocks(self._first + block, buf, *offset)
-
-    def _holds(self, block, length, offset=0):
-        at = block * self._block + offset
-        return at >= 0 and at + length <= self._count * self._block
-
-    def ioctl(self, op, arg):
-        if op == _BLOCK_COUNT:
-            return self._count
-        if op == _BLOCK_ERASE:
-            if not self._holds(arg, self._block):
-                return -EINVAL
-            arg += self._first
-        return self._device.ioctl(op, arg)
-
-
-def is_blank(part, block_size):
-    """True when there has never been a LittleFS on a device."""
-    # It keeps its superblock in blocks 0 and 1: one of them is always written.
-    chunk = bytearray(256)
-    for at in range(0, 2 * block_size, len(chunk)):
-        failed = part.readblocks(at // block_size, chunk, at % block_size)
-        if failed or chunk != b"\xff" * len(chunk):
-            return False  # a read that failed says nothing, so it must not lead to a format
-    return True

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 
-from blockdev import FileCard, FileFlash, Part, is_blank
+from blockdev import FileCard, FileFlash
 
 _LINES = 40  # of a boot log that is kept
 
@@ -143,11 +143,9 @@ class Board:
         machine.reset()
 
     def mount_user(self):
-        """Mount the user files on /user; they live apart from the image and survive updates.
+        """Mount the user files on /user, where the layout has a region for them. Raises OSError.
 
-        A region that is blank is formatted. One that does not mount is not: whatever is
-        wrong with it, the files are worth more than a clean start. Where a console has it
-        on / already, it is shown here too.
+        Where a console has it on / already, it is shown here too.
         """
         region = self.layout.get("regions", {}).get("user")
         if region is None or "format" not in region:
@@ -155,15 +153,8 @@ class Board:
         import machine
         import vfs
 
-        if machine.files:
-            vfs.mount(machine.files, "/user")
-            return
-        spec = self.layout["devices"][region["device"]]
-        part = Part(self.device(region["device"]), region["start"], region["size"])
-        unit = spec["program"]
-        if is_blank(part, spec["erase"]):
-            vfs.VfsLfs2.mkfs(part, readsize=unit, progsize=unit)
-        try:
-            vfs.mount(vfs.VfsLfs2(part, readsize=unit, progsize=unit), "/user")
-        except OSError as error:
-            self.log("user files: not mounted, error " + str(error.errno))
+        from fwcore.userfs import user_files
+
+        name = region["device"]
+        device, spec = self.device(name), self.layout["devices"][name]
+        vfs.mount(machine.files or user_files(device, region, spec), "/user")

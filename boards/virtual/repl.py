@@ -30,6 +30,8 @@ import micropython
 import vfs
 from layout import LAYOUT
 
+from fwcore.userfs import user_files
+
 _WINDOW = 1024  # bytes of code a host may send ahead in raw paste mode
 _PIECE = 256  # characters printed at a time
 _EROFS = 30
@@ -404,13 +406,9 @@ def _user_files(layout):
     """The file system of region `user`, formatted where that is blank."""
     region = layout["regions"]["user"]
     spec = layout["devices"][region["device"]]
-    unit = spec["program"]
     path = "/" + region["device"] + ".bin"
-    chip = blockdev.FileFlash(path, spec["size"], spec["erase"], unit)
-    part = blockdev.Part(chip, region["start"], region["size"])
-    if blockdev.is_blank(part, spec["erase"]):
-        vfs.VfsLfs2.mkfs(part, readsize=unit, progsize=unit)
-    return vfs.VfsLfs2(part, readsize=unit, progsize=unit)
+    chip = blockdev.FileFlash(path, spec["size"], spec["erase"], spec["program"])
+    return user_files(chip, region, spec)
 
 
 def _prepare(link):
@@ -434,8 +432,8 @@ def _prepare(link):
     os.chdir("/")
     sys.path[:] = ["", ".frozen", "/rom", "/lib"]
     sys.modules["micropython"] = Micropython(link.tell)
-    for name in ("layout", "repl"):
-        sys.modules.pop(name, None)
+    for name in ("layout", "repl", "fwcore", "fwcore.userfs", "fwcore.window"):
+        sys.modules.pop(name, None)  # a board finds its own
     builtins.print = link.print
     builtins.__repl_print__ = link.show
     builtins.help = lambda *_: link.print(_HELP)

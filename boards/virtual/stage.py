@@ -107,7 +107,7 @@ def _mount_user(board):
     try:
         board.mount_user()
     except OSError as error:
-        board.log("user files: error " + str(error.errno))
+        board.log("user files: not mounted, error " + str(error.errno))
 
 
 def _failed_on_trial(board, image):

@@ -16,6 +16,8 @@ class StageBoard:
     raises:  FwError BAD_LAYOUT for a board without stages
     """
 
+    systems = None  # a stage that confirms itself says nothing of the firmware under it
+
     def __init__(self, board):
         stages = board.layout.get("stages")
         if not isinstance(stages, dict):

@@ -43,7 +43,7 @@ def _check_application(intake, found):
     board, layout = intake.board, intake.board.layout
     size = found.installed_size
     intake.proposal = None
-    if hasattr(board, "systems"):
+    if getattr(board, "systems", None):
         from ufota import system
 
         system.settled(board)

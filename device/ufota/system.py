@@ -88,7 +88,7 @@ class SystemImage(Candidate):
 
 
 def targets(board):
-    return getattr(board, "systems", {})
+    return getattr(board, "systems", None) or {}
 
 
 def check(intake, found):

@@ -43,7 +43,7 @@ def confirm(board, floor=None):
               recovery image
     """
     written = False
-    if hasattr(board, "systems"):
+    if getattr(board, "systems", None):
         from ufota import system
 
         written = system.confirm(board)

@@ -72,7 +72,7 @@ class PtyBoard(run.VirtualBoard):
         self._began = time.monotonic()
         control, told = os.pipe()
         heard, self._answers = os.pipe()
-        env = paths.environment(paths.board())
+        env = paths.environment(paths.board(), paths.device())
         env.update(
             RESET_CAUSE=str(cause),
             RAW=str(int(self._raw)),

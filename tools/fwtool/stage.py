@@ -19,6 +19,8 @@ from fwtool.exits import Failure
 ENTRY = "stage"  # module whose enter() the selector calls
 # Imported by the board, when the layout asks for signed images: too late for it to be found.
 ALSO = ("fwcore.p256",)
+# Asked for where a board has `systems`, which the board a stage confirms itself to has not.
+NEVER = ("ufota.system",)
 DEFAULT_FORM, DEFAULT_BLOCK = "lfs2", 4096
 
 
@@ -33,7 +35,7 @@ def collect(board):
     while waiting:
         module = waiting.pop()
         path = _source(board, module)
-        if path is None:
+        if path is None or module in NEVER:
             continue
         name = path.name if module == ENTRY else path.relative_to(_place(module)).as_posix()
         if name not in found:

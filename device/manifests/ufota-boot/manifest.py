@@ -19,10 +19,11 @@ package(
         "state.py",
         "storage.py",
         "stream.py",
+        "userfs.py",
         "verify.py",
+        "window.py",
     ),
     base_path="../..",
     opt=3,
 )
 package("fwboot", base_path="../../../bootloader", opt=3)
-package("bdev", ("__init__.py", "window.py"), base_path="../..", opt=3)
