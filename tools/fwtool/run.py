@@ -208,8 +208,8 @@ def compile_modules(out_dir):
     for name, folder in zip(_FOLDERS, _sources(), strict=True):
         for source in sorted(Path(folder).rglob("*.py")):
             inside = source.relative_to(folder)
-            if inside.name.startswith("manifest") and name == "virtual":
-                continue  # input of the firmware build, no device code
+            if inside.parts[0].startswith(("manifest", "examples")) and name == "virtual":
+                continue  # input of the firmware build, and applications
             target = Path(out_dir, name, inside).with_suffix(".mpy")
             target.parent.mkdir(parents=True, exist_ok=True)
             # -O3 as in the frozen manifests; -s: tracebacks name the file without our folders

@@ -1,0 +1,41 @@
+"""main.py of an asyncio application; beside it Alibaba Cloud IoT tells it of updates over MQTT.
+
+They come in blocks over the same connection; docs/SERVERS.md has them fetched over HTTPS.
+umqtt.simple is micropython-lib's, and in the image as well.
+"""
+
+import asyncio
+
+from board import Board
+from umqtt.simple import MQTTClient
+
+from ufota import confirm, fleet
+from ufota.sources import aliyun, aliyun_login
+
+KEY, NAME, SECRET = "a1B2c3D4e5F", "dev001", "SECRET"
+login, user, password = aliyun_login.login(KEY, NAME, SECRET)
+mqtt = MQTTClient(login, "updates.example", 1883, user, password, keepalive=60)
+board = Board()
+client = fleet.FleetClient(board, aliyun.Aliyun(board, mqtt, KEY, NAME))
+
+
+async def blink():  # your application
+    while True:
+        print("blink")
+        await asyncio.sleep(0.1)
+
+
+async def update():
+    while True:
+        try:
+            if client.poll() and await client.arun():
+                board.reset()  # the boot stage installs it, on trial
+            confirm(board)  # the broker was reached, or poll() had raised: keep what runs
+        except (fleet.FwError, OSError) as error:
+            print("no update:", error)  # the first number: `fwtool explain` has the words
+        board.feed()
+        await asyncio.sleep(1)
+
+
+asyncio.create_task(blink())
+asyncio.run(update())
