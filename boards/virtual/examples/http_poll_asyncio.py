@@ -4,7 +4,7 @@ import asyncio
 
 from board import Board
 
-from ufota import confirm, fleet
+from ufota import fleet, loop
 from ufota.sources import http, poll
 
 source = poll.Poll(http.HttpSource(), "http://updates.example/app.fw", 3600, first_s=0)
@@ -17,17 +17,4 @@ async def blink():  # your application
         await asyncio.sleep(0.1)
 
 
-async def update():
-    while True:
-        try:
-            if client.poll() and await client.arun():
-                client.board.reset()  # the boot stage installs it, on trial
-            confirm(client.board)  # keep the image that runs: first ask if it works
-        except (fleet.FwError, OSError) as error:
-            print("no update:", error)  # the first number: `fwtool explain` has the words
-        client.board.feed()
-        await asyncio.sleep(1)
-
-
-asyncio.create_task(blink())
-asyncio.run(update())
+asyncio.run(asyncio.gather(blink(), loop.arun(client)))

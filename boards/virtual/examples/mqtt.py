@@ -7,7 +7,7 @@ umqtt.simple is micropython-lib's, and in the image as well.
 from board import Board
 from umqtt.simple import MQTTClient
 
-from ufota import confirm, fleet
+from ufota import fleet, loop
 from ufota.sources import aliyun, aliyun_login
 
 KEY, NAME, SECRET = "a1B2c3D4e5F", "dev001", "SECRET"
@@ -16,12 +16,4 @@ mqtt = MQTTClient(login, "updates.example", 1883, user, password, keepalive=60)
 board = Board()
 cloud = aliyun.Aliyun(board, mqtt, KEY, NAME)
 client = fleet.FleetClient(board, cloud)
-while True:
-    try:
-        if client.poll() and client.run():
-            board.reset()  # the boot stage installs it, on trial
-        confirm(board)  # the broker was reached, or poll() had raised: keep the image that runs
-    except (fleet.FwError, OSError) as error:
-        print("no update:", error)  # the first number: `fwtool explain` has the words
-    board.feed()
-    cloud.wait(1000)
+loop.run(client)

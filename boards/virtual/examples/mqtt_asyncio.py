@@ -9,7 +9,7 @@ import asyncio
 from board import Board
 from umqtt.simple import MQTTClient
 
-from ufota import confirm, fleet
+from ufota import fleet, loop
 from ufota.sources import aliyun, aliyun_login
 
 KEY, NAME, SECRET = "a1B2c3D4e5F", "dev001", "SECRET"
@@ -25,17 +25,4 @@ async def blink():  # your application
         await asyncio.sleep(0.1)
 
 
-async def update():
-    while True:
-        try:
-            if client.poll() and await client.arun():
-                board.reset()  # the boot stage installs it, on trial
-            confirm(board)  # the broker was reached, or poll() had raised: keep what runs
-        except (fleet.FwError, OSError) as error:
-            print("no update:", error)  # the first number: `fwtool explain` has the words
-        board.feed()
-        await asyncio.sleep(1)
-
-
-asyncio.create_task(blink())
-asyncio.run(update())
+asyncio.run(asyncio.gather(blink(), loop.arun(client)))

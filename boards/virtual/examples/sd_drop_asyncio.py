@@ -5,7 +5,7 @@ import os
 
 from board import Board
 
-from ufota import confirm, fleet
+from ufota import fleet, loop
 from ufota.sources.drop import Drop
 
 board = Board()
@@ -17,26 +17,10 @@ def mount():  # at each look that finds no file: the card may have been changed
     os.mount(board.device("sd"), "/sd")
 
 
-client = fleet.FleetClient(board, Drop(board, "/sd", mount=mount))
-
-
 async def blink():  # your application
     while True:
         print("blink")
         await asyncio.sleep(0.1)
 
 
-async def update():
-    while True:
-        try:
-            if client.poll() and await client.arun():
-                board.reset()  # the boot stage installs it, on trial
-            confirm(board)  # keep the image that runs: first ask whether it works
-        except (fleet.FwError, OSError) as error:
-            print("no update:", error)  # the first number: `fwtool explain` has the words
-        board.feed()
-        await asyncio.sleep(1)
-
-
-asyncio.create_task(blink())
-asyncio.run(update())
+asyncio.run(asyncio.gather(blink(), loop.arun(fleet.FleetClient(board, Drop(board, mount=mount)))))

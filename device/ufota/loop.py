@@ -1,0 +1,57 @@
+"""The loop of a device that is left alone: ask, update, reset, confirm, feed the watchdog.
+
+Owns no state. Who has a loop of its own calls poll(), run() and confirm() in that.
+"""
+
+import time
+
+from micropython import const
+
+from fwcore.errors import FwError
+from ufota.trial import confirm
+
+_PAUSE_MS = const(1000)  # between two looks at the source
+
+
+def run(client, works=None):
+    """Keep the device up to date. Never returns.
+
+    client:  FleetClient
+    works:   works() is true once the image that runs may be kept; None: as soon as a look
+             at the source raised nothing
+    Errors of an update, and of works(), are logged; the next look comes all the same.
+    raises:  what is neither FwError nor OSError
+    """
+    while True:
+        try:
+            if client.poll() and client.run():
+                client.board.reset()  # the boot stage installs it, on trial
+            _keep(client, works)
+        except (FwError, OSError) as error:
+            _log(client, error)
+        client.board.feed()
+        time.sleep_ms(_PAUSE_MS)
+
+
+async def arun(client, works=None):
+    """run() for asyncio; works() is an ordinary function."""
+    import asyncio
+
+    while True:
+        try:
+            if client.poll() and await client.arun():
+                client.board.reset()
+            _keep(client, works)
+        except (FwError, OSError) as error:
+            _log(client, error)
+        client.board.feed()
+        await asyncio.sleep(_PAUSE_MS / 1000)
+
+
+def _keep(client, works):
+    if works is None or works():
+        confirm(client.board)
+
+
+def _log(client, error):
+    client.board.log("no update, error {}".format(error.args and error.args[0]))
