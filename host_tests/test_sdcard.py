@@ -209,6 +209,16 @@ def test_the_last_blocks_can_be_read_as_many():
         assert card.readblocks(1020, bytearray(4 * BLOCK)) == 0, card.error
 
 
+def test_what_a_card_complains_of_after_its_last_block_is_not_told_of_the_next_write():
+    rig = Rig()
+    card = rig.start()
+    for size in (BLOCK, 3 * BLOCK):
+        assert card.readblocks(1020, bytearray(4 * BLOCK)) == 0
+        assert card.writeblocks(7, DATA[:size]) == 0, card.error
+        assert card.readblocks(1020, bytearray(4 * BLOCK)) == 0
+        assert card.ioctl(1, 0) == 0 and card.error == (0, 0), card.error
+
+
 def test_the_line_is_free_after_every_call():
     """A byte of clocks with CS high, so that another chip of the bus may drive MISO."""
     rig = Rig()

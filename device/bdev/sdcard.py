@@ -162,6 +162,8 @@ class SDCard:
             raise
         if count > 1:
             self._stop_sending()
+            if block + count == self.count:
+                self._forget()  # it may have read ahead, past its end
         self._wait_ready()  # zeros have a CRC of 0: a line that fell to 0 looks like them so far
 
     def _write(self, block, mv, count):
@@ -238,10 +240,14 @@ class SDCard:
             try:
                 if count > 1:
                     self._stop_sending()
-                self._command(13, 0)
-                self._get()
+                self._forget()
             except _Fault:
                 self._lost = True  # what made the transfer fail is told, not this
+
+    def _forget(self):
+        """Have the card forget what failed: what it tells once, it does not tell of the next."""
+        self._command(13, 0)
+        self._get()
 
     # Starting a card
 
