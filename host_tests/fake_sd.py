@@ -15,6 +15,8 @@ The card is as hard as the specification lets it be, or harder:
 Runs on CPython and on MicroPython.
 """
 
+from simdisk import PowerCut
+
 BLOCK = 512
 SDSC1, SDSC2, SDHC, MMC = "v1", "v2", "hc", "mmc"
 
@@ -95,9 +97,12 @@ class Card:
     stuck:     1: the next busy does not end
     slow:      1: the next data never come
     protected: temporarily, by its CSD
+    cut_ns:    1: time at which power goes; cut_tear (of simdisk) is what that leaves of the block
+               that it is busy with. Not on a Sparse
 
     heard:   commands in the order they were done, application commands + 100
     written: blocks that were stored
+    illegal: [text] of what no driver may do
     """
 
     def __init__(self, disk, clock, kind=SDHC, times=AT_ONCE, serial=1):
@@ -115,8 +120,11 @@ class Card:
         self.responses = []
         self.token = None
         self.silent = self.stuck = self.slow = self.protected = False
+        self.cut_ns = None
+        self.cut_tear = "half"
         self.heard = []
         self.written = 0
+        self.illegal = []
         self._block = bytearray(BLOCK)
         self.power_cycle()
 
@@ -138,6 +146,7 @@ class Card:
         self._write = None  # (block, is it of many)
         self._need = 0  # bytes of a block that are still to come in
         self._dead = False  # it ignores data of many until CMD12
+        self._under_way = None  # (block, old bytes) of what it is busy with
 
     # Chip of fake_spi.Bus
 
@@ -148,11 +157,13 @@ class Card:
         self._frame = bytearray()
 
     def idle(self, count, baudrate):
+        self._tick()
         if baudrate <= _START_HZ:
             self._clocks += 8 * count
 
     def transfer(self, tx, rx, start, end, baudrate):
         """Bytes start..end of both; rx, when there is one, is full of FF."""
+        self._tick()
         if self._clocks < 74 or baudrate > (_MOST_HZ if self._alive else _START_HZ):
             return
         at = start
@@ -177,6 +188,19 @@ class Card:
         """True when it is in the middle of data, and nobody talks to it meanwhile."""
         count = min(left, len(self._out) - self._out_at)
         return count > 8 and bytes(tx[at : at + count]) == _FF[:count]
+
+    def _tick(self):
+        """Power goes when its time has come."""
+        if self.cut_ns is None or self.clock.now_ns < self.cut_ns:
+            return
+        if self._under_way and self.cut_ns < self._busy_ns:
+            block, old = self._under_way
+            new = bytes(self.disk.data[block * BLOCK : (block + 1) * BLOCK])
+            self.disk.load(block * BLOCK, old)
+            self.disk.change(block * BLOCK, new, self.cut_tear, 1)
+        self.cut_ns = None
+        self.disk.power.off()
+        raise PowerCut("at {} ns, {}".format(self.clock.now_ns, self.disk.power.last))
 
     # What goes out
 
@@ -231,7 +255,8 @@ class Card:
                 frame, self._frame = self._frame, bytearray()
                 self._command(frame)
         elif self.clock.now_ns < self._busy_ns:
-            pass
+            if byte != 0xFF:
+                self._note("{:02x} while busy".format(byte))
         elif self._write and not self._dead:
             self._hear_token(byte)
         elif byte & 0xC0 == 0x40:
@@ -265,7 +290,11 @@ class Card:
             response = response if planned is None else planned
         if response == 0x05 and block >= self.blocks():
             response, self._status = 0x0D, OUT_OF_RANGE
+        self._under_way = None
         if response == 0x05:
+            if self.cut_ns is not None:
+                at = block * BLOCK
+                self._under_way = block, bytes(self.disk.data[at : at + BLOCK])
             if self.silent or self.disk.writeblocks(block, memoryview(came)[:BLOCK]):
                 self._status, self.silent = FAILED, False
             else:
@@ -277,6 +306,10 @@ class Card:
         self._dead = many and response != 0x05
         self._answer(bytes((response | 0xE0,)))
         self._busy(busy_us)
+
+    def _note(self, text):
+        if len(self.illegal) < 100:
+            self.illegal.append(text)
 
     # Commands
 

@@ -58,8 +58,8 @@ class Wired:
 class Device:
     """A chip behind its driver in the place of a simdisk.Disk: for boards, slots and sweeps.
 
-    Each time power was off a new driver is started, as a boot does. `data`, `load()`, `wear`,
-    `erase_size` and `program_size` are the chip's.
+    Each time power was off or the device starts (Power.cycle()) there is a new driver. `data`,
+    `load()`, `wear`, `erase_size` and `program_size` are the chip's.
 
     wired:   Wired
     options: the driver's
@@ -76,7 +76,7 @@ class Device:
         self.program_size = wired.chip.program_size
         self.overwrite = False
         self._options = options
-        self._started = -1
+        self._started = None
 
     def readblocks(self, *args):
         return self._driver().readblocks(*args)
@@ -91,24 +91,28 @@ class Device:
         return self._driver().erase(at, size)
 
     def _driver(self):
-        if self._started != self.chip.power_ups:
+        if self._started != self._start():
             self.wired.start(**self._options)
-            self._started = self.chip.power_ups
+            self._started = self._start()
         norchip.time = self.wired.clock
         return self.wired.nor
 
+    def _start(self):
+        """What differs from one start to the next."""
+        return self.chip.power_ups, self.chip.power.outages, self.chip.power.cycles
 
-def through(board, name="spi", once=True, **options):
+
+def through(board, name="spi", once=True, profile="none", **options):
     """Put a chip and its driver in the place of a simulated board's disk; returns the board.
 
     The chip has the disk's sizes, contents and power, and keeps to the storage contract
-    (`once`). options: the driver's
+    (`once`). profile: of FakeNor; options: the driver's
     """
     old = board.disks[name]
     board.power.disks.remove(old)
     kind = small(old.erase_size)
     sizes = {"size": len(old.data), "unit": old.program_size}
-    wired = Wired(kind, profile="none", once=once, power=board.power, **sizes)
+    wired = Wired(kind, profile=profile, once=once, power=board.power, **sizes)
     wired.chip.load(0, bytes(old.data))
     board.disks[name] = Device(wired, **options)
     return board

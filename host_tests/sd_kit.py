@@ -1,7 +1,7 @@
 """An SD card on a bus, and the driver over it, for tests on both interpreters."""
 
 from bdev import sdcard
-from fake_sd import AT_ONCE, BLOCK, SDHC, Card, Socket, Sparse
+from fake_sd import AT_ONCE, BLOCK, SDHC, SDSC2, Card, Socket, Sparse, Times
 from fake_spi import Bus, Clock
 from simdisk import Disk
 
@@ -57,6 +57,71 @@ class Rig:
         except OSError as error:
             result = error
         return result, (self.clock.now_ns - start) / 1000000
+
+
+class Device:
+    """A card behind its driver in the place of a simdisk.Disk: for boards, slots and sweeps.
+
+    Each time the device starts (Power.cycle()) there is a new driver; when power was off the
+    card has lost it too. `data`, `load()` and `wear` are the card's.
+
+    failed:  calls that returned an error
+    """
+
+    overwrite = True
+    erase_size = program_size = BLOCK
+
+    def __init__(self, rig):
+        self.rig = rig
+        self.chip = rig.card
+        self.data = rig.disk.data
+        self.wear = rig.disk.wear
+        self.load = rig.disk.load
+        self.failed = 0
+        self._outages = self._cycles = -1
+
+    def readblocks(self, *args):
+        return self._told(self._driver().readblocks(*args))
+
+    def writeblocks(self, *args):
+        return self._told(self._driver().writeblocks(*args))
+
+    def ioctl(self, request, argument):
+        return self._driver().ioctl(request, argument)
+
+    def _told(self, code):
+        self.failed += code != 0
+        return code
+
+    def _driver(self):
+        rig, power = self.rig, self.rig.power
+        power.alive()
+        sdcard.time = rig.clock
+        if self._outages != power.outages:
+            rig.card.power_cycle()
+        if (self._outages, self._cycles) != (power.outages, power.cycles):
+            self._outages = self._cycles = -1  # should power go meanwhile
+            rig.connect()
+            self._card = rig.start()
+            self._outages, self._cycles = power.outages, power.cycles
+        return self._card
+
+
+SOON = Times(0, 2, 1, 3, 3, 1)  # for sweeps: a driver that looks for the end does so a few times
+
+
+def through(board, name="sd", times=SOON):
+    """Put a card and its driver in the place of a simulated board's disk; returns the board.
+
+    It has the disk's contents and power; its size is rounded up to what a card can say.
+    """
+    old = board.disks[name]
+    board.power.disks.remove(old)
+    blocks = -(-len(old.data) // (4 * BLOCK)) * 4
+    rig = Rig(SDSC2, blocks, times, power=board.power)
+    rig.disk.load(0, bytes(old.data))
+    board.disks[name] = Device(rig)
+    return board
 
 
 def another(rig, serial=2, blocks=None):

@@ -61,6 +61,7 @@ class Power:
     trace: None, or a list to which each operation is appended, for replay()
     mood:  0: a moody unit shows another face at each read; else one face until cycle(),
            new where bit number `cycles` of mood is 1, and old where it is 0
+    outages: times that power went, for chips that forget what they were doing
     """
 
     def __init__(self):
@@ -68,6 +69,7 @@ class Power:
         self.trace = None
         self.mood = 0
         self.cycles = 0
+        self.outages = 0
         self.reset()
 
     def reset(self):
@@ -96,6 +98,11 @@ class Power:
         """Power comes back: storage is as the cut left it, and works again."""
         self.dark = False
 
+    def off(self):
+        """Power goes."""
+        self.dark = True
+        self.outages += 1
+
     def alive(self):
         if self.dark:
             raise PowerCut(self.last)
@@ -107,7 +114,7 @@ class Power:
         if self._cut and self._cut[0] == self.ops:
             tear = self._cut[1]
             self._cut = None
-            self.dark = True
+            self.off()
             return tear, False
         if self._fail == self.ops:
             self._fail = None
@@ -118,6 +125,7 @@ class Power:
         return [disk.snapshot() for disk in self.disks]
 
     def restore(self, snapshots):
+        self.outages += 1
         for disk, snapshot in zip(self.disks, snapshots):
             disk.restore(snapshot)
 
