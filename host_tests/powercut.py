@@ -13,7 +13,7 @@ import sys
 
 from helpers import noise
 from powercut_life import named
-from powercut_scenes import SCENES, lives
+from powercut_scenes import SCENES, WIRED, lives, wired_lives
 from simdisk import ALL, PowerCut, Violation
 
 STORMS = 700  # of each whole life, on each interpreter
@@ -38,6 +38,9 @@ ROWS = (
     "rescue",
     "recovery",
     "state on a card",
+    "NOR chip",
+    "SD card",
+    "both chips",
 )
 
 
@@ -70,7 +73,7 @@ class Tracer:
         self.steps.append((operation, self._world.truth.copy()))
 
 
-def _traced(world, act, where, count):
+def traced(world, act, where, count):
     """Run act() without a cut; returns its steps: (operation, truth before it)."""
     tracer = Tracer(world)
     world.power.trace = tracer
@@ -114,8 +117,8 @@ def sweep(name, make, count, tears=TEARS, pairs=(), share=0, shares=1, first=Fal
     world = make()
     start = world.power.snapshot()
     mood = world.power.mood, world.power.cycles
-    steps = _traced(world, world.act, name + ", uncut", count)
-    _settled(world, name + ", uncut", count)
+    steps = traced(world, world.act, name + ", uncut", count)
+    settled(world, name + ", uncut", count)
     for number, tear in each_cut(world, start, steps, tears, mood):
         if first and count.wrong:
             return
@@ -124,17 +127,17 @@ def sweep(name, make, count, tears=TEARS, pairs=(), share=0, shares=1, first=Fal
         where = "{}, operation {} {}".format(name, number + 1, tear)
         torn, now = world.power.snapshot(), (world.power.mood, world.power.cycles)
         count.add("single", tear[0] == "moody")
-        again, good = _settled(world, where, count)
+        again, good = settled(world, where, count)
         for second, other in each_cut(world, torn, again if good else (), pairs, now):
             count.add("pairs", "moody" in (tear[0], other[0]))
             text = "{}, then {} {}".format(where, second + 1, other)
-            _settled(world, text, count)
+            settled(world, text, count)
 
 
-def _settled(world, where, count):
+def settled(world, where, count):
     """Let a world come to rest; returns (steps it took, True when it did as it must)."""
     before = len(count.wrong)
-    steps = _traced(world, world.settle, where, count)
+    steps = traced(world, world.settle, where, count)
     return steps, len(count.wrong) == before
 
 
@@ -142,17 +145,57 @@ def weak(name, make, count):
     """Let each program of an image keep only some of its bits, with power on: it is done again."""
     world = make()
     region = world.board.layout["state"]
-    steps = _traced(world, world.act, name, count)
+    steps = traced(world, world.act, name, count)
     ops = [step[0][4] for step in steps if step[0][3] and not _within(world, region, step)]
     for op in ops:
         _lame(name, make(), "weak", op, "app settle", count)
+
+
+def clocks(name, make, count, cuts=100):
+    """Let power go at so many moments of the act: in a command, in a block, in a busy time.
+
+    make: of a world with chips; the moments are spread evenly over each chip's time
+    """
+    world = make()
+    start, truth = world.power.snapshot(), world.truth.copy()
+    for chip in world.chips:
+        took = _timed(world, chip, start, truth, None)
+        for i in range(cuts):
+            chip.cut_tear = tear = ALL[i % len(ALL)]
+            _timed(world, chip, start, truth, 1 + (took - 1) * i // cuts)
+            where = "{}, {} of {}, {}".format(name, i, cuts, tear)
+            if chip.cut_ns:
+                count.wrong.append(where + ": no cut")
+                return
+            count.add("single", tear == "moody")
+            settled(world, where, count)
+
+
+def again(world, start, truth):
+    """Bring a world back to where it was."""
+    world.power.restore(start)
+    world.power.reset()
+    world.truth = truth.copy()
+
+
+def _timed(world, chip, start, truth, cut_ns):
+    """Act, and cut after cut_ns of a chip's time, or None; returns how long that took."""
+    again(world, start, truth)
+    began = chip.clock.now_ns
+    chip.cut_ns = began + cut_ns if cut_ns else None
+    try:
+        world.act()
+    except PowerCut:
+        world.truth.cuts += 1
+    world.power.reset()
+    return chip.clock.now_ns - began
 
 
 def unkept(name, make, count):
     """Let each write of the client's notes fail, or keep some bits: that stops nothing."""
     world = make()
     region = world.board.layout["client"]
-    steps = _traced(world, world.act, name, count)
+    steps = traced(world, world.act, name, count)
     for step in steps:
         if _within(world, region, step):
             for how in ("fail", "weak") if step[0][3] else ("fail",):
@@ -188,10 +231,8 @@ def storm(name, make, count, seeds):
     world = make()
     start, truth = world.power.snapshot(), world.truth.copy()
     for seed in seeds:
-        world.power.restore(start)
-        world.power.reset()
+        again(world, start, truth)
         world.power.mood, world.power.cycles = MOODS[seed % 3], 0
-        world.truth = truth.copy()
         count.storms += 1
         count.wrong += _one_storm(world, "{}, storm {}".format(name, seed), seed, count)
 
@@ -256,17 +297,18 @@ PAIRED = (
 def jobs():
     """Names of the pieces of the whole: single cuts, then scenes by pairs, then storms."""
     names = ["single"]
-    for row, name, _ in SCENES:
+    for row, name, _ in SCENES + WIRED:
         if name in PAIRED:
             names.append("pairs:{}:{}".format(row, name))
-    return names + ["storms:{}:{}".format(row, name) for row, name, _ in lives()]
+    every_life = lives() + wired_lives()
+    return names + ["storms:{}:{}".format(row, name) for row, name, _ in every_life]
 
 
 def work(job):
     """Do one job; returns {row: Count}."""
     kind, _, rest = job.partition(":")
     found = {}
-    for row, name, make in lives() if kind == "storms" else SCENES:
+    for row, name, make in lives() + wired_lives() if kind == "storms" else SCENES + WIRED:
         if rest not in ("", "{}:{}".format(row, name)):
             continue
         count = found.setdefault(row, Count())
@@ -284,6 +326,7 @@ def work(job):
 
 # What else can happen to an operation, by row: some read back what they copy, and copy again.
 MORE = {"swap NOR": weak, "swap SD": weak, "fetch": unkept}
+MORE.update({"NOR chip": clocks, "SD card": clocks, "both chips": clocks})
 
 
 def main(job):

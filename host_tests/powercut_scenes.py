@@ -26,6 +26,7 @@ from powercut_life import (
     Stages,
     Wrong,
 )
+from powercut_wired import AllOnChips, OnChips
 from simboard import BLOCK, MODES, trial_layout
 from update_kit import payload
 
@@ -393,3 +394,38 @@ def lives():
 
 
 SCENES = _scenes()
+
+# (row, name, mode, kind, class): what is behind the drivers of SPI chips
+CHIPS = (
+    ("NOR chip", "swap", "swap", "spi", OnChips),
+    ("NOR chip", "direct", "direct", "flash", AllOnChips),
+    ("SD card", "overwrite", "overwrite", "sd", OnChips),
+    ("SD card", "swap", "swap", "sd", OnChips),
+    ("both chips", "swap", "swap", "sd", AllOnChips),
+)
+
+
+def _wired():
+    """As _scenes(), through the drivers: what writes images, or puts them in another's place."""
+    found = []
+    for row, name, mode, kind, what in CHIPS:
+        for act, make in (
+            ("offer", life(mode, kind, "offer", None, what=what)),
+            ("install", life(mode, kind, "boot", before=PENDING, what=what)),
+            ("go back", life(mode, kind, "boot", habit="dies", before=LAST_TRIAL, what=what)),
+        ):
+            found.append((row, name + ", " + act, make))
+    return found
+
+
+def wired_lives():
+    """As lives(), through the drivers."""
+    found = []
+    for row, name, mode, kind, what in CHIPS:
+        for habit in "confirms", "dies":
+            make = life(mode, kind, "offer settle", habit=habit, what=what)
+            found.append((row, "life {} {}".format(name, habit), make))
+    return found
+
+
+WIRED = _wired()

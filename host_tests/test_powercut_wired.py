@@ -1,0 +1,176 @@
+"""Updates through the drivers of SPI chips, cut everywhere, down to the bytes on the bus.
+
+test_powercut_all.py's scenes and oracle, where the candidate, or all, is on a fake NOR chip or
+SD card behind the driver that boards use. `make powercut` cuts the same with each tear, and at
+more clocks.
+"""
+
+from boards_kit import read
+from fwboot import main
+from fwcore.errors import FwError
+from fwcore.manifest import version_word
+from fwcore.state import CONFIRMED, IDLE, REVERTED, TRIAL, State
+from powercut import Count, again, clocks, storm, sweep, traced, weak
+from powercut_life import UPDATE_LOST, Truth, Wrong
+from powercut_scenes import CHIPS, WIRED, wired_lives
+from powercut_wired import wire
+from simboard import ROT, Board, active_slot, put, trial_layout
+from ufota import trial
+from ufota.client import Client
+from update_kit import MANIFEST_URL, OLD, FakeSource, Key, bundle, payload
+
+BOTH = True  # runs on CPython and on MicroPython
+HEAP = "64M"
+TIMEOUT_S = 300
+
+TEARS = (("half", 0), ("junk", 0), ("moody", 0))
+NEW = version_word("2.0.0"), payload("small")
+NEWER = version_word("3.0.0"), payload("later")
+
+# Operations of both media: offer, install, go back; as CHIPS
+OPERATIONS = {
+    "NOR chip swap": (19, 43, 26),
+    "NOR chip direct": (15, 8, 14),
+    "SD card overwrite": (13, 30, 26),
+    "SD card swap": (14, 39, 26),
+    "both chips swap": (13, 31, 19),
+}
+
+
+def test_a_cut_in_any_operation_leaves_old_or_new():
+    found = {}
+    for row, name, make in WIRED:
+        count = Count()
+        sweep(row + " " + name, make, count, TEARS)
+        assert not count.wrong, count.wrong[:5]
+        world = row + " " + name.split(",")[0]
+        found[world] = found.get(world, ()) + (count.single // len(TEARS),)
+    assert found == OPERATIONS, found
+
+
+def test_power_goes_at_any_clock():
+    """A share: 24 moments of each act and chip."""
+    count = Count()
+    for row, name, make in WIRED:
+        clocks(row + " " + name, make, count, 24)
+    assert not count.wrong, count.wrong[:5]
+    assert count.single == 24 * (len(WIRED) + 3), count.single  # 3 scenes have two chips
+
+
+def test_storms_of_cuts_are_survived():
+    count = Count()
+    for row, name, make in wired_lives():
+        storm(row + " " + name, make, count, range(10))
+    assert not count.wrong, count.wrong[:5]
+    assert count.storms == 10 * 2 * len(CHIPS), count.storms
+
+
+def test_what_a_chip_keeps_half_of_is_copied_again():
+    """Of each program of an image some bits are missing, and the chip says that all is well."""
+    count = Count()
+    for row, name, make in WIRED:
+        if name == "swap, install" and row != "both chips":
+            weak(row + " " + name, make, count)
+    assert not count.wrong, count.wrong[:5]
+    assert count.single == 22, count.single
+
+
+# What becomes of a block that a card does not take: data responses, and a status that tells later
+CRC_ERROR, WRITE_ERROR, LATER = 0x0B, 0x0D, None
+
+
+def test_a_block_that_a_card_refuses_is_told_and_the_device_can_be_updated():
+    """Once, in each way, each block of an act. What is told the boot stage does not try again:
+    it gives the update up, and the old image runs."""
+    found = {}
+    for row, name, make in WIRED:
+        if row == "SD card":
+            found[name] = refused(row + " " + name, make)
+    assert found == {
+        "overwrite, offer": (12, 0),
+        "overwrite, install": (12, 12),
+        "overwrite, go back": (0, 0),
+        "swap, offer": (15, 0),
+        "swap, install": (6, 6),
+        "swap, go back": (0, 0),
+    }, found
+
+
+def refused(where, make):
+    """Have the card refuse each block of an act; returns (cases, updates that were given up)."""
+    world = make()
+    card, start, truth = world.chips[0], world.power.snapshot(), world.truth.copy()
+    again(world, start, truth)
+    steps = traced(world, world.act, where, Count())
+    ops = [step[0][4] for step in steps if step[0][0] is card.disk]
+    given_up = 0
+    for number, op in enumerate(ops):
+        for how in CRC_ERROR, WRITE_ERROR, LATER:
+            again(world, start, truth)
+            if how is LATER:
+                world.power.fail_at(op)
+            else:
+                card.responses = [None] * number + [how]
+            given_up += one_refused(world, "{}, block {} {}".format(where, number, how))
+    return 3 * len(ops), given_up
+
+
+def one_refused(world, where):
+    """Returns True when the update was given up; then it can be made again."""
+    device = world.board.disks["sd"]
+    failed = device.failed
+    try:
+        world.act()
+    except FwError:  # the client; settle() asks it again
+        pass
+    assert device.failed == failed + 1, where  # once, and never in silence
+    try:
+        world.settle()
+    except Wrong as wrong:
+        assert wrong.args[0] == UPDATE_LOST, (where, wrong.args[0])
+        world.truth = Truth()
+        world.offer()
+        world.settle()
+        return True
+    return False
+
+
+# A whole update, without cuts
+
+
+def fetch(board, name):
+    """The client brings the image `name`."""
+    client = Client(board, FakeSource({MANIFEST_URL: bundle(name)}))
+    client.start(MANIFEST_URL)
+    assert client.run()
+
+
+def boots(board, expected, phase):
+    """A start of the device, drivers included."""
+    board.power.cycle()
+    found = read(main.run(board))
+    assert found == expected, (found and found[0], board.lines)
+    state = State(board)
+    assert state.phase == phase
+    return state
+
+
+def life(mode, kind, on_chips):
+    board = Board(trial_layout(mode, kind), ROT, Key())
+    put(board, active_slot(board), *OLD)
+    chips = wire(board, on_chips)
+    boots(board, OLD, IDLE)
+    fetch(board, "small")
+    boots(board, NEW, TRIAL)
+    assert trial.confirm(board) is True
+    assert boots(board, NEW, IDLE).result == CONFIRMED
+    fetch(board, "later")
+    for _ in range(3):  # never confirmed
+        boots(board, NEWER, TRIAL)
+    assert boots(board, NEW, IDLE).result == REVERTED
+    assert not any([chip.illegal for chip in chips])
+
+
+def test_devices_on_chips_are_updated_and_go_back():
+    for _, _, mode, kind, what in CHIPS:
+        life(mode, kind, what.on_chips)
