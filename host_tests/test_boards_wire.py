@@ -6,7 +6,7 @@ from fake_nor import FakeNor
 from fake_sd import Card, Socket
 from fake_spi import Bus, Clock
 from fwcore.state import IDLE, State
-from test_boards import NEW, OLD, boot, update
+from test_boards import NEW, NEWER, OLD, boot, update
 from ufota import confirm
 
 BOTH = True  # runs on CPython and on MicroPython
@@ -56,6 +56,11 @@ def life(name):
         assert confirm(board) is True
         board, runs = boot(world)
         assert runs == NEW and State(board).phase == IDLE
+        update(world, "later")
+        for _ in range(3):  # never confirmed
+            assert boot(world)[1] == NEWER
+        board, runs = boot(world)
+        assert runs == NEW and State(board).phase == IDLE
     return chips
 
 
@@ -64,7 +69,8 @@ def test_a_pyboard_updates_itself_on_a_nor_chip():
 
 
 def test_a_nucleo_updates_itself_from_a_card_to_a_nor_chip():
-    assert not life("NUCLEO_F429ZI")["PA4"].illegal
+    chips = life("NUCLEO_F429ZI")
+    assert not chips["PA4"].illegal and not chips["PE4"].card.illegal
 
 
 def test_a_nucleo_without_its_card_runs_what_it_has():
