@@ -96,7 +96,8 @@ class FakeNor(Disk):
     worn:     numbers of erase blocks that an erase leaves as they are
     flips:    {address: mask} of bits that read wrong, for `flip_reads` reads (None: all)
     deaf:     number of WRENs that get lost
-    cut_ns:   time at which power goes, with `cut_tear`
+    cut_ns:   time at which power goes, with `cut_tear`; when that is None only the board does:
+              a reset, of which the chip knows nothing
 
     status:   status register 1, without BUSY and WEL: 0x1C are protection bits
     illegal:  [text] of what no driver may do
@@ -423,10 +424,12 @@ class FakeNor(Disk):
             self.wel = False
 
     def _die(self):
-        if self._end is not None and (self._end > self.cut_ns or self.stuck):
+        busy = self._end is not None and (self._end > self.cut_ns or self.stuck)
+        if busy and self.cut_tear:
             self._tear(self.cut_tear)
         self.cut_ns = None
-        self.power.off()
+        if self.cut_tear:
+            self.power.off()
         raise PowerCut("at {} ns, {}".format(self.clock.now_ns, self.power.last))
 
     def _tear(self, tear):

@@ -98,7 +98,8 @@ class Card:
     slow:      1: the next data never come
     protected: temporarily, by its CSD
     cut_ns:    1: time at which power goes; cut_tear (of simdisk) is what that leaves of the block
-               that it is busy with. Not on a Sparse
+               that it is busy with; None: it is a reset of the board, and the card goes on. Not
+               on a Sparse
 
     heard:   commands in the order they were done, application commands + 100
     written: blocks that were stored
@@ -193,13 +194,14 @@ class Card:
         """Power goes when its time has come."""
         if self.cut_ns is None or self.clock.now_ns < self.cut_ns:
             return
-        if self._under_way and self.cut_ns < self._busy_ns:
+        if self._under_way and self.cut_tear and self.cut_ns < self._busy_ns:
             block, old = self._under_way
             new = bytes(self.disk.data[block * BLOCK : (block + 1) * BLOCK])
             self.disk.load(block * BLOCK, old)
             self.disk.change(block * BLOCK, new, self.cut_tear, 1)
         self.cut_ns = None
-        self.disk.power.off()
+        if self.cut_tear:
+            self.disk.power.off()
         raise PowerCut("at {} ns, {}".format(self.clock.now_ns, self.disk.power.last))
 
     # What goes out

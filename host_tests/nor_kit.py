@@ -63,6 +63,8 @@ class Device:
 
     wired:   Wired
     options: the driver's
+
+    failed:  calls that returned an error
     """
 
     def __init__(self, wired, **options):
@@ -76,19 +78,24 @@ class Device:
         self.program_size = wired.chip.program_size
         self.overwrite = False
         self._options = options
+        self.failed = 0
         self._started = None
 
     def readblocks(self, *args):
-        return self._driver().readblocks(*args)
+        return self._told(self._driver().readblocks(*args))
 
     def writeblocks(self, *args):
-        return self._driver().writeblocks(*args)
+        return self._told(self._driver().writeblocks(*args))
 
     def ioctl(self, request, argument):
-        return self._driver().ioctl(request, argument)
+        return self._told(self._driver().ioctl(request, argument))
 
     def erase(self, at, size):
         return self._driver().erase(at, size)
+
+    def _told(self, code):
+        self.failed += (code or 0) < 0
+        return code
 
     def _driver(self):
         if self._started != self._start():

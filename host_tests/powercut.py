@@ -154,14 +154,16 @@ def weak(name, make, count):
 def clocks(name, make, count, cuts=100):
     """Let power go at so many moments of the act: in a command, in a block, in a busy time.
 
-    make: of a world with chips; the moments are spread evenly over each chip's time
+    make: of a world with chips; the moments are spread evenly over each chip's time. At every
+          seventh the board is reset and the chip is not
     """
+    tears = ALL + (None,)
     world = make()
     start, truth = world.power.snapshot(), world.truth.copy()
     for chip in world.chips:
         took = _timed(world, chip, start, truth, None)
         for i in range(cuts):
-            chip.cut_tear = tear = ALL[i % len(ALL)]
+            chip.cut_tear = tear = tears[i % len(tears)]
             _timed(world, chip, start, truth, 1 + (took - 1) * i // cuts)
             where = "{}, {} of {}, {}".format(name, i, cuts, tear)
             if chip.cut_ns:
@@ -188,6 +190,7 @@ def _timed(world, chip, start, truth, cut_ns):
     except PowerCut:
         world.truth.cuts += 1
     world.power.reset()
+    world.power.cycle()
     return chip.clock.now_ns - began
 
 
@@ -291,6 +294,7 @@ PAIRED = (
     "end of trial, dies",
     "first start, confirms",
     "swap spi confirms",
+    "overwrite, install",
 )
 
 

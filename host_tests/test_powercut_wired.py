@@ -49,12 +49,12 @@ def test_a_cut_in_any_operation_leaves_old_or_new():
 
 
 def test_power_goes_at_any_clock():
-    """A share: 24 moments of each act and chip."""
+    """A share: 28 moments of each act and chip, of which 4 are resets of the board alone."""
     count = Count()
     for row, name, make in WIRED:
-        clocks(row + " " + name, make, count, 24)
+        clocks(row + " " + name, make, count, 28)
     assert not count.wrong, count.wrong[:5]
-    assert count.single == 24 * (len(WIRED) + 3), count.single  # 3 scenes have two chips
+    assert count.single == 28 * (len(WIRED) + 3), count.single  # 3 scenes have two chips
 
 
 def test_storms_of_cuts_are_survived():
@@ -75,54 +75,95 @@ def test_what_a_chip_keeps_half_of_is_copied_again():
     assert count.single == 22, count.single
 
 
-# What becomes of a block that a card does not take: data responses, and a status that tells later
-CRC_ERROR, WRITE_ERROR, LATER = 0x0B, 0x0D, None
+# Faults that a chip tells of, or a driver sees. What is told the boot stage does not try again:
+# it gives the update up, and the old image runs.
 
 
 def test_a_block_that_a_card_refuses_is_told_and_the_device_can_be_updated():
-    """Once, in each way, each block of an act. What is told the boot stage does not try again:
-    it gives the update up, and the old image runs."""
-    found = {}
-    for row, name, make in WIRED:
-        if row == "SD card":
-            found[name] = refused(row + " " + name, make)
-    assert found == {
+    assert all_faults("SD card", "sd", refusals) == {
         "overwrite, offer": (12, 0),
         "overwrite, install": (12, 12),
         "overwrite, go back": (0, 0),
         "swap, offer": (15, 0),
         "swap, install": (6, 6),
         "swap, go back": (0, 0),
-    }, found
+    }
 
 
-def refused(where, make):
-    """Have the card refuse each block of an act; returns (cases, updates that were given up)."""
-    world = make()
-    card, start, truth = world.chips[0], world.power.snapshot(), world.truth.copy()
+def test_a_command_that_a_nor_chip_does_not_hear_is_told_and_the_device_can_be_updated():
+    assert all_faults("NOR chip", "spi", losses) == {
+        "swap, offer": (10, 0),
+        "swap, install": (6, 6),
+        "swap, go back": (0, 0),
+    }
+
+
+def refusals(world, ops):
+    """A card refuses a block: by its answer, twice, or later, by its status."""
+    for number, op in enumerate(ops):
+        for answer in 0x0B, 0x0D:
+            yield setattr, world.chips[0], "responses", [None] * number + [answer]
+        yield world.power.fail_at, op
+
+
+def losses(world, ops):
+    """A NOR chip does not hear the WREN of an operation."""
+    for op in ops:
+        yield setattr, world.power, "trace", Deafening(world.chips[0], op)
+
+
+class Deafening:
+    """List for Power.trace: the WREN in front of operation `op` gets lost."""
+
+    def __init__(self, chip, op):
+        self._chip = chip
+        self._op = op
+        self._listen(0)
+
+    def append(self, operation):
+        self._listen(operation[4])
+
+    def _listen(self, op):
+        if op == self._op - 1:
+            self._chip.deaf = 1
+
+
+def all_faults(row, device, faults):
+    """{name of each scene with this device: (cases, updates that were given up)}
+
+    faults: faults(world, ops) yields functions with their arguments; ops: of the device
+    """
+    found = {}
+    for found_row, name, make in WIRED:
+        world = make()
+        if found_row == row and device in world.board.disks:
+            found[name] = each_fault(row + " " + name, world, world.board.disks[device], faults)
+    return found
+
+
+def each_fault(where, world, device, faults):
+    start, truth = world.power.snapshot(), world.truth.copy()
     again(world, start, truth)
     steps = traced(world, world.act, where, Count())
-    ops = [step[0][4] for step in steps if step[0][0] is card.disk]
-    given_up = 0
-    for number, op in enumerate(ops):
-        for how in CRC_ERROR, WRITE_ERROR, LATER:
-            again(world, start, truth)
-            if how is LATER:
-                world.power.fail_at(op)
-            else:
-                card.responses = [None] * number + [how]
-            given_up += one_refused(world, "{}, block {} {}".format(where, number, how))
-    return 3 * len(ops), given_up
+    chip = world.chips[0]
+    ops = [step[0][4] for step in steps if step[0][0] in (chip, getattr(chip, "disk", None))]
+    cases = given_up = 0
+    for fault in faults(world, ops):
+        again(world, start, truth)
+        fault[0](*fault[1:])
+        given_up += one_fault(world, "{}, fault {}".format(where, cases), device)
+        cases += 1
+    return cases, given_up
 
 
-def one_refused(world, where):
-    """Returns True when the update was given up; then it can be made again."""
-    device = world.board.disks["sd"]
+def one_fault(world, where, device):
+    """Act with one fault; returns True when the update was given up: then it can be made again."""
     failed = device.failed
     try:
         world.act()
     except FwError:  # the client; settle() asks it again
         pass
+    world.power.trace = None
     assert device.failed == failed + 1, where  # once, and never in silence
     try:
         world.settle()
