@@ -395,6 +395,7 @@ def lives():
 
 SCENES = _scenes()
 
+MANY = (2, 5)  # blocks: a client writes some of them with one command
 # (row, name, mode, kind, class): what is behind the drivers of SPI chips
 CHIPS = (
     ("NOR chip", "swap", "swap", "spi", OnChips),
@@ -410,11 +411,13 @@ def _wired():
     found = []
     for row, name, mode, kind, what in CHIPS:
         for act, make in (
-            ("offer", life(mode, kind, "offer", None, what=what)),
+            ("offer", life(mode, kind, "offer", MANY, what=what)),
             ("install", life(mode, kind, "boot", before=PENDING, what=what)),
             ("go back", life(mode, kind, "boot", habit="dies", before=LAST_TRIAL, what=what)),
         ):
             found.append((row, name + ", " + act, make))
+    make = life("swap", "sd", "boot", before=PENDING, what=OnChips, card=True)
+    found.append(("SD card", "state on it, install", make))
     return found
 
 

@@ -107,7 +107,9 @@ class Device:
         return self._card
 
 
-SOON = Times(0, 2, 1, 3, 3, 1)  # for sweeps: a driver that looks for the end does so a few times
+# For sweeps: a driver that looks for the end finds it after some looks, and one that does not
+# has its next command, of 6 bytes, in the busy time.
+SOON = Times(0, 2, 1, 6, 6, 1)
 
 
 def through(board, name="sd", times=SOON):

@@ -5,6 +5,8 @@ SD card behind the driver that boards use. `make powercut` cuts the same with ea
 more clocks.
 """
 
+import sys
+
 from boards_kit import read
 from fwboot import main
 from fwcore.errors import FwError
@@ -23,17 +25,22 @@ BOTH = True  # runs on CPython and on MicroPython
 HEAP = "64M"
 TIMEOUT_S = 300
 
-TEARS = (("half", 0), ("junk", 0), ("moody", 0))
+# MicroPython takes three times as long: it does with fewer tears, clocks and storms.
+SLOW = sys.implementation.name == "micropython"
+TEARS = (("half", 0), ("junk", 0)) if SLOW else (("half", 0), ("junk", 0), ("moody", 0))
+CLOCKS = 14 if SLOW else 28  # of each act and chip
+STORMS = 5 if SLOW else 10  # of each life
 NEW = version_word("2.0.0"), payload("small")
 NEWER = version_word("3.0.0"), payload("later")
 
-# Operations of both media: offer, install, go back; as CHIPS
+# Operations of both media: offer, install, go back
 OPERATIONS = {
-    "NOR chip swap": (19, 43, 26),
-    "NOR chip direct": (15, 8, 14),
-    "SD card overwrite": (13, 30, 26),
-    "SD card swap": (14, 39, 26),
-    "both chips swap": (13, 31, 19),
+    "NOR chip swap": (29, 43, 26),
+    "NOR chip direct": (25, 8, 14),
+    "SD card overwrite": (16, 30, 26),
+    "SD card swap": (16, 39, 26),
+    "SD card state on it": (26,),
+    "both chips swap": (15, 31, 19),
 }
 
 
@@ -49,20 +56,20 @@ def test_a_cut_in_any_operation_leaves_old_or_new():
 
 
 def test_power_goes_at_any_clock():
-    """A share: 28 moments of each act and chip, of which 4 are resets of the board alone."""
+    """Or the board is reset, at every seventh moment, and the chips go on."""
     count = Count()
     for row, name, make in WIRED:
-        clocks(row + " " + name, make, count, 28)
+        clocks(row + " " + name, make, count, CLOCKS)
     assert not count.wrong, count.wrong[:5]
-    assert count.single == 28 * (len(WIRED) + 3), count.single  # 3 scenes have two chips
+    assert count.single == CLOCKS * (len(WIRED) + 3), count.single  # 3 scenes have two chips
 
 
 def test_storms_of_cuts_are_survived():
     count = Count()
     for row, name, make in wired_lives():
-        storm(row + " " + name, make, count, range(10))
+        storm(row + " " + name, make, count, range(STORMS))
     assert not count.wrong, count.wrong[:5]
-    assert count.storms == 10 * 2 * len(CHIPS), count.storms
+    assert count.storms == STORMS * 2 * len(CHIPS), count.storms
 
 
 def test_what_a_chip_keeps_half_of_is_copied_again():
@@ -81,10 +88,10 @@ def test_what_a_chip_keeps_half_of_is_copied_again():
 
 def test_a_block_that_a_card_refuses_is_told_and_the_device_can_be_updated():
     assert all_faults("SD card", "sd", refusals) == {
-        "overwrite, offer": (12, 0),
+        "overwrite, offer": (21, 0),
         "overwrite, install": (12, 12),
         "overwrite, go back": (0, 0),
-        "swap, offer": (15, 0),
+        "swap, offer": (21, 0),
         "swap, install": (6, 6),
         "swap, go back": (0, 0),
     }
@@ -92,7 +99,7 @@ def test_a_block_that_a_card_refuses_is_told_and_the_device_can_be_updated():
 
 def test_a_command_that_a_nor_chip_does_not_hear_is_told_and_the_device_can_be_updated():
     assert all_faults("NOR chip", "spi", losses) == {
-        "swap, offer": (10, 0),
+        "swap, offer": (20, 0),
         "swap, install": (6, 6),
         "swap, go back": (0, 0),
     }
@@ -128,16 +135,18 @@ class Deafening:
             self._chip.deaf = 1
 
 
-def all_faults(row, device, faults):
-    """{name of each scene with this device: (cases, updates that were given up)}
+def all_faults(row, name, faults):
+    """{scene: (cases, updates that were given up)} of those with this device and another's state
 
+    A start that cannot write the state runs what there is, on trial or not.
     faults: faults(world, ops) yields functions with their arguments; ops: of the device
     """
     found = {}
-    for found_row, name, make in WIRED:
+    for its_row, scene, make in WIRED:
         world = make()
-        if found_row == row and device in world.board.disks:
-            found[name] = each_fault(row + " " + name, world, world.board.disks[device], faults)
+        board = world.board
+        if its_row == row and name in board.disks and board.layout["state"]["device"] != name:
+            found[scene] = each_fault(row + " " + scene, world, board.disks[name], faults)
     return found
 
 
