@@ -231,6 +231,8 @@ class Life:
             truth.offered = DONE  # it was torn, and turned out so; now it stays so
         else:
             _must(truth.confirmed != DONE, LOST)
+            if truth.offered == BEGUN and self.is_bad:
+                truth.offered = DONE  # it turned out so, and each of its tries was cut
         _must(self.floor <= state.floor <= (self.top if truth.confirmed else self.floor), FLOOR)
         if truth.confirmed == DONE and self.tries:
             _must(state.floor == self.top, FLOOR)
