@@ -69,7 +69,7 @@ types: $(READY)
 	$(PY) host_tests/check_types.py
 
 test: lint types $(ARM_READY)
-	$(PY) -m pytest -q -n $(JOBS)
+	$(PY) -m pytest -q -n $(JOBS) --maxschedchunk 1
 
 bench: $(READY)
 	$(PY) host_tests/bench.py

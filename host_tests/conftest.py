@@ -13,6 +13,7 @@ never passes on half of its interpreters.
 """
 
 import ast
+import functools
 import subprocess
 from pathlib import Path
 
@@ -54,19 +55,21 @@ def micropython():
 
 def pytest_collect_file(file_path, parent):
     if file_path.suffix == ".py" and file_path.name.startswith("test_"):
-        tree = ast.parse(file_path.read_bytes())
-        settings = _settings(tree)
-        if settings["BOTH"]:
-            node = TwiceFile.from_parent(parent, path=file_path)
-            node.tree, node.settings = tree, settings
-            return node
+        if _settings(file_path)["BOTH"]:
+            return TwiceFile.from_parent(parent, path=file_path)
     return None
 
 
-def _settings(tree):
+def pytest_collection_modifyitems(items):
+    """What may take longest comes first, or at the end one process would be busy alone."""
+    items.sort(key=lambda item: -_settings(item.path)["TIMEOUT_S"])
+
+
+@functools.cache
+def _settings(path):
     """The constants of DEFAULTS as the file's module level sets them."""
     found = dict(DEFAULTS)
-    for node in tree.body:
+    for node in ast.parse(path.read_bytes()).body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             if node.targets[0].id in found:
                 found[node.targets[0].id] = ast.literal_eval(node.value)
@@ -82,7 +85,7 @@ class TwiceFile(pytest.File):
 
 class MicroPython(pytest.Collector):
     def collect(self):
-        for node in self.parent.tree.body:
+        for node in ast.parse(self.path.read_bytes()).body:
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
                 item = MicroPythonTest.from_parent(self, name=node.name)
                 item.function = node
@@ -93,7 +96,7 @@ class MicroPythonTest(pytest.Item):
     def runtest(self):
         if ast.unparse(self.function.args) or self.function.decorator_list:
             raise Failed("a test for both interpreters takes no arguments and no decorators")
-        settings = self.parent.parent.settings
+        settings = _settings(self.path)
         heap, timeout_s = settings["HEAP"], settings["TIMEOUT_S"]
         try:
             done = run_micropython(RUNNER, self.path, self.name, heap=heap, timeout_s=timeout_s)
