@@ -5,6 +5,7 @@ It lets devices in by the HMAC of their triple, as Alibaba's does. Needs amqtt f
 
 import asyncio
 import hmac
+import logging
 import re
 import socket
 import threading
@@ -56,6 +57,7 @@ class Broker:
             self._started.set()
 
     async def _serve(self):
+        logging.getLogger("amqtt").setLevel(logging.ERROR)  # a PUBACK that comes late is none
         self._stop = asyncio.Event()
         Login.devices[self.port] = self._devices
         config = {
