@@ -121,6 +121,16 @@ def test_what_is_no_identity_is_refused_and_nothing_written():
     remove()
 
 
+def test_a_file_that_cannot_be_read_is_not_taken_for_none():
+    world, board = started()
+    with world.ports():
+        try:
+            provision.first_start(board, "/tmp")
+        except OSError:
+            return
+    raise AssertionError("no error")
+
+
 class Plain:
     """Nothing but a store, on a disk whose reads can fail."""
 
