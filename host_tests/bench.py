@@ -415,7 +415,7 @@ def show(facts, rows):
             console.print(each["plot"], highlight=False, markup=False)
     table = Table("row", "figure", "bound", "", "notes")
     for each in rows:
-        bound = "" if each["bound"] is None else f"{each['bound']} {each['unit']}"
+        bound = "" if each["bound"] is None else f"{round(each['bound'], 2)} {each['unit']}"
         verdict = "MISSED" if not each["ok"] else "" if each["bound"] is None else "ok"
         figure = f"{each['figure']:g} {each['unit']}"
         style = None if each["ok"] else "red"
