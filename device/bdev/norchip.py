@@ -130,23 +130,13 @@ class NorChip:
     def _register(self, op):
         """First byte of a register."""
         self._head[0] = op
-        self._cs(0)
-        try:
-            self._spi.write(self._op)
-            self._spi.readinto(self._answer)
-        finally:
-            self._cs(1)
+        self._receive(self._op, self._answer)
         return self._answer[0]
 
     def _read_id(self):
         self._head[0] = _ID
         mv = self._scratch[:3]
-        self._cs(0)
-        try:
-            self._spi.write(self._op)
-            self._spi.readinto(mv)
-        finally:
-            self._cs(1)
+        self._receive(self._op, mv)
         return bytes(mv)
 
     def _aim(self, op, at):
@@ -164,16 +154,17 @@ class NorChip:
     def _read_sfdp(self, at, mv):
         self._wide = False  # addresses of the tables have 3 bytes
         self._aim(_SFDP, at)
-        self._receive(mv)
+        self._receive(self._long, mv)
 
     def _read(self, at, mv):
         self._aim(self._read_op, at)
-        self._receive(mv)
+        self._receive(self._long, mv)
 
-    def _receive(self, mv):
+    def _receive(self, head, mv):
+        """Send the head, and fill mv with what the chip says to it."""
         self._cs(0)
         try:
-            self._spi.write(self._long)
+            self._spi.write(head)
             self._spi.readinto(mv)
         finally:
             self._cs(1)

@@ -128,11 +128,7 @@ def settled(board):
 
 def on_trial(board):
     """True while firmware waits for the reset, or is not confirmed. Raises OSError; FwError."""
-    for component, target in targets(board).items():
-        record = _get(board, component)
-        if target.installed or (record and record[0] != _KEPT and record[1] == target.version()):
-            return True
-    return False
+    return any(target.installed for target in targets(board).values()) or any(_unkept(board))
 
 
 def needs(board, found):
@@ -157,13 +153,19 @@ def needs(board, found):
 def confirm(board):
     """The firmware that runs is good. True when something was written. Raises OSError; FwError."""
     written = False
+    for component, target, version, digest in _unkept(board):
+        target.confirm()
+        _write(board, component, _KEPT, version, digest)
+        written = True
+    return written
+
+
+def _unkept(board):
+    """(component, target, version, digest) of firmware that runs and is not confirmed."""
     for component, target in targets(board).items():
         record = _get(board, component)
         if record and record[0] != _KEPT and record[1] == target.version():
-            target.confirm()
-            _write(board, component, _KEPT, record[1], record[2])
-            written = True
-    return written
+            yield component, target, record[1], record[2]
 
 
 def result(board, component):

@@ -79,7 +79,8 @@ class Deploy:
             "files": {
                 f"{self._root}/{name}": sha256(data).hexdigest() for name, data in tree.items()
             },
-            "provisioned": provision.is_provisioned(self._link),
+            # What has an identity to give is back from giving it, or has raised.
+            "provisioned": bool(self._identity) or provision.is_provisioned(self._link),
         }
 
     def _names(self):

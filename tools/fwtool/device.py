@@ -18,24 +18,21 @@ _BOARD = "import ufota\nfrom board import Board\nboard = Board()\n"
 _STATUS = (
     _BOARD
     + """
-from fwcore.errors import FwError
 last = ufota.last_result(board)
 from ufota.provision import is_provisioned
 answer = {"provisioned": is_provisioned(board), "state": "state" in board.layout}
 answer["last"] = last and (last.result, last.reason, last.version, last.digest.hex())
-from fwcore.slot import active_slot
+state = None
 if answer["state"]:
     from fwcore.state import State
     state = State(board)
     answer["phase"], answer["tries"], answer["floor"] = state.phase, state.tries, state.floor
-    slot = state.active_slot(board)[0]
-else:
-    slot = active_slot(board.layout, board.device(board.layout["active"]["device"]))
+from ufota import running
 try:
-    head = slot.read_header(memoryview(bytearray(slot.header_size())), None)
-    answer["active"] = (head.version, head.size, head.digest.hex())
-except (FwError, OSError):
-    answer["active"] = None
+    head = running.header(board, state)
+except OSError:
+    head = None
+answer["active"] = head and (head.version, head.size, head.digest.hex())
 """
 )
 _CONFIRM = _BOARD + "answer = ufota.confirm(board)\n"
