@@ -121,9 +121,12 @@ class NorChip:
 
     def _command(self, op):
         self._head[0] = op
+        self._send(self._op)
+
+    def _send(self, head):
         self._cs(0)
         try:
-            self._spi.write(self._op)
+            self._spi.write(head)
         finally:
             self._cs(1)
 

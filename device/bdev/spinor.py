@@ -162,11 +162,7 @@ class SpiNor(NorChip):
         size, op, typical_us, limit_ms = kind
         self._enable(at)
         self._aim(op, at)
-        self._cs(0)
-        try:
-            self._spi.write(self._short)
-        finally:
-            self._cs(1)
+        self._send(self._short)
         self._finish(typical_us, limit_ms, at)
         if self.read_back or self.protection:
             self._compare(at, None, size)

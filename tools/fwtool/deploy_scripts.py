@@ -164,6 +164,7 @@ answer = dict(made=bool(key), key=binascii.hexlify(key).decode())
 # Read by another Board: what is in flash, not what the first one remembers.
 PROVISION = (
     _ROOT
+    + f"names = {NAMES}"
     + """
 import binascii, hashlib
 from board import Board
@@ -171,7 +172,7 @@ from ufota.provision import first_start
 first_start(Board(), root + "/identity.new")
 store = Board().store()
 hash = hashlib.sha256()
-for name in ("rot", "key", "vendor_id", "class_id"):
+for name in names:
     hash.update(store.get(name.encode()))
 answer = binascii.hexlify(hash.digest()).decode()
 """
