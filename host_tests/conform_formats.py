@@ -10,9 +10,10 @@ import os
 from conform_boot import equal
 from fwcore import errors, header, manifest
 from fwcore.errors import FwError
+from fwcore.formats import ARM_PATCH
 from fwcore.p256 import PublicKey
 
-_FORMATS = (manifest.RAW, manifest.ARM_DELTA)
+_FORMATS = (manifest.RAW, ARM_PATCH)
 _ENCRYPTED = (257, 261, 262)
 _TEXTS = (3, 4, 7)  # component, version, URI
 

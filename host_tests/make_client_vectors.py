@@ -35,7 +35,7 @@ MANIFESTS = {
     "other_vendor": (TWO, {"vendor-id": b"vendor-of-others"}),
     "other_class": (TWO, {"class-id": b"class--of-others"}),
     "other_component": (TWO, {"component-name": "MODEM"}),
-    "delta": (TWO, {"payload-format": 5}),
+    "combined": (TWO, {"payload-format": 6}),
     "too_big": ((5121, 6), {}),
     "huge": (TWO, {"payload-size": 2**31 - 1}),
     "empty": ((0, 0), {}),

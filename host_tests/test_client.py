@@ -415,7 +415,7 @@ def test_checks_come_in_order_and_before_any_write():
         (errors.TOO_BIG, "too_big", None, None, V2 - 1),
         (errors.TOO_BIG, "huge", None, None, 1),
         (errors.TOO_BIG, "empty", None, None, 1),
-        (errors.UNSUPPORTED, "delta", None, None, 1),
+        (errors.UNSUPPORTED, "combined", None, None, 1),
         (errors.WRONG_VENDOR, "other_vendor", None, None, 1),
         (errors.WRONG_CLASS, "other_class", None, None, 1),
     ):

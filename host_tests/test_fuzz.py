@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from fwboot import main
 from fwcore import header, layout, manifest
 from fwcore.errors import FwError
+from fwcore.formats import ARM_PATCH
 from fwcore.p256 import PublicKey
 from fwcore.stage import unpack_stage
 from helpers import here, noise
@@ -21,7 +22,7 @@ from test_manifest import FIELDS, OCTETS, body, made, metadata, number, sign, tl
 
 LIMIT = 32 * 1024  # bytes one call may have allocated at any moment, for 4 KiB of input
 KEY = header.device_key(bytes(16))
-FORMATS = (manifest.RAW, manifest.ARM_DELTA)
+FORMATS = (manifest.RAW, ARM_PATCH)
 
 quick = settings(max_examples=400, deadline=None)
 slow = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -95,7 +96,7 @@ def check_sound(found):
     assert 0 <= found.size < 1 << 31 and 0 <= found.installed_size < 1 << 31
     assert 0 <= found.priority < 1 << 31
     assert found.format in FORMATS
-    assert len(found.precursor) == (32 if found.format == manifest.ARM_DELTA else 0)
+    assert len(found.precursor) == (32 if found.format == ARM_PATCH else 0)
     assert len(found.image_signature) in (0, 64)
     assert len(found.component) <= 8 and len(found.uri) <= 255 and len(found.vendor_data) <= 64
     assert manifest.version_word(manifest.version_text(found.version)) == found.version

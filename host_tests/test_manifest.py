@@ -7,6 +7,7 @@ trusted signer may get wrong can be tried. Arbitrary bytes are test_fuzz.py's.
 from hashlib import sha256
 
 from fwcore import errors, manifest
+from fwcore.formats import ARM_PATCH
 from helpers import noise, raises
 
 BOTH = True  # runs on CPython and on MicroPython
@@ -70,7 +71,7 @@ def sign(content, schema=3, tail=b""):
     return tlv(SEQUENCE, frame)
 
 
-def read(data, formats=(manifest.RAW, manifest.ARM_DELTA), image_signed=False):
+def read(data, formats=(manifest.RAW, ARM_PATCH), image_signed=False):
     return manifest.read(data, verify, formats, image_signed)
 
 
@@ -237,7 +238,7 @@ def test_only_formats_of_this_build():
     for form in (0, 2, 6, 257, 262):
         refused(errors.UNSUPPORTED, format=number(form, ENUM))
     delta = made(format=number(5, ENUM), metadata=metadata(DIGEST, DIGEST))
-    assert read(delta).format == manifest.ARM_DELTA
+    assert read(delta).format == ARM_PATCH
     raises(errors.UNSUPPORTED, read, delta, (manifest.RAW,))
     raises(errors.UNSUPPORTED, manifest.read, delta, verify)
 

@@ -34,9 +34,9 @@ from micropython import const
 from fwcore import errors
 from fwcore.errors import FwError
 
-RAW = const(1)  # payload formats
-ARM_DELTA = const(5)
+RAW = const(1)  # payload format; formats.py has the others
 MAX_SIZE = const(1024)  # bytes of a SignedResource with every field at its largest
+_KIND = const(0xFF)  # of a payload format; all but RAW are patches
 _MAX_URI = const(255)
 _MAX_COMPONENT = const(8)
 _MAX_VENDOR_DATA = const(64)
@@ -91,7 +91,7 @@ def read(buf, verify, formats=(RAW,), image_signed=False):
 
     buf:          bytes-like: a whole SignedResource, anything may follow
     verify:       verify(digest 32 bytes, signature 64 bytes) -> bool
-    formats:      payload formats this build can install
+    formats:      payload formats to take; None: all of formats.py, and the caller looks further
     image_signed: True when a manifest without an installed-signature is refused
     returns:      Manifest
     raises:       FwError MALFORMED | BAD_SCHEMA | BAD_SIGNATURE, and then, for what a
@@ -131,7 +131,7 @@ def _fields(der, found):
 
 
 def _image_fields(der, found, formats, image_signed):
-    if found.format not in formats:
+    if found.format not in formats if formats else not _is_known(found.format):
         raise FwError(errors.UNSUPPORTED, der.at)
     found.image_signature = der.bytes(_OCTETS) if der.next_is(_OCTETS) else b""
     if len(found.image_signature) not in ((64,) if image_signed else (0, 64)):
@@ -141,11 +141,17 @@ def _image_fields(der, found, formats, image_signed):
     found.precursor = b""
     if der.next_is(_SEQUENCE):
         _metadata(der.enter(_SEQUENCE), found)
-    if found.format != RAW and not found.precursor:
+    elif found.format != RAW:
+        raise FwError(errors.MALFORMED, der.at)
+    if found.format & _KIND != RAW and not found.precursor:
         raise FwError(errors.MALFORMED, der.at)
     found.vendor_data = der.bytes(_OCTETS) if der.next_is(_OCTETS) else b""
     if len(found.vendor_data) > _MAX_VENDOR_DATA:
         raise FwError(errors.VENDOR_DATA, der.at)
+
+
+def _is_known(number):
+    return number & _KIND in (1, 5, 7) and number < 0x400  # formats.py; two numbers cost less
 
 
 def _metadata(der, found):

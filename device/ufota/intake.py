@@ -23,6 +23,7 @@ from fwcore import errors
 from fwcore.errors import FwError
 
 BUFFER = const(4096)
+_RAW = const(1)  # payload format: the image as it is
 _SHORT = const(32768)  # bytes of free heap; with less, what is not needed any more has to go
 SCRATCH_AT = const(2048)  # a manifest stays below; headers are looked at above
 
@@ -57,7 +58,7 @@ class Intake:
         returns:  Manifest
         raises:   FwError: of manifest.read(), WRONG_CLASS, NOT_NEWER, TOO_BIG, NO_SLOT, NEEDS,
                   ...; with a state region, or of firmware, also ON_TRIAL, BLACK_LISTED,
-                  BELOW_FLOOR; UNSUPPORTED of firmware in any order; OSError
+                  BELOW_FLOOR; UNSUPPORTED of firmware in any order; of payload.check(); OSError
         """
         found = self.accept(self.read(packed), again)
         if fragment_size:
@@ -71,7 +72,7 @@ class Intake:
         """The first half of begin(): Manifest, verified."""
         from fwcore import manifest
 
-        return manifest.read(packed, self.board.key().verify)
+        return manifest.read(packed, self.board.key().verify, None)
 
     def accept(self, found, again=False):
         """The second half of begin(). found: Manifest, verified in some way. Returns it."""
@@ -80,9 +81,14 @@ class Intake:
 
         self.candidate = self.kept = self.target = None
         check.check(self, found)
+        raw = found.format == _RAW
+        if not raw:
+            from ufota import payload
+
+            payload.check(self, found)
         self.manifest = found
         self.done = 0
-        if "client" in self.board.layout and not self.target:
+        if raw and "client" in self.board.layout and not self.target:
             from ufota import kept
 
             self.kept = kept.of(self.board, found)
@@ -146,6 +152,10 @@ class Intake:
             from ufota.candidate import Candidate
 
             self.candidate = self.target.image(self) if self.target else Candidate(self)
+            if self.manifest.format != _RAW:
+                from ufota.payload import Payload
+
+                self.candidate = Payload(self, self.candidate)
         return self.candidate
 
 

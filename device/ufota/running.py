@@ -12,6 +12,11 @@ def header(board, state=None):
     state:   the board's State, where the caller has it already
     raises:  OSError
     """
+    return active(board, state)[1]
+
+
+def active(board, state=None):
+    """(Slot, Header) of the active image; as header()."""
     layout = board.layout
     if "state" in layout:
         if not state:
@@ -24,6 +29,6 @@ def header(board, state=None):
 
         slot = active_slot(layout, board.device(layout["active"]["device"]))
     try:
-        return slot.read_header(memoryview(bytearray(slot.header_size())), None)
+        return slot, slot.read_header(memoryview(bytearray(slot.header_size())), None)
     except FwError:
-        return None
+        return slot, None

@@ -11,10 +11,11 @@ from urllib.parse import unquote
 
 from fwcore import manifest
 from fwcore.errors import FwError
+from fwcore.formats import ARM_PATCH
 from fwtool import manifests
 
 _PRIVATE = (".pem", ".key")
-_FORMATS = (manifest.RAW, manifest.ARM_DELTA)
+_FORMATS = (manifest.RAW, ARM_PATCH)
 
 
 class Entry(NamedTuple):
