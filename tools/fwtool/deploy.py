@@ -109,7 +109,8 @@ class Deploy:
             wanted.pop("main.py", None)  # the firmware starts it
         tree = {}
         for name, path in sorted(wanted.items()):
-            if self._form(told) == "py" or name in ("main.py", "lib/layout.py"):
+            plain = name in ("main.py", "lib/layout.py") or packages.is_native(name)
+            if plain or self._form(told) == "py":
                 tree[name] = path.read_bytes()
             else:
                 tree[name.removesuffix("py") + "mpy"] = _compile(name, path, scratch)

@@ -39,6 +39,11 @@ def sources(package):
     ]
 
 
+def is_native(name):
+    """True for a module of machine code: mpy-cross would have to be told for which machine."""
+    return name.endswith("_native.py")
+
+
 def version():
     """The one version, of pyproject.toml."""
     project = paths.device().parent / "pyproject.toml"

