@@ -1,7 +1,7 @@
 """`fwtool explain`: words for error numbers.
 
 The words are the comments in errors.py, boot_errors.py and net_errors.py of device/fwcore, and
-in errors.py of device/bdev; the device does not carry them.
+in errors.py of device/bdev and device/ufota/filters; the device does not carry them.
 """
 
 import ast
@@ -15,7 +15,13 @@ import rich_click as click
 from fwtool import files, paths
 from fwtool.exits import Failure
 
-_FILES = ("fwcore/errors.py", "fwcore/boot_errors.py", "fwcore/net_errors.py", "bdev/errors.py")
+_FILES = (
+    "fwcore/errors.py",
+    "fwcore/boot_errors.py",
+    "fwcore/net_errors.py",
+    "bdev/errors.py",
+    "ufota/filters/errors.py",
+)
 _HEADING = re.compile(r"^# (.+)$")
 
 

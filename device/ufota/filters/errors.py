@@ -1,9 +1,20 @@
-"""Error numbers of payloads that are not the image itself; those of fwcore.errors go on here.
+"""Error numbers of payload filters; those of fwcore.errors go on here.
 
-The rules are those of fwcore.errors. Apart from it because few updates need them.
+The rules are those of fwcore/errors.py. Apart from it because a device that gets whole images
+needs none of these.
 """
 
 from micropython import const
+
+# Payload filters
+BAD_STREAM = const(150)  # the payload is not of its format; at = byte of it, about
+STREAM_CUT = const(151)  # the payload ends before its stream does; at = bytes that came
+TOO_MUCH = const(152)  # the stream makes more than the manifest announced; at = bytes announced
+OUTSIDE_OLD = const(153)  # the patch asks for bytes outside of the active image; at = which
+OTHER_PATCH = const(154)  # a kind of patch this device does not know; at = what it says it is
+OTHER_SIZE = const(155)  # the patch is for an image of another size; at = that size
+BIG_FRAME = const(156)  # the patch has frames larger than this device's buffer; at = how large
+STARVED = const(157)  # deflate blocks that make next to nothing; at = byte of the payload, about
 
 # Encrypted payloads
 NO_CIPHER = const(160)  # this port has no cryptolib

@@ -1,0 +1,17 @@
+# ruff: noqa: F821 (ptr8 is viper's)
+"""Add, in machine code: five times faster where MicroPython has a compiler for it (add.py)."""
+
+import micropython
+
+
+@micropython.viper  # type: ignore[attr-defined]
+def add(old, diff):
+    count = int(len(old))
+    if count != int(len(diff)):
+        raise ValueError
+    a = ptr8(old)  # type: ignore[name-defined]
+    b = ptr8(diff)  # type: ignore[name-defined]
+    for i in range(count):
+        more = b[i]
+        if more:
+            a[i] = a[i] + more
