@@ -56,7 +56,8 @@ def chain(board, found, sink):
     if found.format & formats.DEFLATED:
         from ufota.filters.inflate import Inflate
 
-        sink = Inflate(sink, feed=board.feed)
+        is_image = found.format & formats.KIND == formats.RAW
+        sink = Inflate(sink, found.installed_size if is_image else None, feed=board.feed)
     if found.format & formats.ENCRYPTED:
         from ufota.filters.decrypt import Decrypt
 
@@ -75,7 +76,7 @@ def _patch(board, found, sink):
     if kind == formats.ARM_PATCH:
         from ufota.filters.delta_arm import ArmPatch
 
-        return ArmPatch(sink, old, found.installed_size)
+        return ArmPatch(sink, old, found.installed_size, feed=board.feed)
     from ufota.filters.delta import Patch
 
     return Patch(sink, old, found.installed_size)
