@@ -8,10 +8,17 @@ The two keys are worth nothing: their private numbers are hashes of the words be
 Signing is deterministic, so a second run changes no byte (test_client_vectors.py).
 """
 
+import io
 import json
+import struct
+import zlib
 from hashlib import sha256
 
+import detools
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.keywrap import aes_key_wrap
+from cryptography.hazmat.primitives.padding import PKCS7
 
 from fwtool import keys, manifest_der
 from helpers import here, noise
@@ -54,6 +61,23 @@ MANIFESTS = {
 }
 # name: whose signature the image itself has; all are SMALL
 IMAGE_SIGNED = {"image_signed": OURS, "image_forged": STRANGER}
+# The image that trial_setup() runs, one that is much like it, and others to be refused.
+BEFORE = noise(600, 1)
+AFTER = BEFORE[:200] + b"changed" + BEFORE[250:] + noise(90, 11)
+CLASS_KEY = bytes(range(16))
+# name: (payload format, patch made for, image that comes out; None: AFTER)
+PACKED = {
+    "packed_deflated": (0x201, None, None),
+    "packed_patch": (0x007, BEFORE, None),
+    "packed_deflated_patch": (0x207, BEFORE, None),
+    "packed_arm": (0x005, BEFORE, None),
+    "packed_encrypted": (0x101, None, None),
+    "packed_all": (0x307, BEFORE, None),
+    "packed_for_another": (0x207, AFTER, None),
+    "packed_other_image": (0x207, BEFORE, noise(647, 12)),
+    "packed_system": (0x201, None, None),
+    "packed_system_patch": (0x207, BEFORE, None),
+}
 # name: size; the payload is update_kit.pattern(), which takes no memory
 PATTERNS = {"pattern_16k": 16 << 10, "pattern_64k": 64 << 10, "pattern_2m": 2 << 20}
 
@@ -88,8 +112,73 @@ def _sign(message, words):
     return keys.sign(private(words), sha256(message).digest())
 
 
-def build():
-    """Contents of manifests.json as a dict."""
+def _deflated(data):
+    packer = zlib.compressobj(9, zlib.DEFLATED, -10)
+    return packer.compress(data) + packer.flush()
+
+
+def _patch(old, new):
+    out = io.BytesIO()
+    detools.create_patch(
+        io.BytesIO(old), io.BytesIO(new), out, compression="none", patch_type="sequential"
+    )
+    return out.getvalue()
+
+
+def _arm_patch(new):
+    """Arm's stream with nothing of the old image in it, and nothing compressed."""
+    frames = b""
+    for at in range(0, len(new), 200):
+        block = new[at : at + 200]  # LZ4: literals only, 15 and more are told by further bytes
+        block = bytes((0xF0, len(block) - 15)) + block
+        frames += _varint(len(block)) + block
+    head = b"PELION/BSDIFF001" + struct.pack("<QQQ", len(new), 512, 512)
+    return head + _varint(0) + _varint(len(new)) + _varint(0) + frames
+
+
+def _varint(value):
+    out = b""
+    while value > 0x7F:
+        out += bytes((value & 0x7F | 0x80,))
+        value >>= 7
+    return out + bytes((value,))
+
+
+def _encrypted(data):
+    key, iv = noise(16, 21), noise(16, 22)
+    padder = PKCS7(128).padder()
+    cipher = Cipher(algorithms.AES(key), modes.CBC(iv)).encryptor()
+    padded = padder.update(data) + padder.finalize()
+    return aes_key_wrap(CLASS_KEY, key) + iv + cipher.update(padded) + cipher.finalize()
+
+
+def _payload(number, before, after):
+    made = {1: after, 5: _arm_patch(after), 7: before and _patch(before, after)}[number & 0xFF]
+    made = _deflated(made) if number & 0x200 else made
+    return _encrypted(made) if number & 0x100 else made
+
+
+def packed(name):
+    """The payload of one of PACKED; another zlib may make other bytes of the same image."""
+    number, before, _ = PACKED[name]
+    return _payload(number, before, AFTER)
+
+
+def _packed(name, made):
+    """Payload and manifest of one of PACKED."""
+    number, before, other = PACKED[name]
+    installed = other or AFTER
+    metadata = {"installed-size": len(installed), "installed-digest": sha256(installed).digest()}
+    if before:
+        metadata["precursor-digest"] = sha256(before).digest()
+    changes = {"payload-format": number, "payload-metadata": metadata}
+    if "system" in name:
+        changes["component-name"] = "SYSTEM"
+    return {"payload": made.hex(), "hex": _signed(made, changes)}
+
+
+def build(payload=packed):
+    """Contents of manifests.json as a dict. payload: payload(name) of PACKED"""
     manifests = {}
     for name, (shape, changes) in MANIFESTS.items():
         words = STRANGER if name == "stranger" else OURS
@@ -100,6 +189,8 @@ def build():
         manifests[name] = {"size": SMALL[0], "seed": SMALL[1], "hex": made}
     for name, size in PATTERNS.items():
         manifests[name] = {"size": size, "hex": _signed(noise(512, 7) * (size // 512), {})}
+    for name in PACKED:
+        manifests[name] = _packed(name, payload(name))
     return {
         "key": keys.point(private(OURS).public_key()).hex(),
         "manifests": manifests,

@@ -27,6 +27,8 @@ def signed(name):
 
 def payload(name):
     entry = _fixtures["manifests"][name]
+    if "payload" in entry:
+        return bytes.fromhex(entry["payload"])
     return noise(entry["size"], entry["seed"])
 
 

@@ -131,7 +131,9 @@ def _fields(der, found):
 
 
 def _image_fields(der, found, formats, image_signed):
-    if found.format not in formats if formats else not _is_known(found.format):
+    # Without `formats`: a known kind, maybe deflated and encrypted. formats.py costs heap here.
+    form, kind = found.format, found.format & _KIND
+    if form not in formats if formats else kind not in (RAW, 5, 7) or form >= 0x400:
         raise FwError(errors.UNSUPPORTED, der.at)
     found.image_signature = der.bytes(_OCTETS) if der.next_is(_OCTETS) else b""
     if len(found.image_signature) not in ((64,) if image_signed else (0, 64)):
@@ -141,17 +143,13 @@ def _image_fields(der, found, formats, image_signed):
     found.precursor = b""
     if der.next_is(_SEQUENCE):
         _metadata(der.enter(_SEQUENCE), found)
-    elif found.format != RAW:
+    elif form != RAW:
         raise FwError(errors.MALFORMED, der.at)
-    if found.format & _KIND != RAW and not found.precursor:
+    if kind != RAW and not found.precursor:
         raise FwError(errors.MALFORMED, der.at)
     found.vendor_data = der.bytes(_OCTETS) if der.next_is(_OCTETS) else b""
     if len(found.vendor_data) > _MAX_VENDOR_DATA:
         raise FwError(errors.VENDOR_DATA, der.at)
-
-
-def _is_known(number):
-    return number & _KIND in (1, 5, 7) and number < 0x400  # formats.py; two numbers cost less
 
 
 def _metadata(der, found):

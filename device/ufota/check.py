@@ -12,6 +12,7 @@ from fwcore.slot import active_slot, slots
 
 _SCRATCH_AT = const(2048)  # headers are looked at above; a manifest may be below
 _COMPONENT = const("MAIN")
+_RAW = const(1)  # payload format: the image as it is
 
 
 def check(intake, found):
@@ -34,6 +35,10 @@ def check(intake, found):
         system.check(intake, found)
     else:
         _check_application(intake, found)
+    if found.format != _RAW:
+        from ufota import payload
+
+        payload.check(intake, found)
     if layout.get("signed", False):
         if not board.key().verify(found.installed_digest, found.image_signature):
             raise FwError(errors.BAD_SIGNATURE)

@@ -58,7 +58,8 @@ class Intake:
         returns:  Manifest
         raises:   FwError: of manifest.read(), WRONG_CLASS, NOT_NEWER, TOO_BIG, NO_SLOT, NEEDS,
                   ...; with a state region, or of firmware, also ON_TRIAL, BLACK_LISTED,
-                  BELOW_FLOOR; UNSUPPORTED of firmware in any order; of payload.check(); OSError
+                  BELOW_FLOOR; UNSUPPORTED of firmware, and of all but images, in any
+                  order; of payload.check(); OSError
         """
         found = self.accept(self.read(packed), again)
         if fragment_size:
@@ -81,14 +82,9 @@ class Intake:
 
         self.candidate = self.kept = self.target = None
         check.check(self, found)
-        raw = found.format == _RAW
-        if not raw:
-            from ufota import payload
-
-            payload.check(self, found)
         self.manifest = found
         self.done = 0
-        if raw and "client" in self.board.layout and not self.target:
+        if "client" in self.board.layout and not self.target and found.format == _RAW:
             from ufota import kept
 
             self.kept = kept.of(self.board, found)
@@ -153,9 +149,9 @@ class Intake:
 
             self.candidate = self.target.image(self) if self.target else Candidate(self)
             if self.manifest.format != _RAW:
-                from ufota.payload import Payload
+                from ufota import payload
 
-                self.candidate = Payload(self, self.candidate)
+                self.candidate = payload.Payload(self, self.candidate)
         return self.candidate
 
 

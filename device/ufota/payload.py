@@ -6,11 +6,11 @@ whoever writes the payload and the Candidate stand filters, each with write(mv) 
     client --write(mv)--> Decrypt --> Inflate --> Patch --> Candidate
                                                    ^ reads the active image
 
-A format without its filter in this build is refused. intake.py loads this file when a manifest
-announces another format than the image itself. What came is not kept through a reset: filters
-remember what a marker of bytes cannot say, so such a download begins again; through a broken
-link it goes on, as the filters live on. A patch reads the active image, and no client ever
-writes that, in no mode: it stays what it was until the boot stage has the whole new one.
+A format without its filter in this build is refused. check.py and intake.py load this file
+when a manifest announces another format than the image itself. What came is not kept through a
+reset: filters remember what a count of bytes cannot say, so such a download begins again;
+through a broken link it goes on, as the filters live on. A patch reads the active image, which
+no client writes in any mode: it stays what it was until the boot stage has a whole new one.
 """
 
 from fwcore import errors, formats, net_errors

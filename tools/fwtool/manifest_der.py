@@ -10,6 +10,14 @@ from pyasn1.type import char, namedtype, univ
 SCHEMA = 3
 
 
+class _Metadata(univ.Sequence):
+    componentType = namedtype.NamedTypes(
+        namedtype.NamedType("installed-size", univ.Integer()),
+        namedtype.NamedType("installed-digest", univ.OctetString()),
+        namedtype.OptionalNamedType("precursor-digest", univ.OctetString()),
+    )
+
+
 class _Manifest(univ.Sequence):
     componentType = namedtype.NamedTypes(
         namedtype.NamedType("vendor-id", univ.OctetString()),
@@ -22,6 +30,7 @@ class _Manifest(univ.Sequence):
         namedtype.NamedType("payload-uri", char.UTF8String()),
         namedtype.NamedType("payload-format", univ.Enumerated()),
         namedtype.NamedType("installed-signature", univ.OctetString()),
+        namedtype.OptionalNamedType("payload-metadata", _Metadata()),
         namedtype.OptionalNamedType("vendor-data", univ.OctetString()),
     )
 
@@ -37,12 +46,17 @@ class _SignedResource(univ.Sequence):
 def signed_resource(fields, sign):
     """DER bytes of a SignedResource.
 
-    fields:  {name of the schema: int, str or bytes}; vendor-data may be missing
+    fields:  {name of the schema: int, str or bytes}; payload-metadata, a dict of the same
+             kind, and vendor-data may be missing
     sign:    sign(bytes) -> 64 bytes, over the DER of the manifest
     """
     body = _Manifest()
     for name, value in fields.items():
-        body[name] = value
+        if isinstance(value, dict):
+            for inner in value:
+                body[name][inner] = value[inner]
+        else:
+            body[name] = value
     resource = _SignedResource()
     resource["manifest-version"] = SCHEMA
     resource["manifest"] = body
