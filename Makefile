@@ -22,7 +22,7 @@ ARM_VENV := .venv-arm
 ARM_READY := $(ARM_VENV)/ready
 export MANIFEST_TOOL := $(CURDIR)/$(ARM_VENV)/bin/manifest-tool
 
-.PHONY: help demo demo-mqtt test lint types bench powercut clean
+.PHONY: help demo demo-mqtt test lint types bench powercut fuzz clean
 .DEFAULT_GOAL := help
 
 help:
@@ -32,6 +32,7 @@ help:
 	@echo "make lint    ruff only"
 	@echo "make types   type check of the device code only"
 	@echo "make powercut  cut the power everywhere, in all ways, on both interpreters"
+	@echo "make fuzz    a million changed payloads through each filter; N=number"
 	@echo "make bench   measure against floor loops, on MicroPython"
 	@echo "make clean   remove $(VENV) and what tools left behind"
 	@echo "MICROPYTHON=path  another interpreter     PYTHON=path  another Python 3.11+"
@@ -73,6 +74,10 @@ test: lint types $(ARM_READY)
 
 bench: $(READY)
 	$(PY) host_tests/bench.py
+
+# N: payloads through each filter
+fuzz: $(READY)
+	PYTHONPATH=tools/hostshim:device:bootloader:tools:host_tests $(PY) host_tests/fuzz_filters.py $(N)
 
 powercut: $(READY)
 	PYTHONPATH=tools/hostshim:device:bootloader:tools:host_tests $(PY) host_tests/powercut.py

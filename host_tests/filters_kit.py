@@ -1,5 +1,6 @@
 """What the tests of payload filters share; runs on CPython and on MicroPython."""
 
+import sys
 from binascii import unhexlify
 from hashlib import sha256
 from io import BytesIO
@@ -8,7 +9,7 @@ from struct import pack
 from deflate import RAW, DeflateIO
 
 from fwcore.errors import FwError
-from helpers import here, vectors
+from helpers import here, noise, vectors
 from ufota.filters import errors
 from ufota.filters.delta import Patch
 from ufota.filters.delta_arm import ArmPatch
@@ -120,6 +121,19 @@ def arm(old, size, frame=512, native=True):
     return lambda sink: ArmPatch(sink, old, size, frame, None, native)
 
 
+# What fuzz_filters.py makes payloads for
+
+NATIVE = sys.implementation.name == "micropython"  # to look for it in vain takes CPython long
+FUZZ_OLD = Old(noise(400, 1))
+FUZZ_SIZE = 300  # bytes of the images
+FUZZED = {
+    "detools": plain(FUZZ_OLD, FUZZ_SIZE, NATIVE),
+    "arm": arm(FUZZ_OLD, FUZZ_SIZE, 512, NATIVE),
+    "inflate": inflate(FUZZ_SIZE),
+    "deflated detools": detools(FUZZ_OLD, FUZZ_SIZE, NATIVE),
+}
+
+
 # Patches and deflate streams by hand
 
 
@@ -194,3 +208,11 @@ def stored(data, last=True):
         size = len(piece)
         out += bytes([final, size & 255, size >> 8, ~size & 255, ~size >> 8 & 255]) + piece
     return out
+
+
+def fixed_zeros(size):
+    """One zero and copies of it, 258 at a time, in a fixed block; what is left is zeros."""
+    copies, rest = divmod(size - 1, 258)
+    bits = "110" + "00110000" + ("11000101" + "00000") * copies + "00110000" * rest + "0000000"
+    bits += "0" * (-len(bits) % 8)
+    return bytes([int("".join(reversed(bits[i : i + 8])), 2) for i in range(0, len(bits), 8)])

@@ -9,6 +9,7 @@ from filters_kit import (
     arm_patch,
     cases,
     detools,
+    fixed_zeros,
     frame,
     head,
     inflate,
@@ -353,14 +354,6 @@ def test_the_watchdog_is_fed_while_much_comes_out():
     pour(Inflate(sink, size, feed=lambda: fed.append(len(sink.made))), packed)
     assert sink.made == bytes(size)
     assert max([b - a for a, b in zip([0] + fed, fed)]) <= 1024
-
-
-def fixed_zeros(size):
-    """One zero and copies of it, 258 at a time, in a fixed block; what is left is zeros."""
-    copies, rest = divmod(size - 1, 258)
-    bits = "110" + "00110000" + ("11000101" + "00000") * copies + "00110000" * rest + "0000000"
-    bits += "0" * (-len(bits) % 8)
-    return bytes([int("".join(reversed(bits[i : i + 8])), 2) for i in range(0, len(bits), 8)])
 
 
 # The image before
