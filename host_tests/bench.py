@@ -38,6 +38,13 @@ HEAP_BOUND_KB = 48
 ABOVE_BOUND_KB = 14  # of it above what the imports left in use: buffer and work space
 # Erases, by wear.CASES: 2N + 7, 0.2N + 7, 2 * 32 + 7; none is set for the last.
 WEAR_BOUNDS = (135, 19.8, 71, None)
+# For an image of mpy-cross, which is x64 code, and a patch to it; a digest alone takes 1.
+FILTER_BOUNDS = {
+    "inflate an image": 10,
+    "deflated detools patch, bytecode": 14,
+    "deflated detools patch, machine code": 9,
+}
+FILTER_HEAP_BOUND_KB = 16
 FLEET_BOUND = 12  # busiest second after an outage, when a second of every day takes 1
 # Modules that an update in a short heap has let go of when the image comes; their names stay.
 GONE = ("-fwcore.manifest", "-fwcore.p256", "-ufota.check", "-ufota.sources.url")
@@ -205,6 +212,40 @@ def frozen(lab, quick):
 def drivers(lab, quick):
     """Block device drivers on virtual time, against bus and chip."""
     return [row(*each) for each in (*bench_bdev.nor(), *bench_sd.sd())]
+
+
+def filters(lab, quick):
+    """Payload filters against sha256 of the image they make, which is in each figure."""
+    import bench_payloads  # when bench_lab has set the path
+
+    folder = lab.state / "payloads"
+    size, packed = bench_payloads.write(folder)
+    done = lab.micropython(TIMED_HEAP, "bench_filters", folder, "times", 3 if quick else 31)
+    if done.returncode:
+        raise RuntimeError(done.stdout + done.stderr)
+    ratios, floor_ms = json.loads(done.stdout)
+    note = f"sha256 of {size} B: {floor_ms:.2f} ms"
+    rows = []
+    for name, ratio in sorted(ratios.items()):
+        bound = None if quick else FILTER_BOUNDS.get(name)
+        rows.append(row(f"{name} / sha256", ratio, "x", bound, note))
+        note = ""
+    heaps = {
+        what: smallest(partial(_pours, lab, folder, what))[0]
+        for what in ("plain", "loaded", "deflated", "patched")
+    }
+    for what in ("deflated", "patched"):
+        above = heaps[what] - heaps["plain"]
+        note = f"{heaps[what]:g} KiB; {packed[what]} B of payload"
+        rows.append(row(f"heap of an image, {what}, above a plain one", above, "KiB", None, note))
+    above, note = heaps["patched"] - heaps["loaded"], "what it takes with frozen modules"
+    rows.append(row("  of it above the modules", above, "KiB", FILTER_HEAP_BOUND_KB, note))
+    return rows
+
+
+def _pours(lab, folder, what, heap_kb):
+    done = lab.micropython(int(heap_kb * KB), "bench_filters", folder, what)
+    return 0 if done.stdout == "done\n" else None
 
 
 def _boot_stage(*installs):
@@ -385,6 +426,7 @@ ROWS = {
     "sizes": sizes,
     "frozen": frozen,
     "drivers": drivers,
+    "filters": filters,
     "wear": wear,
     "fleet": fleet,
     "instructions": instructions,

@@ -169,7 +169,7 @@ def compile_all(out):
     files = [(path, folder) for folder in SOURCES for path in sorted(folder.rglob("*.py"))]
     files += [
         (ROOT / "host_tests" / f"bench_{name}.py",) * 2
-        for name in ("board", "boot", "https", "resume", "time")
+        for name in ("board", "boot", "filters", "https", "resume", "time")
     ]
     for path, folder in files:
         if path.stat().st_size and not path.name.startswith("manifest_"):

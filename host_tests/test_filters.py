@@ -75,7 +75,7 @@ def test_both_sums_are_mod_256_for_all_pairs_and_lengths():
             old = bytearray(range(256))
             add(memoryview(old), memoryview(bytes([first]) * 256))
             assert old == bytes([(first + i) & 255 for i in range(256)])
-        for size in 1, 2, 7, 8, 9, 511, STEP:
+        for size in 1, 2, 7, 8, 9, STEP - 1, STEP:
             a, b = noise(size, 1), noise(size, 2)
             old = bytearray(a)
             add(memoryview(old), memoryview(b))

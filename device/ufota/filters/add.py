@@ -2,7 +2,7 @@
 
 from micropython import const
 
-STEP = const(512)  # bytes added at a time, at most
+STEP = const(256)  # bytes added at a time, at most
 
 
 def adder(native=True):

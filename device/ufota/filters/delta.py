@@ -42,8 +42,7 @@ class Patch:
     old:     the image before: size, and read(at, mv) for any bytes of it
     size:    bytes of the image, as announced
     native:  False: no machine code
-    RAM:     1024 bytes of buffers; without machine code 1 KiB more, and 4 KiB to collect at
-             times
+    RAM:     512 bytes of buffers; without machine code 600 more, and 2 KiB to collect at times
 
     write() and end() raise FwError BAD_STREAM, STREAM_CUT, TOO_MUCH, OUTSIDE_OLD, OTHER_PATCH,
     OTHER_SIZE, and what `old` and the sink raise. After that there is no going on.

@@ -55,7 +55,7 @@ class ArmPatch:
     frame:   the largest frames this device takes, 64 or more; Arm's tool makes 512
     feed:    called after every frame, for the watchdog
     native:  False: no machine code
-    RAM:     2 * frame + 512 bytes of buffers; without machine code 1 KiB more, and 4 KiB to
+    RAM:     2 * frame + 256 bytes of buffers; without machine code 600 more, and 2 KiB to
              collect at times
 
     write() and end() raise FwError BAD_STREAM, STREAM_CUT, TOO_MUCH, OUTSIDE_OLD, OTHER_PATCH,

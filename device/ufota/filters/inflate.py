@@ -27,7 +27,7 @@ from micropython import const
 from fwcore.errors import FwError
 from ufota.filters import errors
 
-_SOURCE = const(2048)  # bytes of input held
+_SOURCE = const(2048)  # bytes of input held; a multiple of _OUT
 _OUT = const(1024)  # bytes of output held; not less than _LOW, nor than 2 * _ZEROS
 _LOW = const(1024)  # with less input than this there is no reading, unless it is all there is
 _ENDLESS = const(0x3FFFFFFF)
@@ -58,8 +58,10 @@ class Inflate:
         self._feed = feed
         self._size = size
         self._left = _ENDLESS if size is None else size
-        self._source = BytesIO(bytes(_SOURCE))
         self._out = memoryview(bytearray(_OUT))
+        self._source = BytesIO()
+        for _ in range(_SOURCE // _OUT):  # BytesIO(bytes(...)) would need them twice
+            self._source.write(self._out)
         self._made = 0  # bytes in _out
         self._unread = 0  # bytes at the end of _source
         self._taken = 0
