@@ -13,6 +13,7 @@ from fwcore import boot_errors, errors, net_errors
 from fwtool import cli, exits, explain, image
 from fwtool_cli import FOR_LAMP, LAYOUT, fwtool, python_environment
 from helpers import here, noise
+from ufota.filters import errors as filters
 
 ARM = here("vectors/manifests/v3_raw.manifest.bin")
 ARM_KEY = here("vectors/manifests/keys/dev.cert.der")
@@ -43,7 +44,7 @@ def test_help_loads_no_heavy_library():
 def test_every_error_code_has_words():
     numbers = [
         value
-        for module in (errors, boot_errors, net_errors, drivers)
+        for module in (errors, boot_errors, net_errors, drivers, filters)
         for name, value in vars(module).items()
         if name.isupper() and isinstance(value, int)
     ]
