@@ -4,7 +4,7 @@ metadata(version="0.1.0", description="Update client: signed firmware over HTTP,
 require("ufota-boot")
 package(
     "fwcore",
-    ("chain.py", "manifest.py", "net_errors.py", "p256.py"),
+    ("chain.py", "formats.py", "manifest.py", "net_errors.py", "p256.py"),
     base_path="../..",
     opt=3,
 )
