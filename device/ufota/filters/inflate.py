@@ -12,11 +12,11 @@ certain to make. What n more bytes can take of a stream is known, in bits, of RF
                                       of which this read may need the first only: 16 n + 48
 
 which is _HEAD + 2n bytes, if not more than one block begins. Of the further ones each can
-take 292 bytes again, and need not make any byte. But zlib makes a block only when there is
-something to put in, and never a larger one than a stored one would be: 5 bytes, and those it
-holds. It is asked to make many small ones by flushes, which put another 5 behind each: so a
-byte costs 11 at most, _EACH. A stream that takes more was made by something else; it may end
-in STARVED, or not, and never in other bytes than its own.
+take 290 bytes again, and need not make any byte. But zlib makes a block only when there is
+something to put in, and takes the smallest kind: 5 bytes and one and a half for each byte in
+it, at most. It is asked to make many small ones by flushes, which put another 5 behind each:
+so no byte costs more than _EACH. A stream that takes more was made by something else; it may
+end in STARVED, or not, and never in other bytes than its own.
 """
 
 from io import BytesIO
