@@ -215,5 +215,28 @@ def fixed_zeros(size):
     """One zero and copies of it, 258 at a time, in a fixed block; what is left is zeros."""
     copies, rest = divmod(size - 1, 258)
     bits = "110" + "00110000" + ("11000101" + "00000") * copies + "00110000" * rest + "0000000"
+    return packed_bits(bits)
+
+
+def wide_block():
+    """A block of one byte, 7, behind trees of 280 bytes, and an empty stored one behind that.
+
+    The lengths of all 286 + 30 codes are written in 7 and 5 bits each: 226 literals have codes
+    of 8 bits and the others of 9, 2 distances of 4 and the others of 5.
+    """
+    order = (16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15)
+    widths = {1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 6, 8: 7, 9: 7}
+    bits = "0" + "01" + low_first(29, 5) + low_first(29, 5) + low_first(15, 4)
+    bits += "".join([low_first(widths.get(length, 0), 3) for length in order])
+    bits += "1111110" * 226 + "1111111" * 60 + "1110" * 2 + "11110" * 28
+    bits += "00000111" + "111100010"  # literal 7; end of block, which is 452 + 30
+    return packed_bits(bits + "000") + b"\x00\x00\xff\xff"
+
+
+def low_first(value, count):
+    return "".join([str(value >> i & 1) for i in range(count)])
+
+
+def packed_bits(bits):
     bits += "0" * (-len(bits) % 8)
     return bytes([int("".join(reversed(bits[i : i + 8])), 2) for i in range(0, len(bits), 8)])

@@ -17,12 +17,14 @@ from filters_kit import (
     leb,
     literals,
     made,
+    packed_bits,
     patch,
     plain,
     pour,
     read,
     signed,
     stored,
+    wide_block,
 )
 from fwcore import errors as fw_errors
 from fwcore.slot import Slot
@@ -199,16 +201,17 @@ def test_the_header_of_arms_patch_is_checked():
     refused(make, head(10, 513) + tail, 10, errors.BIG_FRAME, 513)
     refused(make, head(10, 63) + tail, 10, errors.BAD_STREAM, 24)
     assert made(make, head(10, 64) + tail, 10) == bytes(10)
+    assert made(arm(OLD, 10, 1), head(10, 64) + tail, 10) == bytes(10)  # the least buffer
 
 
 def test_frames_are_within_what_the_header_says():
     start = head(200, 64) + leb(0) + leb(200) + signed(0)
     for block in (
-        literals(bytes(63)),
-        b"\x1f\x07\x01\x00\x2d\x00",
+        literals(bytes(63)),  # of 65 bytes
+        b"\x1f\x07\x01\x00\x2d\x00",  # makes 65
+        b"\x00",  # makes none
         b"",
     ):
-        # 65 bytes packed; 65 made; none
         refused(arm(OLD, 200), start + frame(block), 200, errors.BAD_STREAM)
     good = literals(bytes(62))
     assert len(good) == 64
@@ -323,14 +326,22 @@ def test_blocks_of_one_byte_are_read():
         assert found == data
 
 
+def test_large_trees_between_blocks_of_one_byte_are_read():
+    """More input than zlib could need for the bytes that are read at a time."""
+    one = stored(b"\x07", False) + stored(b"", False)
+    for ones in 144, 150, 200:
+        packed = (one * ones + wide_block()) * 8
+        size = (ones + 1) * 8
+        for chunk in CHUNKS:
+            found = made(inflate(size), packed + stored(b""), size, chunk)
+            assert found == b"\x07" * size
+
+
 def test_what_was_in_the_memory_before_does_not_come_out():
     # A fixed block: match of 3 bytes at distance 1024, from before the first byte; end of block.
     # 1, 10, 0000001, 10011, 11111111 (255 more), 0000000: bits as they are packed, low first.
     bits = "1" + "10" + "0000001" + "10011" + "11111111" + "0000000"
-    packed = bytearray(4)
-    for i, bit in enumerate(bits):
-        packed[i >> 3] |= int(bit) << (i & 7)
-    assert made(inflate(3), packed, 3) == bytes(3)
+    assert made(inflate(3), packed_bits(bits), 3) == bytes(3)
 
 
 def test_windows():
