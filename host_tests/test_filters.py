@@ -414,7 +414,9 @@ def test_a_precursor_reads_nothing_but_the_image():
         old = Precursor(slot, size)
         for at, count in (-1, 1), (0, 5004), (5003, 1), (5000, 4), (1 << 40, 1), (-5, 10):
             raises(errors.OUTSIDE_OLD, old.read, at, memoryview(bytearray(count)))
-        raises(fw_errors.TOO_BIG, Precursor, slot, slot.end - slot.body_at + 1)
+        whole = slot.end - slot.body_at  # to the end of the device
+        raises(fw_errors.TOO_BIG, Precursor, slot, whole + 1)
+        Precursor(slot, whole).read(whole - 1, memoryview(bytearray(1)))
 
 
 def test_a_page_is_read_once_and_again_after_a_failure():

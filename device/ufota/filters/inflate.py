@@ -123,15 +123,14 @@ class Inflate:
     def _read(self, low):
         """Read while there are `low` bytes of input, what they are certain to make; 0: all.
 
+        What is beyond the announced size is read too, and goes no further.
+
         raises:  EOFError when they did not make that
         """
         source, readinto, out = self._source, self._deflate.readinto, self._out
         unread, made, left = self._unread, self._made, self._left
-        count = got = 0
         while unread >= low and not self._over:
             count = (unread - _HEAD) // _EACH if low else _OUT
-            if count > left:
-                count = left or 1  # one more, which must not be there
             if count > _OUT - made:
                 self._made = made
                 self._flush()
