@@ -183,13 +183,16 @@ def test_a_board_is_provisioned_once(made, board, small, tmp_path):
     assert mpremote(board, "fs", "cat", "identity.json") == before
 
 
-def test_a_board_is_provisioned_alone(made, board):
+def test_a_board_is_provisioned_alone(made, board, tmp_path):
     """Without a deploy: what `fwtool provision --port` does for firmware that has all frozen."""
     mpremote(board, "exec", "import os; os.remove('/identity.json')")
-    words = ("provision", "--port", board.port, *IDENTITY)
+    shared = tmp_path / "class.key"
+    shared.write_bytes(bytes(range(16)))
+    words = ("provision", "--port", board.port, *IDENTITY, "--class-key", shared)
     point = made[2] / "maker.pub"
     assert fwtool(*words, "--key", point).stdout == f"{board.port}: provisioned\n"
     before = mpremote(board, "fs", "cat", "identity.json")
+    assert json.loads(before)["class_key"] == bytes(range(16)).hex()
     assert json.loads(fwtool(*words, "--key", point, "--json").stdout)["provisioned"]
     assert mpremote(board, "fs", "cat", "identity.json") == before
 
@@ -218,6 +221,27 @@ def test_an_identity_is_a_file_only_its_owner_reads(made, tmp_path):
     fwtool("provision", "-o", tmp_path / "two.json", *key, *IDENTITY)
     assert json.loads((tmp_path / "two.json").read_text())["rot"] != found["rot"]
     fwtool("provision", "-o", tmp_path / "no" / "x.json", *key, *IDENTITY, code=1)
+    assert "class_key" not in found
+
+
+def test_a_class_key_comes_from_a_file_only(made, tmp_path):
+    key, shared = ("--key", made[2] / "maker.pub"), tmp_path / "class.key"
+    words = ("provision", *key, *IDENTITY, "--class-key", shared)
+    for number, text in enumerate((bytes(range(16)), b"000102030405060708090A0b0c0d0e0f\n")):
+        shared.write_bytes(text)
+        fwtool(*words, "-o", tmp_path / f"{number}.json")
+        found = json.loads((tmp_path / f"{number}.json").read_text())
+        assert bytes.fromhex(found["class_key"]) == bytes(range(16))
+    for text in (b"", bytes(15), bytes(17), b"0" * 31, b"0" * 33, b"x" * 32, bytes(1000)):
+        shared.write_bytes(text)
+        fwtool(*words, "-o", tmp_path / "x.json", code=1)
+    shared.unlink()
+    fwtool(*words, "-o", tmp_path / "x.json", code=1)
+    assert not (tmp_path / "x.json").exists()
+
+
+def test_usage_of_provision(made):
+    key = ("--key", made[2] / "maker.pub")
     for words in (
         (*key, *IDENTITY),
         ("-o", "x", "--port", "y", *key, *IDENTITY),

@@ -99,6 +99,9 @@ def test_what_is_no_identity_is_refused_and_nothing_written():
         ("vendor_id", 5),
         ("class_id", "xy" * 16),
         ("class_id", []),
+        ("class_key", ""),
+        ("class_key", "11" * 15),
+        ("class_key", 5),
         ("key", "04" * 64),
         ("key", ""),
     )
@@ -129,6 +132,37 @@ def test_a_file_that_cannot_be_read_is_not_taken_for_none():
         except OSError:
             return
     raise AssertionError("no error")
+
+
+def test_a_class_key_may_be_among_it():
+    for name in ("RPI_PICO_W", "ESP32_GENERIC", "PYBV11"):
+        world, board = started(name)
+        with world.ports():
+            assert board.class_key() is None
+            assert provision.provision(board, dict(GOOD, class_key="5a" * 16)) is True
+            again = world.start()
+            assert again.class_key() == b"\x5a" * 16 and identity(again) == IDENTITY
+            names = again.store().keys()
+            assert b"class_key" in names
+        world, board = started(name)
+        with world.ports():
+            assert provision.provision(board, GOOD) is True
+            assert world.start().class_key() is None
+            names = world.start().store().keys()
+            assert b"class_key" not in names
+
+
+def test_a_class_key_left_by_a_cut_is_not_that_of_the_next_identity():
+    for name in ("RPI_PICO_W", "ESP32_GENERIC"):
+        world, board = started(name)
+        with world.ports():
+            for part in ("rot", "vendor_id", "class_id"):
+                board.store().put(part.encode(), b"\x77" * 16)
+            board.store().put(b"class_key", b"\x77" * 16)  # and the key did not come
+            assert not provision.is_provisioned(board)
+            assert provision.provision(world.start(), GOOD) is True
+            again = world.start()
+            assert identity(again) == IDENTITY and again.class_key() is None
 
 
 class Plain:

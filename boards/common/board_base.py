@@ -7,7 +7,7 @@ from errno import ENODEV
 
 from micropython import const
 
-NAMES = ("rot", "key", "vendor_id", "class_id")  # what the store holds once provisioned
+NAMES = ("rot", "key", "vendor_id", "class_id", "class_key")  # what provisioning leaves
 STORE_SIZE = const(512)  # bytes of all of it
 # Before a reset, for a ^C: a board without an image resets for ever.
 _GRACE_MS = const(3000)
@@ -84,6 +84,11 @@ class BaseBoard:
 
             self._key = PublicKey(self.store().get(b"key", b""))
         return self._key
+
+    def class_key(self):
+        """16 bytes that encrypted payloads are made for, or None. Raises OSError."""
+        key = self.store().get(b"class_key", b"")
+        return key if len(key) == 16 else None
 
     # The chip
 

@@ -36,7 +36,7 @@ class Board:
     """One board, living in the folder state_dir (default: the one this process started with).
 
     flash.bin, spi.bin, sd.bin   the devices of the layout; a missing file is a pulled card
-    identity.json                rot, key, vendor_id, class_id in hex; may be missing
+    identity.json                rot, key, vendor_id, class_id, class_key in hex; may be missing
     layout.json                  replaces layout.py when present
     recovery                     while it is there, the recovery key is pressed
     """
@@ -98,6 +98,11 @@ class Board:
 
             self._key = PublicKey(self._store.get(b"key", b""))
         return self._key
+
+    def class_key(self):
+        """16 bytes that encrypted payloads are made for, or None."""
+        key = self._store.get(b"class_key", b"")
+        return key if len(key) == 16 else None
 
     def mapped(self, name):
         """None: files are not memory-mapped, a ROMFS image is read into RAM."""

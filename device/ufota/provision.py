@@ -5,6 +5,7 @@
     rot         16 bytes only this device knows
     vendor_id   16 bytes, as in the manifests
     class_id    16 bytes, as in the manifests
+    class_key   16 bytes all devices of the class share, for encrypted payloads; may be left out
     key         65 bytes, the public key it trusts: a P-256 point, uncompressed
 
 It goes into board.store() in this order. A device that has the key is provisioned and keeps
@@ -22,7 +23,9 @@ from fwcore.errors import FwError
 from fwcore.net_errors import BAD_IDENTITY
 from fwcore.p256 import PublicKey
 
-_SIZES = (("rot", 16), ("vendor_id", 16), ("class_id", 16), ("key", 65))
+_SIZES = (("rot", 16), ("vendor_id", 16), ("class_id", 16), ("class_key", 16), ("key", 65))
+_OPTIONAL = "class_key"
+_NONE = b"\x00"  # in place of one that a cut has left; no port's store need take an empty value
 _MAX_FILE = const(1024)  # bytes
 
 
@@ -41,8 +44,10 @@ def provision(board, identity):
     values = _values(identity)
     if is_provisioned(board):
         return False
+    store = board.store()
     for name, value in values:
-        board.store().put(name.encode(), value)
+        if value is not _NONE or store.get(name.encode()) is not None:
+            store.put(name.encode(), value)
     return True
 
 
@@ -79,6 +84,9 @@ def _values(identity):
     """[(name, bytes)] in the order they are written. Raises FwError BAD_IDENTITY, BAD_KEY."""
     found = []
     for name, size in _SIZES:
+        if name == _OPTIONAL and name not in identity:
+            found.append((name, _NONE))
+            continue
         try:
             value = unhexlify(identity[name])
         except (KeyError, TypeError, ValueError):

@@ -4,7 +4,8 @@ Each stands alone, so none needs a module that is only being installed. Those wi
 formats, with root and stage: the folder above lib, and that of what was brought.
 """
 
-NAMES = ("rot", "key", "vendor_id", "class_id")  # of an identity, in the order they are digested
+# Of an identity, in the order they are digested.
+NAMES = ("rot", "key", "vendor_id", "class_id", "class_key")
 
 # Where mip installs too: /lib, or /flash/lib. A firmware's own are in /rom.
 _ROOT = """
@@ -174,6 +175,8 @@ store = Board().store()
 hash = hashlib.sha256()
 for name in names:
     hash.update(store.get(name.encode()))
+shared = store.get(b"class_key", b"")
+hash.update(shared if len(shared) == 16 else b"")
 answer = binascii.hexlify(hash.digest()).decode()
 """
 )

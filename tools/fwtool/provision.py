@@ -14,6 +14,7 @@ from pathlib import Path
 import rich_click as click
 
 from fwcore.header import device_key
+from fwtool import class_key as class_keys
 from fwtool import deploy_scripts as scripts
 from fwtool import exits, files, headers, keys, options
 from fwtool.device_link import Link
@@ -22,21 +23,23 @@ from fwtool.exits import Failure
 ROT_SIZE = 16  # what fwcore.header.device_key takes
 
 
-def make(point, vendor, class_, rot=None):
+def make(point, vendor, class_, rot=None, class_key=None):
     """Identity of one device: dict of hex texts.
 
     point:   public key it will trust, 65 bytes; vendor, class_: uuid.UUID
     rot:     root of trust, 16 bytes; None for random ones
+    class_key:  16 bytes; None: this device reads no encrypted payloads
     raises:  FwError BAD_KEY for a root of trust of another length
     """
     rot = rot or secrets.token_bytes(ROT_SIZE)
     device_key(rot)  # the device's own check
-    return {
+    identity = {
         "rot": rot.hex(),
         "key": point.hex(),
         "vendor_id": vendor.hex,
         "class_id": class_.hex,
     }
+    return {**identity, "class_key": class_key.hex()} if class_key else identity
 
 
 def save(path, identity):
@@ -78,10 +81,12 @@ def give(link, identity):
 
 def _digest(identity):
     """SHA-256 over all of an identity, so that none of it travels to be compared."""
-    return sha256(bytes.fromhex("".join(identity[name] for name in scripts.NAMES))).hexdigest()
+    return sha256(
+        bytes.fromhex("".join(identity.get(name, "") for name in scripts.NAMES))
+    ).hexdigest()
 
 
-def of_options(key, rot, vendor, class_):
+def of_options(key, rot, vendor, class_, class_key=None):
     """Identity from a command's options; None without --key. Raises click.UsageError, Failure."""
     if key is None:
         if rot is not None or vendor is not None:
@@ -90,7 +95,8 @@ def of_options(key, rot, vendor, class_):
     if vendor is None or class_ is None:
         raise click.UsageError(options.NO_IDENTITY)
     root = None if rot is None else headers.rot_of(rot)
-    return make(keys.load_point(key), vendor, class_, root)
+    shared = None if class_key is None else class_keys.load(class_key)
+    return make(keys.load_point(key), vendor, class_, root, shared)
 
 
 @click.command()
@@ -98,10 +104,13 @@ def of_options(key, rot, vendor, class_):
 @click.option("--port", help="Serial port of a board, as mpremote takes it.")
 @click.option("--key", required=True, help="Public key the device will trust.")
 @click.option("--rot", metavar="FILE", help="identity.json with a root of trust; default: random.")
+@class_keys.option
 @options.identity_options
 @files.json_option
-def provision(out, port, key, rot, vendor, class_, as_json):
+def provision(out, port, key, rot, class_key, vendor, class_, as_json):
     """Give a device its identity: root of trust, public key, vendor and class.
+
+    With --class-key it also reads payloads encrypted for its class: the same key for all.
 
     A device gets one, once. With -o it is a file that the device takes at its first start,
     from /user/identity.json (`ufota.provision`), and then removes: as secret as the device,
@@ -110,7 +119,7 @@ def provision(out, port, key, rot, vendor, class_, as_json):
     """
     if (out is None) == (port is None):
         raise click.UsageError("give either -o or --port")
-    identity = of_options(key, rot, vendor, class_)
+    identity = of_options(key, rot, vendor, class_, class_key)
     if out is not None:
         save(out, identity)
     else:
