@@ -155,6 +155,15 @@ def _fields(found):
         "payload-uri": found.uri,
         "payload-format": found.format,
         "installed-signature": found.image_signature,
+        **({"payload-metadata": _metadata(found)} if found.precursor else {}),
+    }
+
+
+def _metadata(found):
+    return {
+        "installed-size": found.installed_size,
+        "installed-digest": found.installed_digest,
+        "precursor-digest": found.precursor,
     }
 
 
@@ -305,12 +314,38 @@ def test_arms_tool_verifies_our_manifest(maker):
     assert "Image Signature verified!" in said
 
 
-@pytest.mark.parametrize("name", ["v3_raw", "v3_raw_signed_image", "v3_raw_component"])
+@pytest.mark.skipif(not MANIFEST_TOOL, reason="no manifest-tool: set MANIFEST_TOOL")
+def test_arms_tool_verifies_our_manifest_of_its_patch(maker):
+    old = b"PELION/BSDIFF001" + noise(5000)
+    (maker / "old.bin").write_bytes(old)
+    (maker / "image.bin").write_bytes(old[:3000] + b"here" + old[3000:])
+    making = ("--key", "key.pem", "--uri", "x", *BY_KEY, "--payload", "p.bin")
+    making += ("--from", "old.bin", "--kind", "arm")
+    fwtool("manifest", "create", "image.bin", "-o", "m.der", *making)
+    command = [MANIFEST_TOOL, "parse", "m.der", "-p", "key.point"]
+    environment = {name: os.environ[name] for name in os.environ if name != "PYTHONPATH"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert (
+        "Image Signature verified!" in said
+        and f"precursor-digest: {sha256(old).hexdigest()}" in said
+    )
+
+
+def test_every_format_the_device_knows_has_a_name():
+    known = {number for number in range(0x500) if manifest._is_known(number)}
+    names = manifests.PAYLOAD_FORMATS
+    assert known <= set(names)
+    assert len(set(names.values())) == len(names)
+
+
+@pytest.mark.parametrize("name", ["v3_raw", "v3_raw_signed_image", "v3_raw_component", "v3_delta"])
 def test_our_encoder_makes_arms_bytes(name):
     """Arm's manifest, taken apart and put together again, but for the random signatures."""
     from fwtool import manifest_der
 
     with open(VECTORS + name + ".manifest.bin", "rb") as file:
         data = file.read()
-    found = manifest.read(data, PublicKey(keys.load_point(ARM_KEY)).verify)
+    found = manifest.read(data, PublicKey(keys.load_point(ARM_KEY)).verify, None)
     assert manifest_der.signed_resource(_fields(found), lambda body: data[-64:]) == data

@@ -18,7 +18,7 @@ COMMANDS = {
     "image": "fwtool.image:image",
     "stage": "fwtool.stage:stage",
     "manifest": "fwtool.manifests:manifest",
-    "bundle": "fwtool.manifests:bundle",
+    "bundle": "fwtool.bundles:bundle",
     "header": "fwtool.headers:header",
     "layout": "fwtool.layouts:layout",
     "combine": "fwtool.combine:combine",

@@ -12,6 +12,7 @@ Scripts act on these numbers: they are as stable as the error codes.
 
 from fwcore import boot_errors, errors, net_errors
 from fwcore.errors import FwError
+from ufota.filters import errors as filter_errors
 
 OK = 0
 FAILED = 1
@@ -28,6 +29,13 @@ _VERIFY = (
     boot_errors.BAD_MAGIC,
     errors.BAD_CRC,
     errors.BAD_MAC,
+    filter_errors.BAD_STREAM,
+    filter_errors.STREAM_CUT,
+    filter_errors.TOO_MUCH,
+    filter_errors.OUTSIDE_OLD,
+    filter_errors.OTHER_SIZE,
+    filter_errors.WRONG_CLASS_KEY,
+    filter_errors.BAD_PADDING,
 )
 _DEVICE = (
     errors.WRITE_FAILED,
@@ -53,6 +61,10 @@ _REFUSED = (
     boot_errors.BELOW_FLOOR,
     boot_errors.BLACK_LISTED,
     boot_errors.ON_TRIAL,
+    filter_errors.OTHER_PATCH,
+    filter_errors.BIG_FRAME,
+    filter_errors.STARVED,
+    filter_errors.NO_CLASS_KEY,
 )
 _OF_CODE = {
     **dict.fromkeys(_VERIFY, VERIFY),

@@ -46,19 +46,22 @@ class _SignedResource(univ.Sequence):
 def signed_resource(fields, sign):
     """DER bytes of a SignedResource.
 
-    fields:  {name of the schema: int, str or bytes}; payload-metadata, a dict of the same
-             kind, and vendor-data may be missing
+    fields:  {name of the schema: int, str or bytes; a dict of such for payload-metadata};
+             that and vendor-data may be missing
     sign:    sign(bytes) -> 64 bytes, over the DER of the manifest
     """
     body = _Manifest()
-    for name, value in fields.items():
-        if isinstance(value, dict):
-            for inner in value:
-                body[name][inner] = value[inner]
-        else:
-            body[name] = value
+    _fill(body, fields)
     resource = _SignedResource()
     resource["manifest-version"] = SCHEMA
     resource["manifest"] = body
     resource["signature"] = sign(encoder.encode(body))
     return encoder.encode(resource)
+
+
+def _fill(sequence, fields):
+    for name, value in fields.items():
+        if isinstance(value, dict):
+            _fill(sequence[name], value)
+        else:
+            sequence[name] = value

@@ -1,7 +1,7 @@
-"""`fwtool manifest` and `fwtool bundle`: say what an update is, sign it, check it.
+"""`fwtool manifest`: say what an update is, sign it, check it.
 
 Manifests are Arm's v3 (fwcore/manifest.py has the bytes); `manifest-tool` reads what this
-makes, and the other way round. A bundle is a manifest directly followed by its payload.
+makes, and the other way round. bundles.py puts one and its payload into one file.
 """
 
 import re
@@ -13,20 +13,29 @@ import rich_click as click
 from fwcore import errors, net_errors
 from fwcore import manifest as format_
 from fwcore.errors import FwError
-from fwtool import exits, files, keys, options
+from fwtool import class_key, exits, files, keys, options, packing
 from fwtool.exits import Failure
 
 NEEDS = b"needs:"  # vendor-data that begins so is read by ufota.system
 COMPONENT = "MAIN"  # where the layout names no other
 _COMPONENT = re.compile("[A-Za-z0-9_-]{1,8}")
 MAX_VENDOR_DATA = 64 << 10  # bytes read; the device's own limit is in fwcore.manifest
-# Names of Arm's schema. Reading shows them all; the device takes what it can install.
+# Names of Arm's schema, and ours. Reading shows them all; the device takes what it can install.
 PAYLOAD_FORMATS = {
     1: "raw-binary",
     5: "arm-patch-stream",
     6: "combined",
-    257: "encrypted-raw",
-    262: "encrypted-combined",
+    7: "detools-patch",
+    0x101: "encrypted-raw",
+    0x105: "encrypted-arm-patch-stream",
+    0x106: "encrypted-combined",
+    0x107: "encrypted-detools-patch",
+    0x201: "deflated",
+    0x205: "deflated-arm-patch-stream",
+    0x207: "deflated-detools-patch",
+    0x301: "encrypted-deflated",
+    0x305: "encrypted-deflated-arm-patch-stream",
+    0x307: "encrypted-deflated-detools-patch",
 }
 
 
@@ -79,7 +88,7 @@ def _needs(ctx, param, values):
 
 def create(
     key,
-    payload,
+    image,
     vendor,
     class_,
     version,
@@ -88,31 +97,41 @@ def create(
     component=COMPONENT,
     sign_image=True,
     vendor_data=None,
+    packed=None,
 ):
-    """Make a signed manifest for a raw image.
+    """Make a signed manifest for an image.
 
     key:      private key object (keys.load_private)
-    payload:  bytes of the image
+    image:    its bytes
     vendor, class_: uuid.UUID
+    packed:   packing.Packed, what is downloaded in place of the image; None: the image itself
     returns:  DER bytes, read back by the device's own parser
     raises:   Failure when no device could accept it
     """
-    digest = sha256(payload).digest()
+    digest = sha256(image).digest()
+    payload = packed.data if packed else image
     fields = {
         "vendor-id": vendor.bytes,
         "class-id": class_.bytes,
         "update-priority": priority,
         "component-name": component,
         "payload-version": version,
-        "payload-digest": digest,
+        "payload-digest": sha256(payload).digest(),
         "payload-size": len(payload),
         "payload-uri": uri,
-        "payload-format": format_.RAW,
+        "payload-format": packed.format if packed else format_.RAW,
         "installed-signature": keys.sign(key, digest) if sign_image else b"",
     }
+    if packed and packed.format != format_.RAW:
+        fields["payload-metadata"] = _metadata(image, digest, packed.precursor)
     if vendor_data is not None:
         fields["vendor-data"] = vendor_data
     return _signed(key, fields, payload)
+
+
+def _metadata(image, digest, precursor):
+    found = {"installed-size": len(image), "installed-digest": digest}
+    return {**found, "precursor-digest": precursor} if precursor else found
 
 
 def _signed(key, fields, payload):
@@ -133,7 +152,7 @@ def _signed(key, fields, payload):
 def read(data, point=None, formats=tuple(PAYLOAD_FORMATS)):
     """Parse a manifest as the device does, and verify it when a point (65 bytes) is given.
 
-    formats: payload formats to take, numbers; default: all that Arm has
+    formats: payload formats to take, numbers; default: all that have a name
     raises:  FwError
     """
     verify = _believe
@@ -177,9 +196,10 @@ def rows(found, point=None):
         "manifest_size": found.end,
         "signature": signer,
     }
-    if found.precursor:
+    if found.format != format_.RAW:
         shown["installed_size"] = found.installed_size
         shown["installed_digest"] = found.installed_digest.hex()
+    if found.precursor:
         shown["precursor"] = found.precursor.hex()
     if found.vendor_data.startswith(NEEDS):
         shown["needs"] = found.vendor_data[len(NEEDS) :].decode(errors="replace")
@@ -196,16 +216,31 @@ def manifest():
 @manifest.command("create")
 @click.argument("image")
 @click.option("-o", "--output", required=True, metavar="FILE")
-@click.option("--uri", required=True, help="Where the device downloads IMAGE.")
+@click.option("--uri", required=True, help="Where the device downloads IMAGE, or the payload.")
+@click.option("--payload", metavar="FILE", help="Written: what is downloaded in place of IMAGE.")
+@packing.options
 @making_options(required=True)
-def create_command(image, output, uri, **making):
-    """Sign a manifest for IMAGE."""
-    made = _make(_payload(image, making), uri=uri, **making)
-    files.write(output, made, (image, *_inputs(making)))
+def create_command(image, output, uri, payload, how, **making):
+    """Sign a manifest for IMAGE.
+
+    With --from, --deflate or --class-key the device downloads something else, out of which it
+    makes IMAGE: that goes into --payload.
+    """
+    if how.is_asked != (payload is not None):
+        raise click.UsageError("--payload goes with --from, --deflate or --class-key")
+    if len(how.sources) > 1:
+        raise click.UsageError("a manifest is for one --from")
+    data = image_of(image, making)
+    packed = packing.pack(data, how)[0] if how.is_asked else None
+    made = make(data, uri=uri, packed=packed, **making)
+    read_too = (image, *how.inputs, *inputs(making))
+    if packed:
+        files.write(payload, packed.data, read_too)
+    files.write(output, made, (*read_too, payload))
     files.note(f"{output}: manifest of {len(made)} bytes for {image}", output)
 
 
-def _payload(path, making):
+def image_of(path, making):
     """Bytes of an image that a device takes and, if its layout is given, starts."""
     data = files.read(path)
     if not data:
@@ -221,12 +256,13 @@ def _payload(path, making):
     return data
 
 
-def _inputs(making):
+def inputs(making):
     """The files among the making options."""
     return making["key"], making["vendor_data"], making["layout"]
 
 
-def _make(payload, key, vendor, class_, vendor_data, needs, layout, **fields):
+def make(image, key, vendor, class_, vendor_data, needs, layout, **fields):
+    """Manifest of an image, by the making options; fields: further ones of create()."""
     if vendor is None or class_ is None:
         raise click.UsageError(options.NO_IDENTITY)
     if vendor_data is not None and needs:
@@ -235,7 +271,7 @@ def _make(payload, key, vendor, class_, vendor_data, needs, layout, **fields):
         vendor_data = files.read(vendor_data, MAX_VENDOR_DATA)
     vendor_data = needs or vendor_data
     private = keys.load_private(key)
-    return create(private, payload, vendor, class_, vendor_data=vendor_data, **fields)
+    return create(private, image, vendor, class_, vendor_data=vendor_data, **fields)
 
 
 @manifest.command("show")
@@ -249,25 +285,31 @@ def show_command(path, as_json):
 @manifest.command("verify")
 @click.argument("path", metavar="FILE")
 @click.option("--key", "--cert", required=True, help="Public key: PEM, DER, certificate, point.")
-@click.option("--payload", metavar="FILE", help="The image; in a bundle it is found behind.")
+@click.option("--payload", metavar="FILE", help="What it announces; in a bundle it is behind.")
+@click.option("--from", "source", metavar="OLD", help="The image that a patch is for.")
+@class_key.option
 @click.option("--newer-than", type=options.VERSION_TEXT, help="Refuse any other version.")
 @click.option("--component", default=COMPONENT, show_default=True, help="Refuse any other.")
 @options.identity_options
 @files.json_option
-def verify_command(path, key, payload, newer_than, component, vendor, class_, as_json):
+def verify_command(path, key, payload, source, class_key, as_json, **policy):
     """Verify a manifest or bundle FILE as a device would.
 
-    With a vendor, a class or --newer-than it is also asked whether that device takes it.
+    With a vendor, a class or --newer-than it is also asked whether that device takes it. A
+    payload is made into the image it stands for: for a patch give --from, for an encrypted one
+    --class-key.
     """
     point = keys.load_point(key)
     data = files.read(path)
-    found = read(data, point, (format_.RAW,))
-    check_policy(found, vendor, class_, newer_than, component)
+    device = packing.Device.of(source, class_key)
+    found = read(data, point, device.formats)
+    check_policy(found, **policy)
     if payload is not None and len(data) > found.end:
         raise click.UsageError(f"{path} has a payload of its own")
     body = data[found.end :] if payload is None else files.read(payload)
     if payload is not None or body:
         check_payload(found, body)
+        device.check_image(found, body)
     shown = rows(found, point)
     shown["payload"] = "good" if payload is not None or body else "not checked"
     files.show(shown, as_json)
@@ -285,31 +327,3 @@ def check_policy(found, vendor, class_, newer_than, component=COMPONENT):
         raise FwError(errors.NOT_NEWER)
     if not found.size:
         raise Failure("the payload is empty: no device takes it", exits.REFUSED)
-
-
-@click.command()
-@click.argument("image")
-@click.option("-o", "--output", required=True, metavar="FILE")
-@click.option("--manifest", "made", metavar="FILE", help="A manifest made before for IMAGE.")
-@making_options(required=False)
-def bundle(image, output, made, **making):
-    """Put a manifest and IMAGE into one file that any transport can carry.
-
-    With --key, --version, vendor and class the manifest is made here; with --manifest an
-    existing one is used.
-    """
-    payload = _payload(image, making)
-    if made is None:
-        if making["key"] is None or making["version"] is None:
-            raise click.UsageError("give --manifest, or --key and --version")
-        head = _make(payload, uri="", **making)
-    else:
-        if making["key"] is not None or making["version"] is not None:
-            raise click.UsageError("--manifest already says what --key and --version would")
-        head = files.read(made, format_.MAX_SIZE)
-        found = read(head)
-        if found.end != len(head):
-            raise Failure(f"{made} goes on after the manifest", exits.VERIFY)
-        check_payload(found, payload)
-    files.write(output, head + payload, (image, made, *_inputs(making)))
-    files.note(f"{output}: bundle of {len(head)} + {len(payload)} bytes", output)

@@ -1,0 +1,189 @@
+"""Unpack: images out of payloads, and what is in a patch, by the device's own filters.
+
+Filters take bytes and give bytes, so they run in this process, on the shim. Only what a window
+reaches is not as on a device: zlib may have more at hand.
+"""
+
+import zlib
+
+from fwcore import formats
+from fwcore.errors import FwError
+from fwtool.exits import REFUSED, VERIFY, Failure
+from fwtool.files import MAX_IMAGE
+from ufota.filters import delta, delta_arm, errors
+from ufota.filters.decrypt import Decrypt
+from ufota.filters.inflate import Inflate
+
+WBITS = 10  # Inflate's window, where a board's build does not say otherwise
+MAGIC = delta_arm._MAGIC  # of Arm's patches
+_STEP = 4096
+
+
+class _Old:
+    """The image before, in memory."""
+
+    def __init__(self, data):
+        self._data = memoryview(data)
+        self.size = len(data)
+
+    def read(self, at, mv):
+        if at < 0 or at + len(mv) > self.size:
+            raise FwError(errors.OUTSIDE_OLD, at)
+        mv[:] = self._data[at : at + len(mv)]
+
+
+class _Image:
+    """What the filters make, in memory."""
+
+    def __init__(self):
+        self.made = bytearray()
+
+    def write(self, mv):
+        self.made += mv
+        if len(self.made) > MAX_IMAGE:
+            raise Failure(f"it makes more than {MAX_IMAGE} bytes", REFUSED)
+
+    def end(self):
+        pass
+
+
+def unpack(number, data, size, old=None, key=None, wbits=WBITS):
+    """Bytes of the image in a payload of format `number`.
+
+    size:    bytes of the image, as announced; None: not known, where only it is deflated
+    old:     bytes of the image before, for a patch
+    key:     class key, 16 bytes, for an encrypted payload
+    raises:  FwError, as a device's filters; Failure when they lack old or key
+    """
+    sink = _Image()
+    filter = _patch(number & formats.KIND, sink, size, old)
+    if number & formats.DEFLATED:
+        is_image = number & formats.KIND == formats.RAW
+        filter = Inflate(filter, size if is_image else None, wbits)
+    if number & formats.ENCRYPTED:
+        if key is None:
+            raise FwError(errors.NO_CLASS_KEY)
+        filter = Decrypt(filter, key)
+    _pour(data, filter)
+    return bytes(sink.made)
+
+
+def _patch(kind, sink, size, old):
+    if kind == formats.RAW:
+        return sink
+    if old is None:
+        raise Failure("a patch makes an image only out of the one it was made for", REFUSED)
+    if kind == formats.ARM_PATCH:
+        return delta_arm.ArmPatch(sink, _Old(old), size)
+    return delta.Patch(sink, _Old(old), size)
+
+
+def _pour(data, filter):
+    view = memoryview(data)
+    for at in range(0, len(data), _STEP):
+        filter.write(view[at : at + _STEP])
+    filter.end()
+
+
+# What a payload is that no manifest came with
+
+
+def guess(data):
+    """Format of a patch, or of what is deflated. Raises Failure when it is neither.
+
+    What is deflated is a patch when it has records, whole, and nothing behind them: nearly no
+    image looks so.
+    """
+    if data.startswith(MAGIC):
+        return formats.ARM_PATCH
+    try:
+        records(formats.PATCH, inflated(data))
+    except FwError:
+        return formats.DEFLATED | formats.RAW
+    return formats.DEFLATED | formats.PATCH
+
+
+def inflated(data):
+    """What is in a stream of raw deflate, whatever its window. Raises Failure."""
+    one = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        made = one.decompress(data, MAX_IMAGE + 1)
+    except zlib.error:
+        raise Failure("neither Arm's patch nor deflated", VERIFY) from None
+    if len(made) > MAX_IMAGE:
+        raise Failure(f"it makes more than {MAX_IMAGE} bytes", REFUSED)
+    if not one.eof:
+        raise Failure("it ends before its stream does, or is none", VERIFY)
+    if one.unused_data:
+        raise Failure("it goes on behind its stream", VERIFY)
+    return made
+
+
+class _AnyOld:
+    """An image before of which nothing is known."""
+
+    size = 1 << 40
+
+    def read(self, at, mv):
+        pass
+
+
+class _Patch(delta.Patch):
+    """Keeps the records."""
+
+    def __init__(self, size):
+        super().__init__(_Image(), _AnyOld(), size)
+        self._numbers = []
+
+    def _number(self, value):
+        super()._number(value)
+        self._numbers.append(value)
+
+    def records(self):
+        numbers = iter(self._numbers[2:])  # behind size and data format
+        return list(zip(numbers, numbers, numbers))
+
+
+class _ArmPatch(delta_arm.ArmPatch):
+    """Keeps the records."""
+
+    def __init__(self, size):
+        super().__init__(_Image(), _AnyOld(), size)
+        self._records = []
+
+    def _number(self, value):
+        ends = self._next == delta_arm._SEEK
+        counts = self._diff, self._extra
+        super()._number(value)
+        if ends:
+            self._records.append((*counts, self._move))
+
+    def records(self):
+        return self._records
+
+
+_READERS = {formats.PATCH: _Patch, formats.ARM_PATCH: _ArmPatch}
+
+
+def image_size(kind, data):
+    """Bytes of the image that a patch says it makes. Arguments and errors: as records()."""
+    try:
+        _pour(data, _READERS[kind](None))
+    except FwError as error:
+        if error.code == errors.OTHER_SIZE:
+            return error.at
+        raise
+    raise FwError(errors.STREAM_CUT, len(data))
+
+
+def records(kind, data):
+    """The records of a patch.
+
+    kind:     formats.PATCH or formats.ARM_PATCH
+    data:     bytes, no more deflated
+    returns:  list of (bytes that are a sum, bytes of nothing else, move in the old image)
+    raises:   FwError, as the device's filter
+    """
+    reader = _READERS[kind](image_size(kind, data))
+    _pour(data, reader)
+    return reader.records()
