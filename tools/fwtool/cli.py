@@ -19,6 +19,7 @@ COMMANDS = {
     "stage": "fwtool.stage:stage",
     "manifest": "fwtool.manifests:manifest",
     "bundle": "fwtool.bundles:bundle",
+    "delta": "fwtool.delta:delta",
     "header": "fwtool.headers:header",
     "layout": "fwtool.layouts:layout",
     "combine": "fwtool.combine:combine",
