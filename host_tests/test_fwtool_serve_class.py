@@ -173,7 +173,7 @@ def test_ranges_and_validators_follow_the_file_that_is_newest(server, folder):
 
 
 def test_the_index_names_the_address_of_each_class(server, folder):
-    for name in ("small", "later", "other_class", "other_component", "delta"):
+    for name in ("small", "later", "other_class", "other_component", "combined"):
         (folder / name).write_bytes(bundle(name))
     classes = json.loads(ask(server, "/")[1])["classes"]
     found = {(row["file"], row["version"]): row["address"] for row in classes}
