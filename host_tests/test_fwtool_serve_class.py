@@ -8,8 +8,10 @@ import pytest
 
 import http_driver
 from conftest import run_micropython
+from fwcore import formats
 from fwcore.manifest import version_word
 from fwtool import keys, manifests
+from fwtool.packing import Packed
 from helpers import here
 from serve_kit import ask, serving
 from simboard import CLASS_ID, VENDOR_ID
@@ -184,6 +186,120 @@ def test_the_index_names_the_address_of_each_class(server, folder):
     }
     for (name, _), address in found.items():
         assert ask(server, address)[1] == bundle(name)
+
+
+RUNS, OTHER = sha256(b"the image that runs").digest(), sha256(b"another image").digest()
+DEFLATED = formats.DEFLATED | formats.RAW
+PATCH = formats.DEFLATED | formats.PATCH
+
+
+def packed(key, version, number, size, precursor=b"", bundled=True):
+    """A bundle, or a manifest, whose payload stands for the image of made()."""
+    ids = uuid.UUID(bytes=VENDOR_ID), uuid.UUID(bytes=CLASS_ID)
+    payload = bytes([number & 0xFF]) * size
+    one = Packed(number, payload, precursor)
+    head = manifests.create(key, b"image" + version.encode(), *ids, version, packed=one)
+    return head + payload if bundled else head
+
+
+def runs(digest, version="1.0.0"):
+    return {"Ufota-Image": f"{version} {digest.hex()[:32]}"}
+
+
+def test_a_device_gets_the_smallest_patch_for_what_it_runs(server, folder, key):
+    files = {
+        "full": made(key, "2.0.0"),
+        "a": packed(key, "2.0.0", PATCH, 900, RUNS),
+        "b": packed(key, "2.0.0", PATCH, 700, RUNS),
+        "c": packed(key, "2.0.0", PATCH, 800, RUNS),
+        "other": packed(key, "2.0.0", PATCH, 100, OTHER),
+        "third": packed(key, "2.0.0", PATCH, 10, sha256(b"third").digest()),
+        "older": packed(key, "1.9.0", PATCH, 5, RUNS),
+        "alone": packed(key, "2.0.0", PATCH, 20, RUNS, bundled=False),
+    }
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    assert ask(server, ADDRESS, **runs(RUNS))[1] == files["b"]
+    assert ask(server, ADDRESS, **runs(OTHER))[1] == files["other"]
+    assert ask(server, ADDRESS, **runs(bytes(32)))[1] == files["full"]
+    assert ask(server, ADDRESS)[1] == files["full"]
+    (folder / "arm").write_bytes(packed(key, "2.0.0", formats.ARM_PATCH, 600, RUNS))
+    assert ask(server, ADDRESS, **runs(RUNS))[1] == (folder / "arm").read_bytes()
+    (folder / "sealed").write_bytes(packed(key, "2.0.0", PATCH | formats.ENCRYPTED, 500, RUNS))
+    assert ask(server, ADDRESS, **runs(RUNS))[1] == (folder / "sealed").read_bytes()
+    (folder / "newer").write_bytes(made(key, "2.0.1"))
+    assert ask(server, ADDRESS, **runs(RUNS))[1] == made(key, "2.0.1")
+
+
+def test_patches_for_others_never_count(server, folder, key):
+    (folder / "a").write_bytes(packed(key, "2.0.0", PATCH, 9, OTHER))
+    for headers in ({}, runs(RUNS)):
+        assert ask(server, ADDRESS, **headers)[0].status == 404
+    (folder / "full").write_bytes(made(key, "1.0.0"))
+    for headers in ({}, runs(RUNS)):
+        assert ask(server, ADDRESS, **headers)[1] == made(key, "1.0.0")
+    classes = json.loads(ask(server, "/")[1])["classes"]
+    assert [row["file"] for row in classes] == ["full"]
+
+
+def test_a_deflated_image_is_for_all_but_goes_first_only_where_it_is_known(server, folder, key):
+    deflated = packed(key, "2.0.0", DEFLATED, 5)
+    (folder / "a").write_bytes(deflated)
+    for headers in ({}, runs(RUNS)):
+        assert ask(server, ADDRESS, **headers)[1] == deflated
+    (folder / "b").write_bytes(made(key, "2.0.0"))
+    assert ask(server, ADDRESS)[1] == made(key, "2.0.0")
+    assert ask(server, ADDRESS, **runs(RUNS))[1] == deflated
+    (folder / "c").write_bytes(packed(key, "2.0.0", DEFLATED | formats.ENCRYPTED, 61))
+    assert ask(server, ADDRESS, **runs(RUNS))[1] == deflated
+
+
+def test_what_is_no_image_of_ours_is_not_looked_at(server, folder, key):
+    (folder / "a").write_bytes(packed(key, "2.0.0", PATCH, 9, RUNS))
+    (folder / "full").write_bytes(made(key, "2.0.0"))
+    digits = RUNS.hex()
+    wrong = ("", digits, f"1.0.0 {digits}", f"1.0.0 {digits[:31]}", f"1.0.0 {digits[:32].upper()}")
+    for text in (*wrong, f"x {digits[:32]}", f"1.0.0 {digits[:32]} ", f"1.0.0  {digits[:32]}"):
+        headers = {"Ufota-Image": text.replace(" ", "\t") if text.endswith(" ") else text}
+        assert ask(server, ADDRESS, **headers)[1] == made(key, "2.0.0"), text
+    assert ask(server, ADDRESS, **runs(RUNS, "36028797018963968"))[1] != made(key, "2.0.0")
+
+
+def test_who_rejected_an_image_gets_no_patch_to_it(server, folder, key):
+    (folder / "a").write_bytes(packed(key, "2.0.0", PATCH, 9, RUNS))
+    (folder / "full").write_bytes(made(key, "2.0.0"))
+    old = packed(key, "1.5.0", PATCH, 9, RUNS)
+    digest = sha256(b"image2.0.0").hexdigest()[:16]
+    headers = {**runs(RUNS), "Ufota-Result": f"reverted 81 2.0.0 {digest}"}
+    assert ask(server, ADDRESS, **headers)[0].status == 410
+    (folder / "old").write_bytes(old)
+    assert ask(server, ADDRESS, **headers)[1] == old
+
+
+def test_component_and_vendor_count_for_patches_too(server, folder, key):
+    (folder / "a").write_bytes(packed(key, "2.0.0", PATCH, 9, RUNS))
+    assert ask(server, f"{ADDRESS}?vendor={VENDOR_ID.hex()}", **runs(RUNS))[0].status == 200
+    for query in (f"?vendor={OTHERS.hex}", "?component=MODEM"):
+        assert ask(server, ADDRESS + query, **runs(RUNS))[0].status == 404
+    (folder / "a").write_bytes(packed(key, "2.0.0", PATCH, 9, RUNS)[:-1])
+    assert ask(server, ADDRESS, **runs(RUNS))[0].status == 404
+
+
+def test_caches_are_told_what_the_answer_depends_on(server, folder, key):
+    assert "Ufota-Image" in ask(server, ADDRESS)[0].getheader("Vary")  # 404
+    (folder / "a").write_bytes(packed(key, "2.0.0", PATCH, 900, RUNS))
+    (folder / "full").write_bytes(made(key, "2.0.0"))
+    response, patch = ask(server, ADDRESS, **runs(RUNS))
+    tag = response.getheader("ETag")
+    assert "Ufota-Image" in response.getheader("Vary")
+    assert ask(server, ADDRESS)[0].getheader("ETag") != tag
+    response, _ = ask(server, ADDRESS, **{**runs(RUNS), "If-None-Match": tag})
+    assert response.status == 304 and "Ufota-Image" in response.getheader("Vary")
+    resume = {"Range": "bytes=100-", "If-Range": tag}
+    response, body = ask(server, ADDRESS, **{**runs(RUNS), **resume})
+    assert (response.status, body) == (206, patch[100:])
+    response, body = ask(server, ADDRESS, **resume)  # and the running image was not told
+    assert (response.status, body) == (200, made(key, "2.0.0"))
 
 
 @pytest.mark.parametrize("name", ["small", "two"])

@@ -105,6 +105,9 @@ def serve(folder, host, port, quiet, log, certificate, key, faults, by_address):
     served are .pem and .key files, names that begin with a dot, and files that only
     their owner may read.
 
+    Of the newest version a device gets the smallest patch for the image it says it runs
+    (`fwtool bundle --from`), else what is for all of its class, smallest first.
+
     What a device says of its last update is printed. An image it has rejected for good is
     answered with 410 Gone; at a class address it gets the newest of the others.
 

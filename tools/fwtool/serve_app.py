@@ -2,7 +2,8 @@
 
     GET /                            what is there, JSON
     GET /FILE                        a public file of the folder
-    GET /class/CLASS-ID/newest.fw    the newest bundle or manifest for these devices
+    GET /class/CLASS-ID/newest.fw    the newest bundle or manifest for these devices; a patch
+                                     for one that says it runs the image it is for
         ?component=NAME              for this component; default MAIN
         ?vendor=VENDOR-ID            only of this vendor
     GET /class/CLASS-ID/NAME         the payload that a manifest of this class calls so
@@ -30,6 +31,7 @@ from fwcore.manifest import version_text
 from fwtool import manifests, serve_folder, serve_results
 
 NEWEST = "newest.fw"
+_VARY = "Ufota-Image, Ufota-Result"  # what else the answer at a class address depends on
 
 
 def application(folder, tell=click.echo):
@@ -88,10 +90,11 @@ class PublicFiles(StaticFiles):
         class_id = request.path_params["class_id"]
         component = request.query_params.get("component", manifests.COMPONENT)
         vendor = _uuid(request.query_params.get("vendor"))
-        folder = self.directory
-        fitting = await run_sync(serve_folder.newest_first, folder, class_id, component, vendor)
+        image = serve_results.read_image(request.headers.get(serve_results.IMAGE, ""))
+        asked = class_id, component, vendor, image
+        fitting = await run_sync(serve_folder.newest_first, self.directory, *asked)
         if not fitting:
-            raise HTTPException(404)
+            raise HTTPException(404, headers={"vary": _VARY})
         result = serve_results.read(request.headers.get(serve_results.HEADER, ""))
         for entry in fitting:
             if not (result and result.rejects(entry.found.installed_digest)):
@@ -100,6 +103,7 @@ class PublicFiles(StaticFiles):
             entry = fitting[0]  # and so 410
         response = await self.get_response(entry.path, request.scope)
         response.headers["cache-control"] = "no-cache"  # a newer one may come at any time
+        response.headers["vary"] = _VARY
         return response
 
     async def payload(self, request):

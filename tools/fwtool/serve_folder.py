@@ -5,17 +5,16 @@ Signatures are not looked at here: whose images a device takes is for the device
 
 import functools
 import os
+import uuid
 from hashlib import file_digest
 from typing import NamedTuple
 from urllib.parse import unquote
 
 from fwcore import manifest
 from fwcore.errors import FwError
-from fwcore.formats import ARM_PATCH
 from fwtool import manifests
 
 _PRIVATE = (".pem", ".key")
-_FORMATS = (manifest.RAW, ARM_PATCH)
 
 
 class Entry(NamedTuple):
@@ -32,11 +31,20 @@ class Entry(NamedTuple):
 
     @property
     def is_offered(self):
-        """True for a manifest or a bundle of an image, complete; a half copied one is not."""
+        """True for what any device of the class takes: whole, and no patch."""
+        return self.is_whole and not self.found.precursor
+
+    @property
+    def is_whole(self):
+        """True for a manifest or a bundle, complete; a half copied one is not."""
         found = self.found
-        if found is None or found.format != manifest.RAW or not found.size:
+        if found is None or not found.size:
             return False
         return self.size in (found.end, found.end + found.size)
+
+    def is_for(self, image):
+        """True for a patch for devices that run this one. image: serve_results.Image, or None"""
+        return image is not None and self.is_whole and image.is_of(self.found.precursor)
 
 
 def is_public(path, mode):
@@ -75,20 +83,31 @@ def _public_stat(root, path):
     return about if os.path.isfile(full) and is_public(inside, about.st_mode) else None
 
 
-def newest_first(folder, class_id, component, vendor_id=None):
-    """What is offered to a class of devices, newest version first: list of Entry.
+def newest_first(folder, class_id, component, vendor_id=None, image=None):
+    """What is offered to a device of a class, the best first: list of Entry.
 
-    Of two with the same version a bundle comes before a manifest.
+    Newest version first; of one version a patch for the image it runs, then what is for all; of
+    these a bundle before a manifest, and the smallest. A device that does not say what it runs
+    may know no format but the image itself, which comes first for it.
 
     class_id, vendor_id:  uuid.UUID; None: any vendor
+    image:                serve_results.Image, what the device runs; None: it does not say
     """
+
+    def order(entry):
+        found = entry.found
+        unpacked = image is None and found.format == manifest.RAW
+        alone = entry.size == found.end
+        return -found.version, not entry.is_for(image), not unpacked, alone, found.size
+
     fitting = []
     for entry in entries(folder):
         found = entry.found
-        if entry.is_offered and found.class_id == class_id.bytes and found.component == component:
-            if vendor_id is None or found.vendor_id == vendor_id.bytes:
-                fitting.append(entry)
-    return sorted(fitting, key=lambda entry: (-entry.found.version, entry.size == entry.found.end))
+        if not (entry.is_offered or entry.is_for(image)) or found.class_id != class_id.bytes:
+            continue
+        if found.component == component and vendor_id in (None, uuid.UUID(bytes=found.vendor_id)):
+            fitting.append(entry)
+    return sorted(fitting, key=order)
 
 
 def payload_path(folder, class_id, name):
@@ -122,7 +141,7 @@ def _state(about):
 def _manifest(path, *_):
     try:
         with open(path, "rb") as file:
-            return manifests.read(file.read(manifest.MAX_SIZE), formats=_FORMATS)
+            return manifests.read(file.read(manifest.MAX_SIZE), formats=None)
     except (FwError, OSError):
         return None
 

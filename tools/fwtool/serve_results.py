@@ -1,4 +1,6 @@
-"""What a device tells, in a header of its request, of its last update (FORMATS.md section 10)."""
+"""What a device tells of its last update and of the image it runs, in headers of its request
+(FORMATS.md section 10).
+"""
 
 import re
 from typing import NamedTuple
@@ -6,7 +8,9 @@ from typing import NamedTuple
 from fwcore import boot_errors, errors
 
 HEADER = "ufota-result"
+IMAGE = "ufota-image"
 _RESULT = re.compile(r"(reverted|refused) (\d{1,5}) ([\d.]{1,20}) ([0-9a-f]{16})")
+_IMAGE = re.compile(r"[\d.]{1,20} ([0-9a-f]{32})")
 # Reasons that lie in the device or its storage: the same image may work the next time.
 _DEVICE_FAULTS = (boot_errors.INSTALL_FAILED, errors.CORRUPT)
 # Reasons for which a boot stage refuses an image every time.
@@ -40,3 +44,19 @@ def read(text):
     """Value of the request header -> Result, or None when it is not what FORMATS.md says."""
     found = _RESULT.fullmatch(text)
     return Result(found[1], int(found[2]), found[3], found[4]) if found else None
+
+
+class Image(NamedTuple):
+    """The image a device runs."""
+
+    digest: str  # the first 32 hex digits
+
+    def is_of(self, digest):
+        """True when it is the image with this digest (bytes; none: b"")."""
+        return digest.hex().startswith(self.digest)
+
+
+def read_image(text):
+    """Value of the request header -> Image, or None when it is not what FORMATS.md says."""
+    found = _IMAGE.fullmatch(text)
+    return Image(found[1]) if found else None
