@@ -85,6 +85,12 @@ def test_for_several_there_is_one_for_each(maker):
     assert not Path("a.fw").exists()
 
 
+def test_an_image_before_may_come_by_stdin(maker):
+    make = ("bundle", "new", "-o", "a-{}.fw", "--from", "-", *KEY)
+    fwtool(*make, stdin=Path("one").read_bytes())
+    check(f"a-{digest('one').hex()[:16]}.fw", PATCH, "one")
+
+
 def test_without_one_it_may_be_deflated(maker):
     fwtool("bundle", "new", "-o", "a.fw", "--deflate", *KEY)
     check("a.fw", DEFLATED)

@@ -97,6 +97,9 @@ def test_no_colours_and_no_traceback_as_a_process(tmp_path):
 
 # Each must end with a numbered or worded line and exit code 1 or 3, whatever FILE holds.
 READING = (
+    ("delta", "show", "FILE"),
+    ("delta", "apply", "APP", "FILE", "-o", "OUT"),
+    ("provision", "-o", "OUT", "--key", ARM_KEY, *FOR_LAMP, "--class-key", "FILE"),
     ("manifest", "show", "FILE"),
     ("manifest", "verify", "FILE", "--key", ARM_KEY),
     ("manifest", "verify", ARM, "--key", ARM_KEY, "--payload", "FILE"),

@@ -1,6 +1,6 @@
 """Host tool of ufota. Importing it makes the device's own `fwcore` importable.
 
-The shim goes first: `micropython` from PyPI may be installed, and has no `const`.
+The shim goes first: `micropython` and `deflate` from PyPI may be installed, and are others.
 """
 
 import sys
@@ -10,8 +10,10 @@ from fwtool import paths
 
 def _prepare():
     try:
+        from deflate import DeflateIO  # noqa: F401
         from micropython import const  # noqa: F401
     except ImportError:
+        sys.modules.pop("deflate", None)
         sys.modules.pop("micropython", None)
         sys.path.insert(0, str(paths.shim()))
     device = str(paths.device())

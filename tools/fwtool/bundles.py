@@ -1,7 +1,5 @@
 """`fwtool bundle`: a manifest directly followed by its payload, in one file."""
 
-from hashlib import sha256
-
 import rich_click as click
 
 from fwcore import manifest as format_
@@ -29,32 +27,35 @@ def bundle(image, output, made, how, as_json, **making):
     the image deflated, and the image itself. With several --from there is one bundle for each:
     FILE has {} in its name, and gets the first 16 digits of SHA-256 of OLD there.
     `fwtool serve` gives each device the one for it. With --class-key nobody reads it who has
-    not got that key.
+    not got that key. Firmware that a device writes itself is not patched.
     """
     if len(how.sources) > 1 and _MARK not in output:
         raise click.UsageError("with several --from, FILE has {} in its name")
     if made is None:
         if making["key"] is None or making["version"] is None:
             raise click.UsageError("give --manifest, or --key and --version")
-        bundles = _made(manifests.image_of(image, making), how, making)
+        bundles = _made(manifests.image_of(image, making), how, output, making)
     else:
         if making["key"] is not None or making["version"] is not None or how.is_asked:
             raise click.UsageError("--manifest already says what the other options would")
-        bundles = [_joined(made, manifests.image_of(image, making))]
+        bundles = [(output, *_joined(made, manifests.image_of(image, making)))]
     read_too = (image, made, *how.inputs, *manifests.inputs(making))
-    names = [_named(output, source) for source in how.sources or (None,)]
-    for name, (head, payload) in zip(names, bundles, strict=True):
+    for name, head, payload in bundles:
         files.write(name, head + payload, read_too)
-    told = [_row(name, *parts) for name, parts in zip(names, bundles, strict=True)]
+    told = [{"file": name, **manifests.rows(manifests.read(head))} for name, head, _ in bundles]
     _tell(told, output, as_json)
 
 
-def _made(image, how, making):
-    """[(manifest, payload)]"""
+def _made(image, how, output, making):
+    """[(name of its file, manifest, payload)]"""
     if not how.is_asked:
-        return [(manifests.make(image, uri="", **making), image)]
-    found = packing.pack(image, how)
-    return [(manifests.make(image, uri="", packed=one, **making), one.data) for one in found]
+        return [(output, manifests.make(image, uri="", **making), image)]
+    found = []
+    for before, packed in packing.pack(image, how):
+        name = output.replace(_MARK, before.hex()[:_DIGITS]) if before else output
+        head = manifests.make(image, uri="", packed=packed, **making)
+        found.append((name, head, packed.data))
+    return found
 
 
 def _joined(path, payload):
@@ -67,24 +68,11 @@ def _joined(path, payload):
     return head, payload
 
 
-def _named(output, source):
-    if source is None:
-        return output
-    return output.replace(_MARK, sha256(files.read(source)).hexdigest()[:_DIGITS])
-
-
-def _row(name, head, payload):
-    return {"file": name, **manifests.rows(manifests.read(head))}
-
-
 def _tell(rows, output, as_json):
     if as_json and output != files.STDIO:
         files.print_json(rows)
         return
+    raw = manifests.PAYLOAD_FORMATS[format_.RAW]
     for row in rows:
-        what = (
-            "" if row["format"] == manifests.PAYLOAD_FORMATS[format_.RAW] else f", {row['format']}"
-        )
-        files.note(
-            f"{row['file']}: bundle of {row['manifest_size']} + {row['size']} bytes{what}", output
-        )
+        text = f"{row['file']}: bundle of {row['manifest_size']} + {row['size']} bytes"
+        files.note(text if row["format"] == raw else f"{text}, {row['format']}", output)

@@ -231,7 +231,7 @@ def create_command(image, output, uri, payload, how, **making):
     if len(how.sources) > 1:
         raise click.UsageError("a manifest is for one --from")
     data = image_of(image, making)
-    packed = packing.pack(data, how)[0] if how.is_asked else None
+    packed = packing.pack(data, how)[0][1] if how.is_asked else None
     made = make(data, uri=uri, packed=packed, **making)
     read_too = (image, *how.inputs, *inputs(making))
     if packed:

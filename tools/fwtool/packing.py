@@ -81,7 +81,11 @@ def options(command):
 
 
 def pack(image, how):
-    """List of Packed, one for each image before; or one for all devices. Raises Failure."""
+    """One for each image before, or one for all devices.
+
+    returns:  list of (digest of the image before, or None; Packed)
+    raises:   Failure
+    """
     key = class_keys.load(how.class_key) if how.class_key else None
     limit = None if how.ram is None else how.ram - (payloads.DECRYPT if key else 0)
     kinds = tuple(payloads.KINDS) if how.sources else ("raw",)
@@ -90,10 +94,9 @@ def pack(image, how):
     found = []
     for old in [files.read(name) for name in how.sources] or [None]:
         made = payloads.smallest(payloads.offers(kinds, old, image, limit=limit)).payload
-        precursor = sha256(old).digest() if made.is_patch else b""
-        found.append(
-            _encrypted(Packed(*made, precursor), key) if key else Packed(*made, precursor)
-        )
+        before = None if old is None else sha256(old).digest()
+        packed = Packed(*made, before if made.is_patch else b"")
+        found.append((before, _encrypted(packed, key) if key else packed))
     return found
 
 

@@ -87,7 +87,10 @@ def _patch(old, new):
     import detools
 
     out = BytesIO()
-    detools.create_patch(BytesIO(old), BytesIO(new), out, compression="none", use_mmap=False)
+    try:
+        detools.create_patch(BytesIO(old), BytesIO(new), out, compression="none", use_mmap=False)
+    except detools.Error as error:
+        raise Failure(f"detools makes no patch: {error}") from None
     return out.getvalue()
 
 
