@@ -7,6 +7,8 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fwtool import payloads, unpack
 from fwtool.delta import KINDS
@@ -194,6 +196,15 @@ def test_each_error_of_a_filter_has_its_exit_code(pair):
     assert "error 153:" in made(b"\x00\x05\x00\x00\x01x\x41")(3)
     assert "error 151:" in made(b"\x00\x05\x00\x05")(3)
     assert not (pair / "made").exists()
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.binary(max_size=900), st.binary(max_size=300), st.integers(0, 900))
+def test_any_pair_is_packed_and_comes_back(old, part, at):
+    """payloads.make() itself refuses what the device's filters do not bring back."""
+    new = old[at:] + part + old[:at]
+    sizes = [len(payloads.make(kind, old, new).data) for kind in ("deflate", "patch")]
+    assert max(sizes) < 2 * len(new) + 64
 
 
 def test_an_image_that_begins_like_a_patch_is_still_an_image(pair):
