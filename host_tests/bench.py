@@ -22,6 +22,7 @@ import bench_aliyun
 import bench_bdev
 import bench_frozen
 import bench_lab
+import bench_patches
 import bench_sd
 import bench_tls
 import fleet_plot
@@ -51,7 +52,8 @@ GONE = ("-fwcore.manifest", "-fwcore.p256", "-ufota.check", "-ufota.sources.url"
 RESUME_BOUND = 4096  # an erase block of most flashes
 
 
-def row(name, figure, unit, bound=None, note=""):
+def row(name, figure, unit, bound=None, note="", values=None):
+    """values: {name: number}, what the figure is out of, for the page"""
     missed = bound is not None and figure > bound
     return {
         "name": name,
@@ -60,6 +62,7 @@ def row(name, figure, unit, bound=None, note=""):
         "bound": bound,
         "ok": not missed,
         "note": note,
+        "values": values,
     }
 
 
@@ -358,6 +361,11 @@ def fleet(lab, quick):
     return rows
 
 
+def patches(lab, quick):
+    """Patches between releases from PyPI: detools' format deflated, against other ways."""
+    return [row(*each) for each in bench_patches.patches(quick)]
+
+
 def resume(lab, quick):
     """2 MiB over a link that drops every 100 KB, to a board that is reset ten times on the way."""
     size, resets, drop = 2 * MB, 10, 100_000
@@ -429,6 +437,7 @@ ROWS = {
     "filters": filters,
     "wear": wear,
     "fleet": fleet,
+    "patches": patches,
     "instructions": instructions,
 }
 
