@@ -33,7 +33,7 @@ help:
 	@echo "make types   type check of the device code only"
 	@echo "make powercut  cut the power everywhere, in all ways, on both interpreters"
 	@echo "make fuzz    a million changed payloads through each filter; N=number"
-	@echo "make bench   measure against floor loops, on MicroPython"
+	@echo "make bench   measure, on MicroPython, and write docs/PERFORMANCE.md"
 	@echo "make clean   remove $(VENV) and what tools left behind"
 	@echo "MICROPYTHON=path  another interpreter     PYTHON=path  another Python 3.11+"
 
@@ -72,8 +72,8 @@ types: $(READY)
 test: lint types $(ARM_READY)
 	$(PY) -m pytest -q -n $(JOBS) --maxschedchunk 1
 
-bench: $(READY)
-	$(PY) host_tests/bench.py
+bench: $(READY) $(ARM_READY)
+	$(PY) host_tests/bench.py --page
 
 # N: payloads through each filter
 fuzz: $(READY)

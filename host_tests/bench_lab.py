@@ -72,10 +72,15 @@ class Lab:
         self._server.join()
         self._folder.cleanup()
 
-    def image(self, size):
-        """Bytes of an image, which is served as SIZE.bin, with its manifest SIZE.der."""
+    def image(self, size, text=False):
+        """Bytes of an image, which is served as SIZE.bin, with its manifest SIZE.der.
+
+        text:  ASCII only; the same image ever after
+        """
         if size not in self._images:
             image = random.Random(size).randbytes(size)
+            if text:
+                image = bytes(32 + byte % 95 for byte in image)
             ids = [uuid.UUID(bytes=value) for value in (Board.vendor_id, Board.class_id)]
             made = manifests.create(KEY, image, *ids, VERSION, uri=f"{size}.bin")
             (self.served / f"{size}.bin").write_bytes(image)
@@ -135,15 +140,16 @@ class Lab:
         )
 
 
-def smallest(fits):
+def smallest(fits, most_kb=128):
     """(KiB of the smallest heap that does it TRIES times, what the last of these gave)
 
     In quarters of a KiB. The collector takes for an address what looks like one, and a
     process has other addresses each time, so some bytes more or less are chance.
 
     fits(heap_kb):  a number when the work gets done in that heap, else None
+    most_kb:        where looking begins
     """
-    low, high, given = 8 * 4, 128 * 4, None
+    low, high, given = 8 * 4, most_kb * 4, None
     while high - low > 1:
         middle = (low + high) // 2
         found = [fits(middle / 4) for _ in range(TRIES)]
@@ -152,7 +158,7 @@ def smallest(fits):
         else:
             high, given = middle, found[-1]
     if given is None:
-        raise RuntimeError("128 KiB of heap were not enough")
+        raise RuntimeError(f"{most_kb} KiB of heap were not enough")
     return high / 4, given
 
 
@@ -169,7 +175,7 @@ def compile_all(out):
     files = [(path, folder) for folder in SOURCES for path in sorted(folder.rglob("*.py"))]
     files += [
         (ROOT / "host_tests" / f"bench_{name}.py",) * 2
-        for name in ("board", "boot", "filters", "https", "resume", "time")
+        for name in ("board", "boot", "filters", "floor", "https", "peer", "resume", "time")
     ]
     for path, folder in files:
         if path.stat().st_size and not path.name.startswith("manifest_"):

@@ -72,9 +72,7 @@ def patches(quick):
 
 def _pair(name, found):
     part = 100 * found[OURS] / found[FULL]
-    note = f"{part:.1f} % of the image, deflated; " + ", ".join(
-        f"{other} {size}" for other, size in found.items() if other != OURS
-    )
+    note = f"{part:.1f} % of the image, deflated"
     return f"patch of {name}", found[OURS], "B", None, note, found
 
 

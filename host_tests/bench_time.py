@@ -8,7 +8,6 @@ figure is taken against a floor that runs in turn with it, in this one process.
 
 import gc
 import json
-import socket
 import sys
 import time
 from hashlib import sha256
@@ -16,6 +15,7 @@ from hashlib import sha256
 from blockdev import FileCard
 
 from bench_board import Board
+from bench_floor import fetch, read_back
 from fwcore import header, p256
 from fwcore.slot import Slot, active_slot, slots
 from fwcore.storage import Storage
@@ -137,37 +137,6 @@ class StateBoard(FileBoard):
 
     def hung(self):
         return False
-
-
-def get(url, name):
-    host, port = url[7:-1].split(":")
-    stream = socket.socket()
-    stream.connect(socket.getaddrinfo(host, int(port))[0][-1])
-    stream.write(b"GET /%s HTTP/1.0\r\n\r\n" % name)
-    while stream.readline() != b"\r\n":
-        pass
-    return stream
-
-
-def fetch(device, block, url, size, buf):
-    """The floor of a download: socket, sha256, block writes, read-back, sha256."""
-    stream = get(url, b"%d.bin" % size)
-    digest = sha256()
-    for i in range(block, block + size // 512, len(buf) // 512):
-        stream.readinto(buf)
-        digest.update(buf)
-        device.writeblocks(i, buf)
-    stream.close()
-    if read_back(device, block, size, buf) != digest.digest():
-        raise ValueError
-
-
-def read_back(device, block, size, buf):
-    digest = sha256()
-    for i in range(block, block + size // 512, len(buf) // 512):
-        device.readblocks(i, buf)
-        digest.update(buf)
-    return digest.digest()
 
 
 def update(bench, folder, url, size):
