@@ -21,10 +21,11 @@ HEAD = """\
 
 Written by `make bench`; `python host_tests/bench.py ROW --page` measures one row anew. What has
 the unit x is a ratio within one run of one process, the floor and the measured in turns, the
-fastest of each: it can be compared between machines, and moves by some percent from run to run.
-Instruction counts, bytes, erases and heaps do not: heaps are bisected to a quarter of a KiB, and
-what the collector takes for an address is chance. The interpreter is MicroPython's unix port,
-64 bit; nothing here was measured on silicon.
+fastest of each: it can be compared between machines. It moves by some percent from run to run, and
+by more on a machine that has other things to do, which is when bounds are missed; `instructions`
+has counts, which do not move. Heaps are bisected to a quarter of a KiB; what the collector takes
+for an address is chance. The interpreter is MicroPython's unix port, 64 bit; nothing here was
+measured on silicon.
 
 """
 
@@ -58,11 +59,13 @@ def write(facts, groups, about, docs=DOCS, pictures=PICTURES):
     shown = {group: list(_whole(groups[group])) for group in about if group in groups}
     parts = [HEAD, _facts(facts), _bounds(shown)]
     for group, rows in shown.items():
-        parts += [f"## {group}\n\n{about[group]} (`python host_tests/bench.py {group}`)\n\n"]
+        parts += [f"## {group}\n\n{about[group]}\n\n    python host_tests/bench.py {group}\n\n"]
         parts += [_table(rows)]
         panels = _panels(rows)
         if panels:
-            (folder / f"{group}.svg").write_text(bench_plot.document(about[group], panels))
+            (folder / f"{group}.svg").write_text(
+                bench_plot.document(about[group].splitlines()[0], panels)
+            )
             parts += [f"![{group}](performance/{group}.svg)\n\n"]
         if group in pictures and pictures[group].exists():
             shutil.copyfile(pictures[group], folder / f"{group}-curves.svg")

@@ -7,7 +7,7 @@ from math import floor, log10
 
 _WIDTH = 960
 _NAMES = 380  # columns of the names, left of the bars
-_FIGURES = 90  # and of the figures, right of the longest
+_FIGURES = 140  # and of the figures, right of the longest
 _BAR = 18  # pixels from bar to bar
 _THIN = 9  # the same within a group
 _LINES = 300  # height of a panel of lines
@@ -42,6 +42,7 @@ def bars(unit, rows):
 
     rows:  [(name, figure, bound)]; a bound is a red line, None for none
     """
+    bounded = any(bound is not None for *_, bound in rows)
     most = max(max(figure, bound or 0) for _, figure, bound in rows) or 1
     scale = (_WIDTH - _NAMES - _FIGURES) / most
     parts = []
@@ -53,7 +54,9 @@ def bars(unit, rows):
             parts.append(_box(_NAMES + bound * scale - 1, y, 2, _BAR - 1, _COLOURS[1]))
         end = _NAMES + max(figure, bound or 0) * scale + 6
         parts.append(_label(end, y + 12, f"{figure:g} {unit}"))
-    return len(rows) * _BAR, parts
+    if bounded:
+        parts.append(_label(_NAMES, len(rows) * _BAR + 12, "| must not be more", fill=_COLOURS[1]))
+    return (len(rows) + bounded) * _BAR, parts
 
 
 def groups(rows):
