@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fwtool import payloads, unpack
+from fwtool import deflate, payloads, unpack
 from fwtool.delta import KINDS
 from fwtool_cli import fwtool
 from helpers import here, noise
@@ -101,6 +101,7 @@ def test_a_smaller_ram_asks_for_another_kind(pair):
     assert not (pair / "p").exists()
 
 
+@needs_tool
 def test_the_table_is_for_people(pair):
     said = fwtool("delta", "make", "old", "new", "-o", "patch").stdout.splitlines()
     assert said[0].split() == ["kind", "size", "%", "of", "NEW", "RAM"]
@@ -186,7 +187,7 @@ def test_what_is_no_patch_is_refused(pair):
 
 def test_each_error_of_a_filter_has_its_exit_code(pair):
     def made(*parts):
-        data = payloads.deflate(b"".join(parts))
+        data = deflate.smallest(b"".join(parts))
         (pair / "patch").write_bytes(data)
         command = ("delta", "apply", "old", "patch", "-o", "made", "--kind", "patch")
         return lambda code: fwtool(*command, code=code).stderr

@@ -5,13 +5,12 @@ the bytes are: fwcore/formats.py and docs/FORMATS.md. Each is turned into the im
 the device's own filters before anybody gets it.
 """
 
-import zlib
 from io import BytesIO
 from typing import NamedTuple
 
 from fwcore import formats
 from fwcore.errors import FwError
-from fwtool import arm_delta, exits, unpack
+from fwtool import arm_delta, deflate, exits, unpack
 from fwtool.exits import Failure
 
 # Names on the command line -> format. What names a manifest has for them: manifests.py.
@@ -25,11 +24,10 @@ AUTO = "auto"
 # Bytes, as the RAM lines of device/ufota/filters say, without machine code for the sums.
 _INFLATE = 3072 + 1400  # and the window
 _PRECURSOR = 512
-_MEMORY_LEVELS = range(1, 10)  # all that zlib has
 _RAM = {
     formats.RAW: 0,
-    formats.PATCH: 1024 + 1024 + _PRECURSOR,
-    formats.ARM_PATCH: 2 * arm_delta.FRAME + 512 + 1024 + _PRECURSOR,
+    formats.PATCH: 512 + 600 + _PRECURSOR,
+    formats.ARM_PATCH: 2 * arm_delta.FRAME + 256 + 600 + _PRECURSOR,
 }
 DECRYPT = 2 * 512 + 72
 
@@ -73,16 +71,6 @@ def ram(number, wbits=unpack.WBITS):
     return found
 
 
-def deflate(data, wbits=unpack.WBITS):
-    """Raw deflate of data, the smallest that zlib makes with a window of 2^wbits."""
-    made = []
-    for strategy in zlib.Z_DEFAULT_STRATEGY, zlib.Z_FILTERED:
-        for level in _MEMORY_LEVELS:  # how large its blocks are
-            one = zlib.compressobj(9, zlib.DEFLATED, -wbits, level, strategy)
-            made.append(one.compress(data) + one.flush())
-    return min(made, key=len)
-
-
 def _patch(old, new):
     import detools
 
@@ -99,9 +87,9 @@ def make(kind, old, new, wbits=unpack.WBITS):
     if kind == "raw":
         data = new
     elif kind == "deflate":
-        data = deflate(new, wbits)
+        data = deflate.smallest(new, wbits)
     elif kind == "patch":
-        data = deflate(_patch(old, new), wbits)
+        data = deflate.smallest(_patch(old, new), wbits)
     else:
         data = arm_delta.make(old, new)
     made = Payload(KINDS[kind], data)
