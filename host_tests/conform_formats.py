@@ -10,10 +10,10 @@ import os
 from conform_boot import equal
 from fwcore import errors, header, manifest
 from fwcore.errors import FwError
-from fwcore.formats import ARM_PATCH
+from fwcore.formats import ARM_PATCH, RAW, check
 from fwcore.p256 import PublicKey
 
-_FORMATS = (manifest.RAW, ARM_PATCH)
+_FORMATS = (RAW, ARM_PATCH)
 _ENCRYPTED = (257, 261, 262)
 _TEXTS = (3, 4, 7)  # component, version, URI
 
@@ -141,7 +141,8 @@ def _read(data, binary, key, ids):
     """Read as the build called `binary` does, with the client's checks of vendor and class."""
     formats = _FORMATS[:1] if "_nodelta" in binary else _FORMATS
     verify = _key(key).verify
-    found = manifest.read(data, verify, formats, "_signed" in binary)
+    found = manifest.read(data, verify, "_signed" in binary)
+    check(found, formats)
     if ids and found.vendor_id != ids[0]:
         raise FwError(errors.WRONG_VENDOR)
     if ids and found.class_id != ids[1]:

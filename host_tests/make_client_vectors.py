@@ -1,4 +1,4 @@
-"""Makes host_tests/vectors/client/manifests.json: signed manifests for tests of the client.
+"""Makes host_tests/vectors/client: signed manifests for tests of the client, and payloads.
 
 MicroPython cannot sign, so what its tests need is made here once and committed:
 
@@ -177,8 +177,13 @@ def _packed(name, made):
     return {"payload": made.hex(), "hex": _signed(made, changes)}
 
 
-def build(payload=packed):
-    """Contents of manifests.json as a dict. payload: payload(name) of PACKED"""
+def build_packed(payload=packed):
+    """Contents of packed.json as a dict. payload: payload(name) of PACKED"""
+    return {name: _packed(name, payload(name)) for name in PACKED}
+
+
+def build():
+    """Contents of manifests.json as a dict."""
     manifests = {}
     for name, (shape, changes) in MANIFESTS.items():
         words = STRANGER if name == "stranger" else OURS
@@ -189,15 +194,18 @@ def build(payload=packed):
         manifests[name] = {"size": SMALL[0], "seed": SMALL[1], "hex": made}
     for name, size in PATTERNS.items():
         manifests[name] = {"size": size, "hex": _signed(noise(512, 7) * (size // 512), {})}
-    for name in PACKED:
-        manifests[name] = _packed(name, payload(name))
     return {
         "key": keys.point(private(OURS).public_key()).hex(),
         "manifests": manifests,
     }
 
 
-if __name__ == "__main__":
-    with open(here("vectors/client/manifests.json"), "w") as file:
-        json.dump(build(), file, indent=1)
+def _write(name, contents):
+    with open(here("vectors/client/" + name), "w") as file:
+        json.dump(contents, file, indent=1)
         file.write("\n")
+
+
+if __name__ == "__main__":
+    _write("manifests.json", build())
+    _write("packed.json", build_packed())

@@ -42,7 +42,7 @@ def maker(tmp_path):
 def parts(path):
     """(Manifest, as the device reads it; payload) of a bundle."""
     data = Path(path).read_bytes()
-    found = manifest.read(data, PublicKey(keys.load_point("key.pub")).verify, None, True)
+    found = manifest.read(data, PublicKey(keys.load_point("key.pub")).verify, True)
     return found, data[found.end :]
 
 

@@ -14,6 +14,7 @@ from ufota import client, confirm, payload
 from ufota.filters import errors as filter_errors
 from ufota.fleet import FleetClient
 from ufota.intake import Intake
+from ufota.patched import PatchClient
 from update_kit import (
     MANIFEST_URL,
     OLD,
@@ -226,7 +227,7 @@ def test_the_image_that_runs_is_told_where_patches_are_wanted():
         for patches in True, False:
             board = with_key(trial_setup({}, mode)[0] if mode else simple())
             source = Server("packed_deflated_patch", "small")
-            machine = FleetClient(board, source, patches=patches)
+            machine = (PatchClient if patches else FleetClient)(board, source)
             machine.start(MANIFEST_URL)
             assert machine.run()
             told = [b"Ufota-Image: 1 " in line for line in source.lines]
@@ -238,7 +239,7 @@ def test_where_a_patch_fails_the_whole_image_is_asked_for():
     for patch in ("packed_for_another", "packed_other_image", "packed_all"):
         board = board_of("sd")  # has no class key
         source = Server(patch, "small")
-        machine = FleetClient(board, source, patches=True)
+        machine = PatchClient(board, source)
         machine.start(MANIFEST_URL)
         assert machine.run()
         assert [b"Ufota-Image" in line for line in source.lines] == [True, False]
@@ -248,7 +249,7 @@ def test_where_a_patch_fails_the_whole_image_is_asked_for():
 def test_where_only_the_patch_is_there_its_error_is_told():
     board = board_of("sd")
     source = Server("packed_for_another", "packed_for_another")
-    machine = FleetClient(board, source, patches=True)
+    machine = PatchClient(board, source)
     raises(net_errors.WRONG_PRECURSOR, lambda: (machine.start(MANIFEST_URL), machine.run()))
     assert len(source.opened) == 2 and machine.state == client.FAILED
 

@@ -34,9 +34,8 @@ from micropython import const
 from fwcore import errors
 from fwcore.errors import FwError
 
-RAW = const(1)  # payload format; formats.py has the others
+_RAW = const(1)  # payload format; formats.py has all of them
 MAX_SIZE = const(1024)  # bytes of a SignedResource with every field at its largest
-_KIND = const(0xFF)  # of a payload format; all but RAW are patches
 _MAX_URI = const(255)
 _MAX_COMPONENT = const(8)
 _MAX_VENDOR_DATA = const(64)
@@ -58,7 +57,8 @@ class Manifest:
     component, uri:   str
     digest:           32 bytes, SHA-256 of the payload
     image_signature:  64 bytes, or b"" when the image itself is not signed
-    installed_size, installed_digest: of the image after filters; the payload's own when raw
+    installed_size, installed_digest: of the image after filters; the payload's own when raw;
+                      digest b"" when the manifest does not tell
     precursor:        32 bytes for a delta, else b""
     vendor_data:      up to 64 bytes
     end:              offset of the first byte behind the manifest
@@ -86,18 +86,18 @@ def frame_size(buf, count):
     return start + length
 
 
-def read(buf, verify, formats=(RAW,), image_signed=False):
+def read(buf, verify, image_signed=False):
     """Check the signature of a manifest, then parse it.
 
     buf:          bytes-like: a whole SignedResource, anything may follow
     verify:       verify(digest 32 bytes, signature 64 bytes) -> bool
-    formats:      payload formats to take; None: all of formats.py, and the caller looks further
     image_signed: True when a manifest without an installed-signature is refused
     returns:      Manifest
     raises:       FwError MALFORMED | BAD_SCHEMA | BAD_SIGNATURE, and then, for what a
-                  trusted signer got wrong, WRONG_VENDOR | WRONG_CLASS | UNSUPPORTED |
+                  trusted signer got wrong, WRONG_VENDOR | WRONG_CLASS |
                   BAD_VERSION | BAD_DIGEST | URI_TOO_LONG | VENDOR_DATA | MALFORMED;
                   at = byte offset
+    Whether there is all that its format needs is formats.check()'s affair: this costs heap.
     source:       FORMATS.md section 4; Arm manifest-tool 2.6.2 makes the same bytes
     """
     frame = _Der(buf, 0, len(buf)).enter(_SEQUENCE)
@@ -113,7 +113,7 @@ def read(buf, verify, formats=(RAW,), image_signed=False):
     found = Manifest()
     found.end = frame.end
     _fields(body, found)
-    _image_fields(body, found, formats, image_signed)
+    _image_fields(body, found, image_signed)
     body.finish()
     return found
 
@@ -130,23 +130,15 @@ def _fields(der, found):
     found.format = der.integer(_ENUM)
 
 
-def _image_fields(der, found, formats, image_signed):
-    # Without `formats`: a known kind, maybe deflated and encrypted. formats.py costs heap here.
-    form, kind = found.format, found.format & _KIND
-    if form not in formats if formats else kind not in (RAW, 5, 7) or form >= 0x400:
-        raise FwError(errors.UNSUPPORTED, der.at)
+def _image_fields(der, found, image_signed):
     found.image_signature = der.bytes(_OCTETS) if der.next_is(_OCTETS) else b""
     if len(found.image_signature) not in ((64,) if image_signed else (0, 64)):
         raise FwError(errors.MALFORMED, der.at)
     found.installed_size = found.size
-    found.installed_digest = found.digest
+    found.installed_digest = found.digest if found.format == _RAW else b""
     found.precursor = b""
     if der.next_is(_SEQUENCE):
         _metadata(der.enter(_SEQUENCE), found)
-    elif form != RAW:
-        raise FwError(errors.MALFORMED, der.at)
-    if kind != RAW and not found.precursor:
-        raise FwError(errors.MALFORMED, der.at)
     found.vendor_data = der.bytes(_OCTETS) if der.next_is(_OCTETS) else b""
     if len(found.vendor_data) > _MAX_VENDOR_DATA:
         raise FwError(errors.VENDOR_DATA, der.at)
@@ -157,7 +149,7 @@ def _metadata(der, found):
     digest = der.sized(_OCTETS, 32, errors.BAD_DIGEST)
     precursor = der.sized(_OCTETS, 32, errors.BAD_DIGEST) if der.next_is(_OCTETS) else b""
     der.finish()
-    if found.format != RAW:  # a raw image is its payload, whatever this says
+    if found.format != _RAW:  # a raw image is its payload, whatever this says
         found.installed_size = size
         found.installed_digest = digest
         found.precursor = precursor

@@ -33,10 +33,6 @@ from ufota.client import (
 PAUSED = const(11)
 REJOIN = const(12)  # after PAUSED, until the first byte shows where the source goes on
 
-_RAW = const(1)  # payload format: the image as it is
-_OF_PAYLOAD = (errors.CORRUPT, errors.UNSUPPORTED, 32)  # WRONG_PRECURSOR, of net_errors
-_FIRST_FILTER = const(150)  # numbers of filters/errors.py
-_LAST_FILTER = const(169)
 _LINKED = (CONNECT, MANIFEST, OPEN, DOWNLOAD, PAUSED, REJOIN)
 _REPORT_MS = const(1000)
 _FRAME = const(4)  # bytes that tell how long a manifest is
@@ -47,8 +43,6 @@ class FleetClient(Client):
 
     source:    also offer() and told(client), where it is a service: see sources/group.py
     retry:     retry.Retry; None: a broken link is an error at once
-    patches:   True: the server is told which image runs, and may send a patch for it. Where that
-               fails, the update begins again with the whole image
     progress(done, total): payload bytes; at most each 1 % and each second, and at the end
     all else:  as for Client
 
@@ -58,17 +52,15 @@ class FleetClient(Client):
 
     _waiting = (MANIFEST, DOWNLOAD, PAUSED, REJOIN)
 
-    def __init__(self, board, source, retry=None, progress=None, patches=False, **more):
+    def __init__(self, board, source, retry=None, progress=None, **more):
         super().__init__(board, source, progress=self._report, **more)
         self.retry = retry
-        self._patches = patches
         self._progress = progress
 
     def start(self, url):
         """Begin an update from a manifest or a bundle. Raises FwError."""
         if self.retry:
             self.retry.reset()
-        self.tells_image = self._patches
         self._begin(url)
         self.step()
 
@@ -149,14 +141,6 @@ class FleetClient(Client):
         self.manifest = unsigned.take(self)
         return super()._work(MANIFEST)
 
-    def _open(self, at=0, tag=b""):
-        if self.tells_image:
-            from ufota import lines
-
-            lines.open(self, at, tag)
-        else:
-            super()._open(at, tag)
-
     def _wait(self, ms):
         if self.state != PAUSED:
             self.source.wait(ms)
@@ -193,10 +177,6 @@ class FleetClient(Client):
 
     def _after_error(self, state):
         """The update FAILED in this state: PAUSED or CONNECT instead, when it can go on."""
-        if self.tells_image and self._is_payload_bad():
-            self._begin(self.url)
-            self.tells_image = False
-            return
         if self.error.code == errors.CORRUPT and state not in (CONNECT, MANIFEST):
             if self.intake.done and not self._again:
                 self._begin(self.url)
@@ -211,13 +191,6 @@ class FleetClient(Client):
 
         if not passing(self.error):
             self._forget_url()
-
-    def _is_payload_bad(self):
-        """True when it is not the image itself, and what that is made of is to blame."""
-        found, code = self.manifest, self.error.code
-        if not found or found.format == _RAW:
-            return False
-        return code in _OF_PAYLOAD or _FIRST_FILTER <= code <= _LAST_FILTER
 
     def _pause(self, state, wait_ms):
         if state == DOWNLOAD:

@@ -23,7 +23,6 @@ from fwcore import errors
 from fwcore.errors import FwError
 
 BUFFER = const(4096)
-_RAW = const(1)  # payload format: the image as it is
 _SHORT = const(32768)  # bytes of free heap; with less, what is not needed any more has to go
 SCRATCH_AT = const(2048)  # a manifest stays below; headers are looked at above
 
@@ -35,7 +34,8 @@ class Intake:
     buf:        memoryview of 4096, 6144, 8192, ... bytes; made here when None
     permanent:  True: install without a trial; for devices with a state region
     manifest:   Manifest, once begin() has accepted it
-    target:     where an image of the firmware itself goes (system.py), else None
+    target:     what makes the candidate where that is not a plain image for the application:
+                of system.py, or payload.py; else None
     done:       bytes of its payload that are here: write() goes on from there
     raises:     FwError MISALIGNED for a buffer of another size
     """
@@ -58,8 +58,8 @@ class Intake:
         returns:  Manifest
         raises:   FwError: of manifest.read(), WRONG_CLASS, NOT_NEWER, TOO_BIG, NO_SLOT, NEEDS,
                   ...; with a state region, or of firmware, also ON_TRIAL, BLACK_LISTED,
-                  BELOW_FLOOR; UNSUPPORTED of firmware, and of all but images, in any
-                  order; of payload.check(); OSError
+                  BELOW_FLOOR; UNSUPPORTED of all but plain images in any order; of
+                  payload.check(); OSError
         """
         found = self.accept(self.read(packed), again)
         if fragment_size:
@@ -73,7 +73,7 @@ class Intake:
         """The first half of begin(): Manifest, verified."""
         from fwcore import manifest
 
-        return manifest.read(packed, self.board.key().verify, None)
+        return manifest.read(packed, self.board.key().verify)
 
     def accept(self, found, again=False):
         """The second half of begin(). found: Manifest, verified in some way. Returns it."""
@@ -84,7 +84,7 @@ class Intake:
         check.check(self, found)
         self.manifest = found
         self.done = 0
-        if "client" in self.board.layout and not self.target and found.format == _RAW:
+        if "client" in self.board.layout and not self.target:
             from ufota import kept
 
             self.kept = kept.of(self.board, found)
@@ -148,10 +148,6 @@ class Intake:
             from ufota.candidate import Candidate
 
             self.candidate = self.target.image(self) if self.target else Candidate(self)
-            if self.manifest.format != _RAW:
-                from ufota import payload
-
-                self.candidate = payload.Payload(self, self.candidate)
         return self.candidate
 
 

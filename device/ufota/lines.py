@@ -19,25 +19,9 @@ def open(client, at, tag):
             from ufota import proposal
 
             source.header += proposal.header(client.board)
-        if getattr(client, "tells_image", False) and client._url == client.url:
-            source.header += _image(client.board)
         source.open(client._url, at, tag)
     finally:
         source.header = own
-
-
-def _image(board):
-    """The image that runs, which a server may send a patch for; b"" when there is none."""
-    from binascii import hexlify
-
-    from fwcore.manifest import version_text
-    from ufota import running
-
-    head = running.header(board)
-    if not head:
-        return b""
-    words = version_text(head.version), hexlify(head.digest[:16]).decode()
-    return "Ufota-Image: {} {}\r\n".format(*words).encode()
 
 
 def _site(url):

@@ -6,8 +6,8 @@ whoever writes the payload and the Candidate stand filters, each with write(mv) 
     client --write(mv)--> Decrypt --> Inflate --> Patch --> Candidate
                                                    ^ reads the active image
 
-A format without its filter in this build is refused. check.py and intake.py load this file
-when a manifest announces another format than the image itself. What came is not kept through a
+A format without its filter in this build is refused. check.py loads this file when a
+manifest announces another format than the image itself. What came is not kept through a
 reset: filters remember what a count of bytes cannot say, so such a download begins again;
 through a broken link it goes on, as the filters live on. A patch reads the active image, which
 no client writes in any mode: it stays what it was until the boot stage has a whole new one.
@@ -22,20 +22,37 @@ def check(intake, found):
     """Can this build, and this device, make the image out of the payload? Nothing is erased.
 
     raises:  FwError UNSUPPORTED for a format without its filter, and for a patch of firmware;
+             MALFORMED when the manifest does not say what comes out, or what a patch is for;
              WRONG_PRECURSOR; NO_CLASS_KEY; OSError
     """
-    kind = found.format & formats.KIND
-    if intake.target and kind != formats.RAW:
+    is_patch = found.format & formats.KIND != formats.RAW
+    formats.check(found)
+    if intake.target and is_patch:
         raise FwError(errors.UNSUPPORTED)
     for name in _filters(found.format):
         try:
             __import__("ufota.filters." + name)
         except ImportError:
             raise FwError(errors.UNSUPPORTED) from None
-    if kind != formats.RAW:
+    if is_patch:
         _precursor(intake.board, found)
     if found.format & formats.ENCRYPTED:
         _class_key(intake.board)
+    intake.target = Target(intake.target)
+
+
+class Target:
+    """What an Intake asks for the candidate, in place of its own target or of none."""
+
+    def __init__(self, target):
+        self._target = target
+
+    def image(self, intake):
+        """Payload. The intake's own target is back then."""
+        from ufota.candidate import Candidate
+
+        intake.target = self._target
+        return Payload(intake, intake.target.image(intake) if intake.target else Candidate(intake))
 
 
 def _filters(number):

@@ -38,7 +38,6 @@ from micropython import const
 
 from fwcore import errors, net_errors
 from fwcore.errors import FwError
-from fwcore.formats import RAW
 from fwcore.storage import blank, down, up
 from fwcore.stream import Reader, Writer
 from ufota import notes
@@ -59,13 +58,13 @@ class Scatter(Candidate):
     intake:  Intake
     each:    bytes of a fragment, a multiple of the program size
     again:   True: keep nothing of an earlier download of this image
-    raises:  FwError MISALIGNED; UNSUPPORTED for firmware, and for all but images as they are;
-             TOO_BIG for too many fragments; OSError
+    raises:  FwError MISALIGNED; UNSUPPORTED for all but plain images; TOO_BIG for too many
+             fragments; OSError
     """
 
     def __init__(self, intake, each, again=False):
         super().__init__(intake)
-        if intake.target or intake.manifest.format != RAW:
+        if intake.target:
             raise FwError(errors.UNSUPPORTED)
         slot = self._slot
         storage = slot.storage

@@ -7,7 +7,8 @@ the boot log says so each time. The rest of the way is that of every image, inta
 
 from fwcore import net_errors
 from fwcore.errors import FwError
-from fwcore.manifest import RAW, Manifest, version_word
+from fwcore.formats import RAW
+from fwcore.manifest import Manifest, version_word
 
 
 class Bare(Manifest):

@@ -3,6 +3,7 @@
 import rich_click as click
 
 from fwcore import manifest as format_
+from fwcore.formats import RAW
 from fwtool import exits, files, manifests, packing
 from fwtool.exits import Failure
 
@@ -72,7 +73,7 @@ def _tell(rows, output, as_json):
     if as_json and output != files.STDIO:
         files.print_json(rows)
         return
-    raw = manifests.PAYLOAD_FORMATS[format_.RAW]
+    raw = manifests.PAYLOAD_FORMATS[RAW]
     for row in rows:
         text = f"{row['file']}: bundle of {row['manifest_size']} + {row['size']} bytes"
         files.note(text if row["format"] == raw else f"{text}, {row['format']}", output)

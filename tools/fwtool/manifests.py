@@ -13,6 +13,7 @@ import rich_click as click
 from fwcore import errors, net_errors
 from fwcore import manifest as format_
 from fwcore.errors import FwError
+from fwcore.formats import RAW, check
 from fwtool import class_key, exits, files, keys, options, packing
 from fwtool.exits import Failure
 
@@ -119,10 +120,10 @@ def create(
         "payload-digest": sha256(payload).digest(),
         "payload-size": len(payload),
         "payload-uri": uri,
-        "payload-format": packed.format if packed else format_.RAW,
+        "payload-format": packed.format if packed else RAW,
         "installed-signature": keys.sign(key, digest) if sign_image else b"",
     }
-    if packed and packed.format != format_.RAW:
+    if packed and packed.format != RAW:
         fields["payload-metadata"] = _metadata(image, digest, packed.precursor)
     if vendor_data is not None:
         fields["vendor-data"] = vendor_data
@@ -149,10 +150,10 @@ def _signed(key, fields, payload):
     return made
 
 
-def read(data, point=None, formats=tuple(PAYLOAD_FORMATS)):
+def read(data, point=None, takes=tuple(PAYLOAD_FORMATS)):
     """Parse a manifest as the device does, and verify it when a point (65 bytes) is given.
 
-    formats: payload formats to take, numbers; default: all that have a name
+    takes:   payload formats to take, numbers; default: all that have a name
     raises:  FwError
     """
     verify = _believe
@@ -160,7 +161,8 @@ def read(data, point=None, formats=tuple(PAYLOAD_FORMATS)):
         from fwcore.p256 import PublicKey
 
         verify = PublicKey(point).verify
-    found = format_.read(memoryview(data), verify, formats)
+    found = format_.read(memoryview(data), verify)
+    check(found, takes)
     found.signer = verify
     return found
 
@@ -196,7 +198,7 @@ def rows(found, point=None):
         "manifest_size": found.end,
         "signature": signer,
     }
-    if found.format != format_.RAW:
+    if found.format != RAW:
         shown["installed_size"] = found.installed_size
         shown["installed_digest"] = found.installed_digest.hex()
     if found.precursor:

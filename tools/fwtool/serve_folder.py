@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from fwcore import manifest
 from fwcore.errors import FwError
+from fwcore.formats import RAW
 from fwtool import manifests
 
 _PRIVATE = (".pem", ".key")
@@ -96,7 +97,7 @@ def newest_first(folder, class_id, component, vendor_id=None, image=None):
 
     def order(entry):
         found = entry.found
-        unpacked = image is None and found.format == manifest.RAW
+        unpacked = image is None and found.format == RAW
         alone = entry.size == found.end
         return -found.version, not entry.is_for(image), not unpacked, alone, found.size
 
@@ -141,7 +142,7 @@ def _state(about):
 def _manifest(path, *_):
     try:
         with open(path, "rb") as file:
-            return manifests.read(file.read(manifest.MAX_SIZE), formats=None)
+            return manifests.read(file.read(manifest.MAX_SIZE), takes=None)
     except (FwError, OSError):
         return None
 

@@ -135,7 +135,7 @@ def verdict(board, error, packed):
         return code
     from fwcore import manifest
 
-    digest = manifest.read(packed, _trusted, None).installed_digest
+    digest = manifest.read(packed, _trusted).installed_digest
     try:
         if code == errors.NOT_NEWER:
             runs = _running(board) == digest or _system(board, digest) == 0
