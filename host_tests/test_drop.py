@@ -121,7 +121,7 @@ def test_file_that_is_no_update_for_this_device_is_refused_once():
         (bundle("other_vendor"), errors.WRONG_VENDOR),
         (bundle("other_class"), errors.WRONG_CLASS),
         (bundle("other_component"), net_errors.WRONG_COMPONENT),
-        (bundle("delta"), errors.UNSUPPORTED),
+        (bundle("combined"), errors.UNSUPPORTED),
         (bundle("too_big"), errors.TOO_BIG),
     )
     board = scattered_board("spi")
