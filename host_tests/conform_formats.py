@@ -141,8 +141,10 @@ def _read(data, binary, key, ids):
     """Read as the build called `binary` does, with the client's checks of vendor and class."""
     formats = _FORMATS[:1] if "_nodelta" in binary else _FORMATS
     verify = _key(key).verify
-    found = manifest.read(data, verify, "_signed" in binary)
+    found = manifest.read(data, verify)
     check(found, formats)
+    if "_signed" in binary and not found.image_signature:  # a device asks in ufota/check.py
+        raise FwError(errors.MALFORMED)
     if ids and found.vendor_id != ids[0]:
         raise FwError(errors.WRONG_VENDOR)
     if ids and found.class_id != ids[1]:

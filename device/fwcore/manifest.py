@@ -86,19 +86,17 @@ def frame_size(buf, count):
     return start + length
 
 
-def read(buf, verify, image_signed=False):
+def read(buf, verify):
     """Check the signature of a manifest, then parse it.
 
-    buf:          bytes-like: a whole SignedResource, anything may follow
-    verify:       verify(digest 32 bytes, signature 64 bytes) -> bool
-    image_signed: True when a manifest without an installed-signature is refused
-    returns:      Manifest
-    raises:       FwError MALFORMED | BAD_SCHEMA | BAD_SIGNATURE, and then, for what a
-                  trusted signer got wrong, WRONG_VENDOR | WRONG_CLASS |
-                  BAD_VERSION | BAD_DIGEST | URI_TOO_LONG | VENDOR_DATA | MALFORMED;
-                  at = byte offset
+    buf:      bytes-like: a whole SignedResource, anything may follow
+    verify:   verify(digest 32 bytes, signature 64 bytes) -> bool
+    returns:  Manifest
+    raises:   FwError MALFORMED | BAD_SCHEMA | BAD_SIGNATURE, and then, for what a trusted
+              signer got wrong, WRONG_VENDOR | WRONG_CLASS | BAD_VERSION | BAD_DIGEST |
+              URI_TOO_LONG | VENDOR_DATA | MALFORMED; at = byte offset
     Whether there is all that its format needs is formats.check()'s affair: this costs heap.
-    source:       FORMATS.md section 4; Arm manifest-tool 2.6.2 makes the same bytes
+    source:   FORMATS.md section 4; Arm manifest-tool 2.6.2 makes the same bytes
     """
     frame = _Der(buf, 0, len(buf)).enter(_SEQUENCE)
     if frame.integer(_ENUM) != 3:
@@ -113,7 +111,7 @@ def read(buf, verify, image_signed=False):
     found = Manifest()
     found.end = frame.end
     _fields(body, found)
-    _image_fields(body, found, image_signed)
+    _image_fields(body, found)
     body.finish()
     return found
 
@@ -130,9 +128,9 @@ def _fields(der, found):
     found.format = der.integer(_ENUM)
 
 
-def _image_fields(der, found, image_signed):
+def _image_fields(der, found):
     found.image_signature = der.bytes(_OCTETS) if der.next_is(_OCTETS) else b""
-    if len(found.image_signature) not in ((64,) if image_signed else (0, 64)):
+    if len(found.image_signature) not in (0, 64):
         raise FwError(errors.MALFORMED, der.at)
     found.installed_size = found.size
     found.installed_digest = found.digest if found.format == _RAW else b""
