@@ -200,7 +200,7 @@ def _fits(lab, size, kind, heap_kb):
         raise RuntimeError(f"an update in {heap_kb} KiB did not leave the image in its slot")
     if not kind:
         return int(done.stdout.split()[0])
-    loaded = set(done.stdout.split()[:-1]) | {"fwcore.stream"}  # until the header is written
+    loaded = set(done.stdout.split()[:-1]) | {"fwcore.writer"}  # while the image comes
     return int(lab.micropython(MB, "bench_board", *sorted(loaded), *GONE).stdout)
 
 

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec  # noqa: E402
 from bench_board import Board  # noqa: E402
 from fwcore import header, manifest  # noqa: E402
 from fwcore.slot import active_slot, slots  # noqa: E402
-from fwcore.stream import Writer  # noqa: E402
+from fwcore.writer import Writer  # noqa: E402
 from fwtool import comb, deploy_packages, keys, manifests, paths  # noqa: E402
 
 VERSION = "1.2.3"

@@ -19,7 +19,7 @@ from bench_floor import fetch, read_back
 from fwcore import header, p256
 from fwcore.slot import Slot, active_slot, slots
 from fwcore.storage import Storage
-from fwcore.stream import Writer
+from fwcore.writer import Writer
 
 BUFFER = 4096
 

@@ -20,7 +20,7 @@ from fwcore.chain import StageBoard
 from fwcore.header import NO_CAMPAIGN, Header
 from fwcore.manifest import version_word
 from fwcore.state import CONFIRMED, IDLE, REVERTED, State
-from fwcore.stream import Writer
+from fwcore.writer import Writer
 from fwtool import demo, factory, image, keys, manifests, paths, run, stage
 from fwtool_cli import FOR_LAMP, application, fwtool
 from helpers import here

@@ -10,7 +10,7 @@ from fwcore.errors import FwError
 from fwcore.layout import check
 from fwcore.places import StageSlot
 from fwcore.state import BACK, CONFIRMED, IDLE, NONE, PENDING, REVERTED, TRIAL, State
-from fwcore.stream import Writer
+from fwcore.writer import Writer
 from helpers import here, noise, raises
 from images import head_of
 from simboard import BLOCK

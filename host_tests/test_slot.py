@@ -13,9 +13,10 @@ from fwcore.places import (
     storage_of,
 )
 from fwcore.places import slots as slots_of
+from fwcore.reader import Reader
 from fwcore.slot import Slot, active_slot, candidate_slots
 from fwcore.storage import Storage, up
-from fwcore.stream import Reader, Writer
+from fwcore.writer import Writer
 from helpers import noise, raises
 from images import CAMPAIGN, head_of, load, packed, stream
 from simboard import ROT, Board, layout, trial_layout

@@ -9,7 +9,7 @@ from hashlib import sha256
 from fwcore import header
 from fwcore.places import SwapSlot
 from fwcore.state import IDLE, PENDING, State
-from fwcore.stream import Writer
+from fwcore.writer import Writer
 from fwtool import factory, image, layouts, paths
 from helpers import here
 

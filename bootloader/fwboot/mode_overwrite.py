@@ -6,7 +6,7 @@ from fwcore import errors, layout
 from fwcore.errors import FwError
 from fwcore.state import NOWHERE
 from fwcore.storage import up
-from fwcore.stream import Writer
+from fwcore.writer import Writer
 
 
 class OverwriteMode:

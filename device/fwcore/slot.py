@@ -1,8 +1,8 @@
 """Slots: where an image and its header live.
 
 Owns Arm's slot arithmetic and the header's way in and out. Header layouts are header.py's,
-the image's bytes stream.py's. Used by ufota (write a candidate), fwboot (read candidates,
-the active slot) and fwtool.
+the image's bytes reader.py's and writer.py's. Used by ufota (write a candidate), fwboot (read
+candidates, the active slot) and fwtool.
 
 The header is written LAST and with one write: that write is the commit. From the
 first erase until then the slot has no good header and counts as empty.
@@ -94,7 +94,7 @@ class Slot:
         feed:    called after every buffer
         raises:  OSError
         """
-        from fwcore.stream import Reader
+        from fwcore.reader import Reader
 
         reader = Reader(self, size)
         while reader.left:

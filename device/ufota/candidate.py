@@ -21,7 +21,7 @@ class Candidate:
         self._intake = intake
         self._slot = intake.slot
         self._size = intake.manifest.installed_size
-        from fwcore.stream import Writer
+        from fwcore.writer import Writer
 
         self._writer = Writer(self._slot, self._size)
         self._begun = False
@@ -57,7 +57,8 @@ class Candidate:
         if self._writer.left:
             raise FwError(errors.CUT_SHORT, self._size - self._writer.left)
         digest = self._writer.digest()
-        self._writer = None  # its page is heap that the header wants
+        self._writer = None
+        make_room(("fwcore", "writer"))
         if digest != self._intake.manifest.installed_digest:
             self._forget()  # nobody knows which of the bytes is wrong
             raise FwError(errors.CORRUPT)
@@ -77,7 +78,7 @@ class Candidate:
 
     def commit(self):
         """Write the header: the durable moment. Raises FwError WRITE_FAILED; OSError."""
-        make_room(("fwcore", "stream"))
+        make_room(("fwcore", "reader"))
         self._forget()
         self.write_header()
 
@@ -94,7 +95,7 @@ class Candidate:
         (intake.proposal or slot).write_header(packed)
 
     def _read(self, size):
-        from fwcore.stream import Reader  # here, so that commit() can let go of the module
+        from fwcore.reader import Reader  # here, so that commit() can let go of the module
 
         return Reader(self._slot, size)
 

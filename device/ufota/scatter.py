@@ -38,8 +38,9 @@ from micropython import const
 
 from fwcore import errors, net_errors
 from fwcore.errors import FwError
+from fwcore.reader import Reader
 from fwcore.storage import blank, down, up
-from fwcore.stream import Reader, Writer
+from fwcore.writer import Writer
 from ufota import notes
 from ufota.candidate import Candidate
 

@@ -14,11 +14,15 @@ _MAX_DIGITS = const(10)
 
 
 def answer(source):
-    """206 or 416 to a request for `at`: as web.answer()."""
+    """206 or 416 to a request for `at`: as web.answer().
+
+    returns:  for web.unwrap(), where a body comes: (offset of its first byte, True when it
+              has a Content-Length); else None
+    """
     if source.status == 206:
-        _part(source)
-    else:
-        _beyond(source)
+        return _part(source)
+    _beyond(source)
+    return None
 
 
 def _part(source):
@@ -29,7 +33,7 @@ def _part(source):
         raise _bad(at)
     if tag and source._tag and source._tag != tag and _is_date(tag) == _is_date(source._tag):
         _changed(source)
-        return
+        return None
     if more:
         if total is None:
             total = source.length
@@ -42,7 +46,7 @@ def _part(source):
     source.length = total
     source._end = last + 1
     source._left = last + 1 - first
-    web.unwrap(source, first, sized)
+    return first, sized
 
 
 def _is_date(tag):

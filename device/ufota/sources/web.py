@@ -32,6 +32,7 @@ def header(at, tag):
     if not at:
         name = b"If-None-Match" if named else b"If-Modified-Since"
         return b"%s: %s\r\n" % (name, tag) if tag else b""
+    _drop("chunks")  # so that it is not there together with parts.py
     lines = b"Range: bytes=%d-\r\n" % at
     if tag and not weak:
         lines += b"If-Range: %s\r\n" % tag
@@ -66,17 +67,32 @@ def answer(source):
         source.tag = source._tag or tag
         end(source, None)
     elif status in (206, 416) and at:
-        from ufota.sources import parts
-
-        parts.answer(source)
+        part = _part(source)
+        if part:
+            _drop("parts")
+            unwrap(source, *part)
     elif status in (301, 302, 303, 307, 308):
         from ufota.sources import redirect
 
         redirect.answer(source)
+        _drop("redirect")
     else:
         from ufota.sources import later
 
         later.answer(source)
+
+
+def _part(source):
+    from ufota.sources import parts
+
+    return parts.answer(source)
+
+
+def _drop(name):
+    """Let go of a file that has had its turn, when heap is short."""
+    from ufota.intake import make_room
+
+    make_room(("ufota.sources", name))
 
 
 def open(source):

@@ -1,7 +1,6 @@
-"""Streams: the bytes of an image on their way into a slot and out of it.
+"""Writer: the bytes of an image on their way into a slot.
 
-Owns the order of erases and programs, and the bounds of reads. Apart from slot.py, because
-an update client that verifies a manifest needs the slots, and not this yet: heap.
+Owns the order of erases and programs.
 """
 
 from hashlib import sha256
@@ -9,40 +8,6 @@ from hashlib import sha256
 from fwcore import errors
 from fwcore.errors import FwError
 from fwcore.storage import blank, down, up
-
-
-class Reader:
-    """Reads an image front to back, a buffer a step, and digests it."""
-
-    def __init__(self, slot, size):
-        """size: bytes to read. Raises FwError TOO_BIG when that leaves the slot."""
-        if size > slot.end - slot.body_at:
-            raise FwError(errors.TOO_BIG, size)
-        self._storage = slot.storage
-        self.at = slot.body_at
-        self.hash = sha256()
-        self.left = size
-
-    def step(self, buf):
-        """Read the next bytes into buf.
-
-        buf:      memoryview, whole program units
-        returns:  image bytes now at the front of buf; less than len(buf) only at the end
-        raises:   OSError
-        """
-        count = len(buf)
-        if self.left < count:
-            count = self.left
-            buf = buf[: up(count, self._storage.program_size)]
-        self._storage.read(self.at, buf)
-        self.hash.update(buf if len(buf) == count else buf[:count])
-        self.at += count
-        self.left -= count
-        return count
-
-    def digest(self):
-        """SHA-256 (32 bytes) of what was read; ends the reader."""
-        return self.hash.digest()
 
 
 class Writer:
