@@ -159,12 +159,17 @@ def test_the_identity_is_whole_and_its_secret_was_on_no_command_line(
     mpremote(board, "exec", "import os; os.remove('/identity.json')")
     rot, vendor, class_ = bytes(range(16)), demo.VENDOR, demo.CLASS
     (tmp_path / "rot.json").write_text(json.dumps({"rot": rot.hex()}))
+    shared = bytes(range(16, 32))
+    (tmp_path / "class.key").write_bytes(shared)
     words = ("--key", made[2] / "maker.pub", "--rot", tmp_path / "rot.json", *IDENTITY)
+    words += ("--class-key", tmp_path / "class.key")
     assert json.loads(run_deploy(board, *words, "--json").stdout)["provisioned"]
     code = "from board import Board; b = Board(); b.key(); print(b.rot(), b.vendor_id, b.class_id)"
-    said = mpremote(board, "exec", code).strip()
-    assert said == f"{rot} {vendor.bytes} {class_.bytes}".replace("\\'", "'")
-    assert seen and rot.hex() not in str(seen)
+    code += "; print(b.class_key())"
+    said = mpremote(board, "exec", code).splitlines()
+    assert said[0] == f"{rot} {vendor.bytes} {class_.bytes}".replace("\\'", "'")
+    assert said[1] == str(shared)
+    assert seen and not any(secret.hex() in str(seen) for secret in (rot, shared))
 
 
 def test_an_identity_that_reads_back_otherwise_is_told(made, board, small, monkeypatch):
@@ -351,6 +356,7 @@ def test_a_bar_is_shown_on_a_terminal_only(monkeypatch):
 def test_usage_and_unknown_boards():
     fwtool("deploy", "--port", "x", "--board", "virtual", "--key", "k", code=2)
     fwtool("deploy", "--port", "x", "--board", "virtual", "--rot", "k", code=2)
+    fwtool("deploy", "--port", "x", "--board", "virtual", "--class-key", "k", code=2)
     assert "virtual" in fwtool("deploy", "--port", "x", "--board", "none", code=1).stderr
 
 

@@ -102,6 +102,31 @@ def test_the_whole_manifest_has_all_of_ours_and_the_ports_own(board, micropython
     assert {port, "asyncio/__init__.py", "onewire.py"} <= files
 
 
+@pytest.mark.parametrize(
+    "chosen, there",
+    [
+        ((), ""),
+        (("inflate",), "inflate"),
+        (("inflate", "delta"), "add add_native delta inflate precursor"),
+        (("delta_arm", "decrypt"), "add add_native decrypt delta_arm lz4 precursor"),
+    ],
+)
+def test_a_board_chooses_its_filters(chosen, there, micropython_tree, tmp_path):
+    """What is left out is asked for by name in payload.py alone, which refuses then."""
+    path = tmp_path / "manifest.py"
+    library = ROOT / "device" / "manifests"
+    path.write_text(
+        f"add_library('ufota', {str(library)!r})\n"
+        f"require('ufota-client', library='ufota', filters={chosen})\n"
+    )
+    files = resolve(path, "rp2", micropython_tree)
+    prefix = "ufota/filters/"
+    names = {f.target_path[len(prefix) : -3] for f in files if f.target_path.startswith(prefix)}
+    assert names == {"__init__", "errors", *there.split()}
+    left = {(who, name) for who, name in missing(files) if name.startswith("ufota")}
+    assert {who for who, _ in left} <= {"ufota/payload.py"}
+
+
 def test_the_virtual_boards_manifest_is_whole_too(micropython_tree):
     """Its _boot.py stands in sys.argv's stead on no real board, but it can be frozen."""
     files = resolve(BOARDS / "virtual" / "manifest_boot.py", "stm32", micropython_tree)

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import rich_click as click
 
+from fwtool import class_key as class_keys
 from fwtool import deploy_packages as packages
 from fwtool import deploy_scripts as scripts
 from fwtool import exits, files, layouts, options, provision
@@ -243,11 +244,12 @@ def _compile(name, path, scratch):
 @click.option("--board", "name", required=True, help="Name of a folder in boards/, or a path.")
 @click.option("--key", help="Public key the board will trust; left out: no provisioning.")
 @click.option("--rot", metavar="FILE", help="identity.json with a root of trust; default: random.")
+@class_keys.option
 @click.option("--layout", metavar="FILE", help="Another layout.py than the board's own.")
 @click.option("--source", is_flag=True, help="Bring .py files, whatever the board could run.")
 @options.identity_options
 @files.json_option
-def deploy(port, name, key, rot, layout, source, vendor, class_, as_json):
+def deploy(port, name, key, rot, class_key, layout, source, vendor, class_, as_json):
     """Install boot stage, client and drivers on the board at PORT, and provision it.
 
     Brings .mpy files for the board's MicroPython, reads all back and compares; a board is
@@ -255,7 +257,7 @@ def deploy(port, name, key, rot, layout, source, vendor, class_, as_json):
     other bytes, 4 no board, busy, full, or gone amid the deploy, 5 refused: it has another
     key, a main.py of its own, or a file system in the way of the layout.
     """
-    identity = provision.of_options(key, rot, vendor, class_)
+    identity = provision.of_options(key, rot, vendor, class_, class_key)
     with _bar(as_json) as report:
         found = Deploy(port, name, identity, layout, source, report).run()
     if as_json:

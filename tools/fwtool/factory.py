@@ -10,6 +10,7 @@ import os
 
 import rich_click as click
 
+from fwtool import class_key as class_keys
 from fwtool import combine, exits, files, headers, keys, layouts, options, provision
 from fwtool import image as images
 from fwtool.exits import Failure
@@ -27,6 +28,7 @@ def make(
     rot=None,
     recovery=None,
     stage=None,
+    class_key=None,
 ):
     """Create the folder of a new virtual board.
 
@@ -38,10 +40,11 @@ def make(
     boot, recovery: bytes of boot stage and recovery image, or None; the latter gets the
               version of the application
     stage:    (bytes, u64 word) of the first boot stage and its version, or None
+    class_key: 16 bytes, or None
     raises:   Failure when something is too large, or the folder already holds a board;
               FwError BAD_KEY for a root of trust of another length
     """
-    identity = provision.make(point, vendor, class_, rot)
+    identity = provision.make(point, vendor, class_, rot, class_key)
     head = headers.installed(layout, version, image)
     found = combine.parts(layout, image, head, boot)
     placed = [(layout["active"]["device"], *part) for part in found]
@@ -93,6 +96,7 @@ def _program(path, start, data):
 @click.option("--app", required=True, metavar="IMAGE", help="Application image.")
 @click.option("--version", type=options.VERSION_WORD, required=True)
 @click.option("--key", required=True, help="Public key the board will trust.")
+@class_keys.option
 @click.option("--boot", metavar="FILE", help="Boot stage firmware for region boot.")
 @click.option("--recovery", metavar="IMAGE", help="Recovery image, if the layout has a place.")
 @options.identity_options
@@ -103,6 +107,7 @@ def factory(
     app,
     version,
     key,
+    class_key,
     boot,
     recovery,
     vendor,
@@ -128,8 +133,12 @@ def factory(
         combine.check_recovery(layout, recovery, golden)
     first = combine.read_stage(layout, stage_path, stage_version)
     point = keys.load_point(key)
-    ids = point, vendor, class_
-    make(state_dir, layout, image, version, *ids, firmware, recovery=golden, stage=first)
+    more = {
+        "recovery": golden,
+        "stage": first,
+        "class_key": None if class_key is None else class_keys.load(class_key),
+    }
+    make(state_dir, layout, image, version, point, vendor, class_, firmware, **more)
     click.echo(f"{state_dir}: a board with {len(image)} bytes of application")
 
 

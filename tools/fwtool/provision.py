@@ -28,7 +28,7 @@ def make(point, vendor, class_, rot=None, class_key=None):
 
     point:   public key it will trust, 65 bytes; vendor, class_: uuid.UUID
     rot:     root of trust, 16 bytes; None for random ones
-    class_key:  16 bytes; None: this device reads no encrypted payloads
+    class_key: 16 bytes; None: this device reads no encrypted payloads
     raises:  FwError BAD_KEY for a root of trust of another length
     """
     rot = rot or secrets.token_bytes(ROT_SIZE)
@@ -89,7 +89,7 @@ def _digest(identity):
 def of_options(key, rot, vendor, class_, class_key=None):
     """Identity from a command's options; None without --key. Raises click.UsageError, Failure."""
     if key is None:
-        if rot is not None or vendor is not None:
+        if any(value is not None for value in (rot, vendor, class_key)):
             raise click.UsageError("--key is needed to provision a board")
         return None
     if vendor is None or class_ is None:

@@ -1,11 +1,28 @@
 # ruff: noqa: F821 (the names are those of manifest files)
-# The update client: all of ufota, and the rest of what it needs of fwcore.
+# The update client, and the rest of what it needs of fwcore. Which payloads it takes besides
+# plain images is the board's choice; what it has no filter for, it refuses by number:
+#
+#     require("ufota-client", library="ufota", filters=("inflate", "delta"))
+import os
+
+FILTERS = {
+    "inflate": ("inflate.py",),
+    "delta": ("add.py", "add_native.py", "delta.py", "precursor.py"),
+    "delta_arm": ("add.py", "add_native.py", "delta_arm.py", "lz4.py", "precursor.py"),
+    "decrypt": ("decrypt.py",),
+}
+
 metadata(version="0.1.0", description="Update client: signed firmware over HTTP, MQTT, SD")
 require("ufota-boot")
+options.defaults(filters=tuple(FILTERS))
 package(
     "fwcore",
     ("chain.py", "formats.py", "manifest.py", "net_errors.py", "p256.py"),
     base_path="../..",
     opt=3,
 )
-package("ufota", base_path="../..", opt=3)
+own = sorted(name for name in os.listdir("../../ufota") if name[-3:] == ".py")
+chosen = {"__init__.py", "errors.py"}.union(*(FILTERS[name] for name in options.filters))
+package("ufota", own, base_path="../..", opt=3)
+package("ufota/sources", base_path="../..", opt=3)
+package("ufota/filters", sorted(chosen), base_path="../..", opt=3)
