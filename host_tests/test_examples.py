@@ -12,7 +12,7 @@ import brokers
 from aliyun_driver import KEY, NAME, SECRET
 from fwcore.manifest import version_word
 from fwcore.state import CONFIRMED, IDLE
-from fwtool import deploy_packages, factory, image, keys, manifests, paths, run
+from fwtool import deploy_packages, factory, image, keys, manifests, packing, paths, payloads, run
 from fwtool.demo_mqtt_client import fetch
 from fwtool.demo_mqtt_cloud import Cloud, Package
 from helpers import noise
@@ -22,11 +22,12 @@ from virtual_kit import CLASS, VENDOR, boot_state, own_layout
 EXAMPLES = paths.board() / "examples"
 MOST_LINES = 15  # of code
 WAYS = ("http_poll", "mqtt", "sd_drop")
-NAMES = [way + form for way in WAYS for form in ("", "_asyncio")]
+NAMES = ["http_patches"] + [way + form for way in WAYS for form in ("", "_asyncio")]
 OLD, NEW = "1.0.0", "2.0.0"
 LONG, SHORT = noise(700_000), noise(60_000)  # what makes a download take a while
 PATIENCE_S = 30
 WATCHDOG_MS = 20_000
+CLASS_KEY = bytes(range(16))
 BLINKS = 2  # of the task beside a download, ten a second, at least
 
 both = pytest.mark.parametrize("form", ["", "_asyncio"], ids=["plain", "asyncio"])
@@ -74,10 +75,11 @@ class Field:
 
     changes:  {address in the example: what stands in its place here}
     more:     further files of the image, {name: bytes}
+    class_key:  of the device
     lines:    what the board says
     """
 
-    def __init__(self, folder, name, changes, **more):
+    def __init__(self, folder, name, changes, class_key=None, **more):
         self.text = source(name)
         for old, new in changes.items():
             assert self.text.count(old) == 1, old
@@ -90,16 +92,20 @@ class Field:
         point = keys.point(self._key.public_key())
         layout = {**own_layout(), "watchdog_ms": WATCHDOG_MS}
         ids = version_word(OLD), point, VENDOR, CLASS
-        factory.make(str(self.path), layout, self._image(OLD), *ids)
+        self.old = self._image(OLD)
+        factory.make(str(self.path), layout, self.old, *ids, class_key=class_key)
         self.power = run.VirtualBoard(self.path, "512k", on_line=self.lines.append)
 
     def _image(self, version):
         tree = {"main.py": self.text.encode(), "version": version.encode(), **self.more}
         return image.build(tree, "lfs2", 4096)
 
-    def bundle(self):
+    def bundle(self, how=None):
+        """Of 2.0.0. how: packing.How; None: the image as it is"""
         built = self._image(NEW)
-        return manifests.create(self._key, built, VENDOR, CLASS, NEW) + built
+        packed = how and packing.pack(built, how)[0][1]
+        made = manifests.create(self._key, built, VENDOR, CLASS, NEW, packed=packed)
+        return made + (packed.data if packed else built)
 
     def updates(self, then=lambda: True):
         """Switch it on until 2.0.0 is confirmed, then() is true, and the watchdog is fed again."""
@@ -136,6 +142,29 @@ def test_http_poll(tmp_path, form):
         (tmp_path / "public" / "app.fw").write_bytes(field.bundle())
         field.updates()
     assert not form or field.downloading().count("blink") >= BLINKS
+
+
+@pytest.mark.parametrize("damaged", [False, True], ids=["patch", "bad patch"])
+def test_http_patches(tmp_path, damaged):
+    """It gets the patch, encrypted for its class; if that is no good, the whole image."""
+    public, log = tmp_path / "public", tmp_path / "log"
+    public.mkdir()
+    shared = tmp_path / "class.key"
+    shared.write_bytes(CLASS_KEY)
+    with serving(public, "--log", log) as server:
+        url = {"http://updates.example/": server.url}
+        field = Field(tmp_path, "http_patches", url, CLASS_KEY, data=LONG)
+        (tmp_path / "old.img").write_bytes(field.old)
+        how = packing.How((str(tmp_path / "old.img"),), payloads.AUTO, None, str(shared))
+        whole, patch = field.bundle(), field.bundle(how)
+        if damaged:
+            patch = patch[:-20] + bytes(20)
+        (public / "whole.fw").write_bytes(whole)
+        (public / "patch.fw").write_bytes(patch)
+        field.updates()
+    sent = [int(line.split()[-2]) for line in log.read_text().splitlines()]
+    assert len(patch) * 50 < len(whole)
+    assert sent[: 2 if damaged else 1] == ([len(patch), len(whole)] if damaged else [len(patch)])
 
 
 def push_when_it_speaks(cloud, package):

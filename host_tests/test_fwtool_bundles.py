@@ -218,13 +218,13 @@ def test_a_board_takes_each_and_starts_it(maker, micropython):
     )
     for number, options in enumerate(cases):
         state = maker / f"board{number}"
-        new_board(state, class_key=CLASS_KEY)
+        new_board(state, "one", "--class-key", "class.key")
         fwtool("bundle", "new", "-o", "a.fw", *options, *KEY)
         assert update(micropython, state, "a.fw") == f"ready {version_word('1.2.0')}\n"
         script = BOARD / "_boot.py"
         done = micropython(script, state, "--boot-only", heap="256k", folders=(BOARD,))
         assert "New active firmware is valid" in done.stdout
-    new_board(maker / "other", app="two")
+    new_board(maker / "other", "two")
     assert update(micropython, maker / "other", "a.fw").startswith(
         f"refused {net_errors.WRONG_PRECURSOR}"
     )
@@ -232,15 +232,11 @@ def test_a_board_takes_each_and_starts_it(maker, micropython):
     assert update(micropython, maker / "keyless", "a.fw") == f"refused {filters.NO_CLASS_KEY}\n"
 
 
-def new_board(state, app="one", class_key=None):
+def new_board(state, app="one", *more):
     fwtool(
         *("factory", state, "--layout", BOARD / "layout.py", "--key", "key.pub", *FOR_LAMP),
-        *("--app", app, "--version", "1.0.0"),
+        *("--app", app, "--version", "1.0.0", *more),
     )
-    if class_key:
-        path = Path(state, "identity.json")
-        identity = json.loads(path.read_text())
-        path.write_text(json.dumps({**identity, "class_key": class_key.hex()}))
 
 
 def update(micropython, state, name):

@@ -1,0 +1,14 @@
+"""main.py of a device that tells `fwtool serve` what it runs, and so may get a patch to that."""
+
+from binascii import hexlify
+
+from board import Board
+
+from ufota import loop, patched
+from ufota.sources import http, poll
+
+board = Board()
+of_class = hexlify(board.class_id).decode()
+url = "http://updates.example/class/" + of_class + "/newest.fw"
+source = poll.Poll(http.HttpSource(), url, 3600, first_s=0)
+loop.run(patched.PatchClient(board, source))
