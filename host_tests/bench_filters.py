@@ -1,12 +1,9 @@
 """The rows of payload filters, on MicroPython. bench.py starts it:
 
-    micropython -m bench_filters FOLDER times REPEATS
-    micropython -m bench_filters FOLDER plain | loaded | deflated | patched
+    micropython -m bench_filters FOLDER REPEATS
 
-FOLDER holds `sizes`, the image before as `old`, that after as `new`, and payloads of it. The
-first prints a JSON object, {name: ratio to sha256 of the image}; a digest is in each ratio.
-The others bring one image in, in this heap, and print `done`; `loaded` is `plain` with the
-modules in the heap that the others need, as if these were frozen.
+FOLDER holds `sizes`, the image before as `old`, that after as `new`, and payloads of it. Prints
+a JSON object, {name: ratio to sha256 of the image}; a digest is in each ratio.
 """
 
 import json
@@ -47,8 +44,6 @@ class Digest:
 
 
 class Payloads:
-    """Each way imports what it needs, so that the heaps are those of real devices."""
-
     def __init__(self, folder):
         self.folder = folder
         with open(folder + "/sizes") as file:
@@ -74,20 +69,6 @@ class Payloads:
                     break
                 filter.write(self.buf[:count])
         filter.end()
-
-    def plain(self):
-        self.pour("new", self.sink())
-
-    def loaded(self):
-        import ufota.filters.add_native
-        import ufota.filters.delta
-        import ufota.filters.inflate
-        import ufota.filters.precursor  # noqa: F401
-
-        self.plain()
-
-    def patched(self):
-        self.deflated_patch(True)
 
     def deflated(self):
         from ufota.filters.inflate import Inflate
@@ -144,10 +125,4 @@ def times(payloads, repeats):
 
 
 if __name__ == "__main__":
-    folder, what = sys.argv[1:3]
-    payloads = Payloads(folder)
-    if what == "times":
-        print(json.dumps(times(payloads, int(sys.argv[3]))))
-    else:
-        getattr(payloads, what)()
-        print("done")
+    print(json.dumps(times(Payloads(sys.argv[1]), int(sys.argv[2]))))

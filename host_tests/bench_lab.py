@@ -26,7 +26,7 @@ from bench_board import Board  # noqa: E402
 from fwcore import header, manifest  # noqa: E402
 from fwcore.slot import active_slot, slots  # noqa: E402
 from fwcore.writer import Writer  # noqa: E402
-from fwtool import comb, deploy_packages, keys, manifests, paths  # noqa: E402
+from fwtool import comb, deploy_packages, keys, manifests, packing, paths, payloads  # noqa: E402
 
 VERSION = "1.2.3"
 KEY = ec.derive_private_key(int.from_bytes(b"key of the benches", "big"), ec.SECP256R1())
@@ -42,7 +42,7 @@ class Lab:
 
     code    folder of .mpy files
     state   folder of the board's card and keys
-    served  folder of the images and manifests: SIZE.bin and SIZE.der
+    served  folder of the images and manifests: SIZE.bin, SIZE.der, ...
     url     their address
     """
 
@@ -88,6 +88,28 @@ class Lab:
             self._images[size] = image
         return self._images[size]
 
+    def pack(self, size):
+        """image(size) in less, as bundles: SIZE.deflate, and SIZE.patch for before(size)."""
+        old, image = self.before(size), self.image(size)
+        ids = [uuid.UUID(bytes=value) for value in (Board.vendor_id, Board.class_id)]
+        for kind, precursor in (("deflate", b""), ("patch", sha256(old).digest())):
+            packed = packing.Packed(*payloads.make(kind, old, image), precursor)
+            made = manifests.create(KEY, image, *ids, VERSION, packed=packed)
+            (self.served / f"{size}.{kind}").write_bytes(made + packed.data)
+
+    def before(self, size):
+        """An image that image(size) could be a release after: other bytes here and there."""
+        old = bytearray(self.image(size))
+        for at in range(0, size - 8, 3000):
+            old[at : at + 8] = bytes(8)
+        return bytes(old[:5000] + old[5100:])
+
+    def old(self, size):
+        """A card whose active image is before(size)."""
+        self.blank()
+        board = Board(str(self.state))
+        self._install(active_slot(board.layout, board.storage), self.before(size), 1)
+
     def bundle(self, size):
         """The same as one file: manifest, then image."""
         image = self.image(size)
@@ -106,11 +128,14 @@ class Lab:
         active = active_slot(board.layout, board.storage)
         candidate = slots(board.layout, board.storage)[0]
         for slot, version in ((active, 1), (candidate, manifest.version_word(VERSION))):
-            head = header.Header(version, size, sha256(image).digest(), header.NO_CAMPAIGN)
-            writer = Writer(slot, size)
-            writer.begin()
-            writer.write(memoryview(image))
-            slot.write_header(pack(slot, head))
+            self._install(slot, image, version)
+
+    def _install(self, slot, image, version):
+        head = header.Header(version, len(image), sha256(image).digest(), header.NO_CAMPAIGN)
+        writer = Writer(slot, len(image))
+        writer.begin()
+        writer.write(memoryview(image))
+        slot.write_header(pack(slot, head))
 
     def holds(self, size):
         """True when a candidate slot holds the image of that size, with a good header."""

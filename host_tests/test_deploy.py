@@ -137,7 +137,7 @@ def test_a_deploy_brings_a_whole_board(made, board):
     native = "ufota/filters/add_native.py"  # the board's compiler knows for which machine
     ours.remove(native)
     assert {"/lib/" + native, *(f"/lib/{target[:-2]}mpy" for target in ours)} <= set(files)
-    code = "from ufota.filters import add; print(add.adder())"
+    code = "from ufota.filters import add; print(add.adder(256))"
     assert mpremote(board, "exec", code) == "<function>\n"
     tree = mpremote(board, "fs", "tree", ":")
     assert ".fwtool" not in tree and "identity.new" not in tree

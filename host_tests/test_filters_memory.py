@@ -44,13 +44,14 @@ def makers():
     yield lambda: ArmPatch(Null(), OLD, SIZE), 2 * 512 + 256, arm
     yield lambda: ArmPatch(Null(), OLD, SIZE, 2048), 2 * 2048 + 256, arm
     yield lambda: ArmPatch(Null(), OLD, SIZE, 512, None, False), 2 * 512 + 256 + 600, arm
-    yield lambda: Inflate(Null(), SIZE, 9), 3072 + 512 + 1400, deflated
-    yield lambda: Inflate(Null(), SIZE), 3072 + 1024 + 1400, deflated
-    yield lambda: Inflate(Null(), SIZE, 12), 3072 + 4096 + 1400, deflated
+    yield lambda: Inflate(Null(), SIZE, 9), 2560 + 512 + 1400, deflated
+    yield lambda: Inflate(Null(), SIZE), 2560 + 1024 + 1400, deflated
+    yield lambda: Inflate(Null(), SIZE, 12), 2560 + 4096 + 1400, deflated
 
 
 def test_filters_take_what_they_say_and_all_of_it_at_the_start():
-    adder()  # its module is code, not buffers
+    for native in True, False:
+        adder(256, native)  # the modules are code, not buffers
     for make, buffers, payload in makers():
         data = memoryview(payload)
         before = used()

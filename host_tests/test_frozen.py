@@ -107,8 +107,8 @@ def test_the_whole_manifest_has_all_of_ours_and_the_ports_own(board, micropython
     [
         ((), ""),
         (("inflate",), "inflate"),
-        (("inflate", "delta"), "add add_native delta inflate precursor"),
-        (("delta_arm", "decrypt"), "add add_native decrypt delta_arm lz4 precursor"),
+        (("inflate", "delta"), "add add_native add_wide delta inflate precursor"),
+        (("delta_arm", "decrypt"), "add add_native add_wide decrypt delta_arm lz4 precursor"),
     ],
 )
 def test_a_board_chooses_its_filters(chosen, there, micropython_tree, tmp_path):
@@ -122,9 +122,9 @@ def test_a_board_chooses_its_filters(chosen, there, micropython_tree, tmp_path):
     files = resolve(path, "rp2", micropython_tree)
     prefix = "ufota/filters/"
     names = {f.target_path[len(prefix) : -3] for f in files if f.target_path.startswith(prefix)}
-    assert names == {"__init__", "errors", *there.split()}
+    assert names == {"__init__", "chain", "errors", *there.split()}
     left = {(who, name) for who, name in missing(files) if name.startswith("ufota")}
-    assert {who for who, _ in left} <= {"ufota/payload.py"}
+    assert {who for who, _ in left} <= {"ufota/payload.py", "ufota/filters/chain.py"}
 
 
 def test_the_virtual_boards_manifest_is_whole_too(micropython_tree):

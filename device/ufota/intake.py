@@ -23,7 +23,7 @@ from fwcore import errors
 from fwcore.errors import FwError
 
 BUFFER = const(4096)
-_SHORT = const(32768)  # bytes of free heap; with less, what is not needed any more has to go
+_SHORT = const(49152)  # bytes of free heap; with less, what is not needed any more has to go
 SCRATCH_AT = const(2048)  # a manifest stays below; headers are looked at above
 
 

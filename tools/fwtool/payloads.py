@@ -22,7 +22,7 @@ KINDS = {
 }
 AUTO = "auto"
 # Bytes, as the RAM lines of device/ufota/filters say, without machine code for the sums.
-_INFLATE = 3072 + 1400  # and the window
+_INFLATE = 2560 + 1400  # and the window
 _PRECURSOR = 512
 _RAM = {
     formats.RAW: 0,

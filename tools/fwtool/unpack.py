@@ -11,8 +11,7 @@ from fwcore.errors import FwError
 from fwtool.exits import REFUSED, VERIFY, Failure
 from fwtool.files import MAX_IMAGE
 from ufota.filters import delta, delta_arm, errors
-from ufota.filters.decrypt import Decrypt
-from ufota.filters.inflate import Inflate
+from ufota.filters.chain import chain
 
 WBITS = 10  # Inflate's window, where a board's build does not say otherwise
 MAGIC = delta_arm._MAGIC  # of Arm's patches
@@ -56,26 +55,13 @@ def unpack(number, data, size, old=None, key=None, wbits=WBITS):
     raises:  FwError, as a device's filters; Failure when they lack old or key
     """
     sink = _Image()
-    filter = _patch(number & formats.KIND, sink, size, old)
-    if number & formats.DEFLATED:
-        is_image = number & formats.KIND == formats.RAW
-        filter = Inflate(filter, size if is_image else None, wbits)
-    if number & formats.ENCRYPTED:
-        if key is None:
-            raise FwError(errors.NO_CLASS_KEY)
-        filter = Decrypt(filter, key)
-    _pour(data, filter)
-    return bytes(sink.made)
-
-
-def _patch(kind, sink, size, old):
-    if kind == formats.RAW:
-        return sink
-    if old is None:
+    if number & formats.KIND != formats.RAW and old is None:
         raise Failure("a patch makes an image only out of the one it was made for", REFUSED)
-    if kind == formats.ARM_PATCH:
-        return delta_arm.ArmPatch(sink, _Old(old), size)
-    return delta.Patch(sink, _Old(old), size)
+    if number & formats.ENCRYPTED and key is None:
+        raise FwError(errors.NO_CLASS_KEY)
+    before = None if old is None else _Old(old)
+    _pour(data, chain(number, size, sink, before, key, wbits=wbits))
+    return bytes(sink.made)
 
 
 def _pour(data, filter):

@@ -5,10 +5,11 @@
 #     require("ufota-client", library="ufota", filters=("inflate", "delta"))
 import os
 
+_ADD = "add.py", "add_native.py", "add_wide.py"
 FILTERS = {
     "inflate": ("inflate.py",),
-    "delta": ("add.py", "add_native.py", "delta.py", "precursor.py"),
-    "delta_arm": ("add.py", "add_native.py", "delta_arm.py", "lz4.py", "precursor.py"),
+    "delta": _ADD + ("delta.py", "precursor.py"),
+    "delta_arm": _ADD + ("delta_arm.py", "lz4.py", "precursor.py"),
     "decrypt": ("decrypt.py",),
 }
 
@@ -22,7 +23,8 @@ package(
     opt=3,
 )
 own = sorted(name for name in os.listdir("../../ufota") if name[-3:] == ".py")
-chosen = {"__init__.py", "errors.py"}.union(*(FILTERS[name] for name in options.filters))
+chosen = {"__init__.py", "chain.py", "errors.py"}
+chosen.update(*(FILTERS[name] for name in options.filters))
 package("ufota", own, base_path="../..", opt=3)
 package("ufota/sources", base_path="../..", opt=3)
 package("ufota/filters", sorted(chosen), base_path="../..", opt=3)

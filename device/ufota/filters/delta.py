@@ -21,8 +21,8 @@ from micropython import const
 
 from fwcore.errors import FwError
 from ufota.filters import errors
-from ufota.filters.add import STEP, adder
 
+_STEP = const(256)  # bytes added at a time
 _SHIFT_MAX = const(27)  # bits a number has before its fifth byte, the last
 
 # What the next number, or byte, is.
@@ -52,9 +52,11 @@ class Patch:
         self._sink = sink
         self._old = old
         self._size = self._left = size
-        self._add = adder(native)
-        self._buf = memoryview(bytearray(STEP))
-        self._zeros = bytes(STEP)
+        from ufota.filters.add import adder  # here, so that the module can be let go of
+
+        self._add = adder(_STEP, native)
+        self._buf = memoryview(bytearray(_STEP))
+        self._zeros = memoryview(bytes(_STEP))
         self._taken = 0
         self._place = 0  # in the old image
         self._next = _KIND
@@ -68,7 +70,7 @@ class Patch:
             if self._run:
                 count = min(self._run, end - at)
                 if self._next == _EXTRA:  # its count is what follows the diff
-                    count = self._sum(mv, at, min(count, STEP))
+                    count = self._sum(mv, at, min(count, _STEP))
                 else:
                     self._sink.write(mv[at : at + count])
                 at += count
@@ -87,10 +89,10 @@ class Patch:
     def _sum(self, mv, at, count):
         """The next bytes of the image, of `count` bytes of a diff. Returns count."""
         diff = mv[at : at + count]
-        buf = self._buf if count == STEP else self._buf[:count]
+        buf = self._buf if count == _STEP else self._buf[:count]
         self._old.read(self._place, buf)
         self._place += count
-        if diff != (self._zeros if count == STEP else self._zeros[:count]):
+        if diff != (self._zeros if count == _STEP else self._zeros[:count]):
             self._add(buf, diff)
         self._sink.write(buf)
         return count

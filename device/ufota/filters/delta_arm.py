@@ -28,13 +28,13 @@ from micropython import const
 
 from fwcore.errors import FwError
 from ufota.filters import errors
-from ufota.filters.add import STEP, adder
 from ufota.filters.lz4 import unpack
 
 _HEADER = "<16sQQQ"
 _HEADER_SIZE = const(40)
 _MAGIC = b"PELION/BSDIFF001"
 _FRAME_MIN = const(64)  # Arm's
+_STEP = const(256)  # bytes added at a time
 _SHIFT_MAX = const(42)  # bits a number has before its seventh byte, the last
 
 # What the next number, or bytes, are.
@@ -67,11 +67,13 @@ class ArmPatch:
         self._old = old
         self._size = self._left = size
         self._feed = feed
-        self._add = adder(native)
+        from ufota.filters.add import adder  # here, so that the module can be let go of
+
+        self._add = adder(_STEP, native)
         frame = max(frame, _FRAME_MIN)
         self._packed = memoryview(bytearray(frame))
         self._plain = memoryview(bytearray(frame))
-        self._buf = memoryview(bytearray(STEP))
+        self._buf = memoryview(bytearray(_STEP))
         self._limit = frame  # of what this patch's frames may take and make
         self._taken = 0
         self._place = 0  # in the old image
@@ -175,8 +177,8 @@ class ArmPatch:
 
     def _sum(self, count):
         """Add the old image's bytes to `count` bytes of a frame, and pass them on."""
-        for at in range(0, count, STEP):
-            diff = self._plain[at : min(count, at + STEP)]
+        for at in range(0, count, _STEP):
+            diff = self._plain[at : min(count, at + _STEP)]
             buf = self._buf[: len(diff)]
             self._old.read(self._place, buf)
             self._place += len(diff)

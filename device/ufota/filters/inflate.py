@@ -27,7 +27,7 @@ from micropython import const
 from fwcore.errors import FwError
 from ufota.filters import errors
 
-_SOURCE = const(2048)  # bytes of input held; a multiple of _OUT
+_SOURCE = const(1536)  # bytes of input held
 _OUT = const(1024)  # bytes of output held; not less than _LOW, nor than 2 * _ZEROS
 _LOW = const(1024)  # with less input than this there is no reading, unless it is all there is
 _ENDLESS = const(0x3FFFFFFF)
@@ -47,7 +47,7 @@ class Inflate:
     size:    bytes it gets, as announced; None when only `sink` knows
     wbits:   the window of the stream is 2^wbits bytes, 9..12
     feed:    called now and then while much comes out, for the watchdog
-    RAM:     3072 bytes of buffers, 2^wbits of window, 1400 of DeflateIO, all by the constructor
+    RAM:     2560 bytes of buffers, 2^wbits of window, 1400 of DeflateIO, all by the constructor
 
     write() and end() raise FwError BAD_STREAM, STREAM_CUT, TOO_MUCH, STARVED, and what the
     sink raises. After that there is no going on.
@@ -60,8 +60,8 @@ class Inflate:
         self._left = _ENDLESS if size is None else size
         self._out = memoryview(bytearray(_OUT))
         self._source = BytesIO()
-        for _ in range(_SOURCE // _OUT):  # BytesIO(bytes(...)) would need them twice
-            self._source.write(self._out)
+        self._source.seek(_SOURCE - 1)  # to have it at once: it would be copied to grow
+        self._source.write(b"\x00")
         self._made = 0  # bytes in _out
         self._unread = 0  # bytes at the end of _source
         self._taken = 0

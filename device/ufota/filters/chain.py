@@ -1,0 +1,36 @@
+"""Chain: the filters of a payload format, one behind the other.
+
+Owns what each format is made of. For the host's tools too.
+"""
+
+from fwcore import formats
+
+
+def chain(number, size, sink, old=None, key=None, feed=None, wbits=10):
+    """The first of the filters of a format, the last of which writes to sink.
+
+    number:  format, known, with all its filters in this build
+    size:    bytes of the image, as announced
+    sink:    write(mv), which takes all or raises, and end()
+    old:     the image before, for a patch: size, and read(at, mv) for any bytes of it
+    key:     class key, 16 bytes, where it is encrypted
+    wbits:   the window of what is deflated is 2^wbits bytes
+    """
+    kind = number & formats.KIND
+    if kind == formats.PATCH:
+        from ufota.filters.delta import Patch
+
+        sink = Patch(sink, old, size)
+    elif kind == formats.ARM_PATCH:
+        from ufota.filters.delta_arm import ArmPatch
+
+        sink = ArmPatch(sink, old, size, feed=feed)
+    if number & formats.DEFLATED:
+        from ufota.filters.inflate import Inflate
+
+        sink = Inflate(sink, size if kind == formats.RAW else None, wbits, feed)
+    if number & formats.ENCRYPTED:
+        from ufota.filters.decrypt import Decrypt
+
+        sink = Decrypt(sink, key)
+    return sink
