@@ -27,6 +27,7 @@ from filters_kit import (
     wide_block,
 )
 from fwcore import errors as fw_errors
+from fwcore import formats
 from fwcore.slot import Slot
 from fwcore.storage import Storage
 from helpers import noise, raises
@@ -34,6 +35,7 @@ from simdisk import Disk
 from ufota.filters import errors, lz4
 from ufota.filters.add import adder
 from ufota.filters.add_wide import Wide
+from ufota.filters.chain import chain
 from ufota.filters.delta import Patch
 from ufota.filters.delta_arm import ArmPatch
 from ufota.filters.inflate import Inflate
@@ -67,6 +69,23 @@ def test_without_machine_code_they_make_the_same():
         found = made(detools(old, size, False), read(row["name"] + ".detools.z"), size)
         assert is_new(row, found)
         assert made(arm(old, size, 256, False), read(row["name"] + ".arm"), size) == found
+
+
+# Chains
+
+
+def test_a_chain_feeds_the_watchdog_while_much_comes_out():
+    size, fed = 4096, []
+    payloads = (
+        (formats.DEFLATED | formats.RAW, fixed_zeros(size)),
+        (formats.ARM_PATCH, arm_patch(size, *((noise(256, i), b"", -256) for i in range(16)))),
+    )
+    for number, payload in payloads:
+        sink = Sink(size)
+        fed.clear()
+        pour(chain(number, size, sink, Old(noise(512)), None, lambda: fed.append(1)), payload)
+        assert sink.ended and len(sink.made) == size
+        assert len(fed) >= 4, number
 
 
 # Sums

@@ -254,6 +254,10 @@ def test_delta_names_what_it_is_made_from_and_what_comes_out():
     assert found.digest == DIGEST
     refused(errors.MALFORMED, **delta)
     refused(errors.MALFORMED, metadata=metadata(installed), **delta)
+    deflated = {"format": number(formats.DEFLATED | RAW, ENUM)}
+    raises(errors.MALFORMED, read, made(**deflated), None)
+    found = read(made(metadata=metadata(installed), **deflated), None)
+    assert (found.installed_digest, found.precursor) == (installed, b"")
     for size in (0, 31, 33):
         refused(errors.BAD_DIGEST, metadata=metadata(bytes(size), precursor), **delta)
         refused(errors.BAD_DIGEST, metadata=metadata(installed, bytes(size)), **delta)

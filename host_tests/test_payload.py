@@ -2,7 +2,7 @@
 
 import simboard
 from fwboot import main
-from fwcore import errors, net_errors
+from fwcore import errors, formats, net_errors
 from fwcore.errors import FwError
 from fwcore.manifest import version_word
 from helpers import noise, raises
@@ -18,6 +18,7 @@ from ufota.patched import PatchClient
 from update_kit import (
     MANIFEST_URL,
     OLD,
+    PAYLOAD_URL,
     FakeSource,
     Key,
     bundle,
@@ -102,6 +103,7 @@ def test_each_kind_comes_through_the_door_in_any_pieces():
             assert intake.done == len(data)
             intake.end()
             assert staged(board) == [NEW]
+            raises(net_errors.NOT_BEGUN, intake.write, b"x")
 
 
 def test_a_patch_for_another_image_is_refused_before_anything_is_erased():
@@ -110,6 +112,24 @@ def test_a_patch_for_another_image_is_refused_before_anything_is_erased():
     slot = simboard.active_slot(board)
     slot.storage.device.load(slot.header_at, bytes(112))
     raises(net_errors.WRONG_PRECURSOR, fetch, board, "packed_patch")
+
+
+def test_a_manifest_that_does_not_say_enough_is_refused():
+    """fwtool makes none like these."""
+    for change, code in (
+        ({"format": 9}, errors.UNSUPPORTED),
+        ({"format": formats.DEFLATED | formats.RAW | 0x800}, errors.UNSUPPORTED),
+        ({"installed_digest": b""}, errors.MALFORMED),
+        ({"precursor": b""}, errors.MALFORMED),
+    ):
+        board = simple()
+        intake = Intake(board)
+        found = intake.read(signed("packed_deflated_patch"))
+        for name in change:
+            setattr(found, name, change[name])
+        board.power.reset()
+        raises(code, intake.accept, found)
+        assert not board.power.ops
 
 
 def test_what_comes_out_must_be_what_was_signed():
@@ -244,6 +264,23 @@ def test_where_a_patch_fails_the_whole_image_is_asked_for():
         assert machine.run()
         assert [b"Ufota-Image" in line for line in source.lines] == [True, False]
         assert staged(board) == [(NEW[0], payload_of("small"))]
+
+
+def test_a_whole_image_that_is_no_good_is_not_fetched_again():
+    data = bytearray(bundle("small"))
+    data[-1] ^= 1
+    source = FakeSource({MANIFEST_URL: bytes(data)})
+    machine = PatchClient(simple(), source)
+    raises(errors.CORRUPT, lambda: (machine.start(MANIFEST_URL), machine.run()))
+    assert len(source.opened) == 1
+
+
+def test_only_the_server_of_the_manifest_is_told_what_runs():
+    source = FakeSource({MANIFEST_URL: signed("two"), PAYLOAD_URL: payload_of("two")})
+    machine = PatchClient(simple(), source)
+    machine.start(MANIFEST_URL)
+    assert machine.run() and source.opened == [MANIFEST_URL, PAYLOAD_URL]
+    assert [b"Ufota-Image" in line for line in source.lines] == [True, False]
 
 
 def test_where_only_the_patch_is_there_its_error_is_told():
