@@ -231,7 +231,7 @@ def test_short_heap_lets_go_of_modules_that_had_their_turn():
     plain, before = door.gc, dict(sys.modules)
     packages = sys.modules["fwcore"], sys.modules["ufota"]
     try:
-        for free, gone in ((30000, True), (40000, False)):
+        for free, gone in ((49000, True), (50000, False)):
             door.gc = heap = Heap(free)
             board = board_of("spi")
             intake = Intake(board)

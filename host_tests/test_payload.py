@@ -132,6 +132,21 @@ def test_a_manifest_that_does_not_say_enough_is_refused():
         assert not board.power.ops
 
 
+def test_what_has_not_begun_takes_no_payload():
+    """After abort(), and after an image that nobody signed, where the boot stage asks for that."""
+    for name in GOOD:
+        board = simple()
+        intake = Intake(board)
+        intake.begin(signed(name))
+        intake.abort()
+        raises(net_errors.NOT_BEGUN, intake.write, b"x")
+        intake.begin(signed(name))
+        board.layout["signed"] = True
+        raises(errors.BAD_SIGNATURE, intake.begin, signed(name))
+        raises(net_errors.NOT_BEGUN, intake.write, b"x")
+        raises(net_errors.NOT_BEGUN, intake.end)
+
+
 def test_what_comes_out_must_be_what_was_signed():
     assert fails(errors.CORRUPT, simple(), "packed_other_image")
 

@@ -80,7 +80,7 @@ class Intake:
         make_room(("fwcore", "manifest"), ("fwcore", "p256"))
         from ufota import check
 
-        self.candidate = self.kept = self.target = None
+        self.candidate = self.kept = self.manifest = self.target = None
         check.check(self, found)
         self.manifest = found
         self.done = 0
@@ -139,7 +139,7 @@ class Intake:
         """Give up: what came is not gone on with. May be called at any time."""
         if self.kept:
             self.kept.forget()
-        self.candidate = self.kept = self.manifest = None
+        self.candidate = self.kept = self.manifest = self.target = None
 
     def open(self):
         """The Candidate of what begin() accepted. Raises FwError NOT_BEGUN."""
@@ -147,7 +147,8 @@ class Intake:
             make_room(("ufota", "check"), ("ufota.sources", "url"))
             from ufota.candidate import Candidate
 
-            self.candidate = self.target.image(self) if self.target else Candidate(self)
+            target = self.manifest and self.target  # else Candidate says NOT_BEGUN
+            self.candidate = target.image(self) if target else Candidate(self)
         return self.candidate
 
 
