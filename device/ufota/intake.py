@@ -159,8 +159,10 @@ def make_room(*modules):
 
     modules:  (package, name) each
     """
-    if not hasattr(gc, "mem_free") or gc.mem_free() > _SHORT:
-        return
+    for _ in range(2):  # what is garbage counts as taken, until it is collected
+        if not hasattr(gc, "mem_free") or gc.mem_free() > _SHORT:
+            return
+        gc.collect()
     for package, name in modules:
         if sys.modules.pop(package + "." + name, None):
             delattr(sys.modules[package], name)
