@@ -71,8 +71,8 @@ PACKED = {
     "packed_patch": (0x007, BEFORE, None),
     "packed_deflated_patch": (0x207, BEFORE, None),
     "packed_arm": (0x005, BEFORE, None),
-    "packed_encrypted": (0x101, None, None),
-    "packed_all": (0x307, BEFORE, None),
+    "packed_encrypted": (0x401, None, None),
+    "packed_all": (0x607, BEFORE, None),
     "packed_for_another": (0x207, AFTER, None),
     "packed_other_image": (0x207, BEFORE, noise(647, 12)),
     "packed_system": (0x201, None, None),
@@ -155,7 +155,7 @@ def _encrypted(data):
 def _payload(number, before, after):
     made = {1: after, 5: _arm_patch(after), 7: before and _patch(before, after)}[number & 0xFF]
     made = _deflated(made) if number & 0x200 else made
-    return _encrypted(made) if number & 0x100 else made
+    return _encrypted(made) if number & 0x400 else made
 
 
 def packed(name):

@@ -1,5 +1,7 @@
 """Payloads that are not the image itself: deflated, patches, encrypted, all of it at once."""
 
+import sys
+
 import simboard
 from fwboot import main
 from fwcore import errors, formats, net_errors
@@ -156,6 +158,18 @@ def test_a_device_without_the_class_key_is_told_before_anything_is_erased():
         assert not fails(filter_errors.NO_CLASS_KEY, with_key(simple(), None), name)
         assert not fails(filter_errors.NO_CLASS_KEY, board_of("sd"), name)
         fails(filter_errors.WRONG_CLASS_KEY, with_key(simple(), bytes(16)), name)
+
+
+def test_a_port_without_a_cipher_is_told_before_anything_is_erased():
+    import cryptolib
+
+    sys.modules["cryptolib"] = None
+    try:
+        for name in "packed_encrypted", "packed_all":
+            assert not fails(filter_errors.NO_CIPHER, simple(), name)
+        fetch(simple(), "packed_deflated_patch")
+    finally:
+        sys.modules["cryptolib"] = cryptolib
 
 
 def test_a_build_without_the_filter_says_so_before_anything_is_erased():

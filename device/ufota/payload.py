@@ -24,7 +24,7 @@ def check(intake, found):
 
     raises:  FwError UNSUPPORTED for a format without its filter, and for a patch of firmware;
              MALFORMED when the manifest does not say what comes out, or what a patch is for;
-             WRONG_PRECURSOR; NO_CLASS_KEY; OSError
+             WRONG_PRECURSOR; NO_CIPHER; NO_CLASS_KEY; OSError
     """
     is_patch = found.format & formats.KIND != formats.RAW
     formats.check(found)
@@ -65,6 +65,15 @@ def _precursor(board, found):
 
 
 def _class_key(board):
+    """16 bytes. Raises FwError NO_CIPHER, NO_CLASS_KEY; OSError."""
+    try:
+        import cryptolib
+    except ImportError:
+        cryptolib = None
+    if not cryptolib:
+        from ufota.filters.errors import NO_CIPHER
+
+        raise FwError(NO_CIPHER)
     key = board.class_key() if hasattr(board, "class_key") else None
     if not key:
         from ufota.filters.errors import NO_CLASS_KEY

@@ -27,16 +27,18 @@ PAYLOAD_FORMATS = {
     5: "arm-patch-stream",
     6: "combined",
     7: "detools-patch",
-    0x101: "encrypted-raw",
+    0x101: "encrypted-raw",  # Arm's; ours have 0x400
     0x105: "encrypted-arm-patch-stream",
     0x106: "encrypted-combined",
-    0x107: "encrypted-detools-patch",
     0x201: "deflated",
     0x205: "deflated-arm-patch-stream",
     0x207: "deflated-detools-patch",
-    0x301: "encrypted-deflated",
-    0x305: "encrypted-deflated-arm-patch-stream",
-    0x307: "encrypted-deflated-detools-patch",
+    0x401: "raw-binary, encrypted",
+    0x405: "arm-patch-stream, encrypted",
+    0x407: "detools-patch, encrypted",
+    0x601: "deflated, encrypted",
+    0x605: "deflated-arm-patch-stream, encrypted",
+    0x607: "deflated-detools-patch, encrypted",
 }
 
 

@@ -8,9 +8,9 @@ trusted is the manifest alone: its signature, and its digest over what comes out
     24     16   iv       initialisation vector
     40     n    blocks   AES-128-CBC of the payload, padded as PKCS #7 does: n is 16, 32, ...
 
-Arm's encrypted-raw (payload format 257) sends the key beside the manifest in the clear, which
-asks for a secret channel; so the key is wrapped as MCUboot's AES-KW images have it. CBC because
-it is what ports' cryptolib has: CTR, which MCUboot uses, is not built in by default.
+Arm's encrypted-raw (payload format 257, not ours) sends the key beside the manifest in the
+clear, which asks for a secret channel; so the key is wrapped as MCUboot's AES-KW images have it.
+CBC because it is what ports' cryptolib has: CTR, which MCUboot uses, is not built in by default.
 """
 
 from micropython import const
@@ -47,7 +47,7 @@ class Decrypt:
         self._cipher = None
 
     def write(self, mv):
-        """The next bytes. Raises FwError NO_CIPHER, WRONG_CLASS_KEY; as the sink."""
+        """The next bytes. Raises FwError WRONG_CLASS_KEY; as the sink."""
         at = 0
         while at < len(mv):
             full = len(self._buf) if self._cipher else _HEAD
@@ -103,7 +103,7 @@ def unwrap(key, wrapped):
     key:      16 bytes
     wrapped:  24 bytes
     returns:  16 bytes
-    raises:   FwError WRONG_CLASS_KEY when it was wrapped by another key; NO_CIPHER
+    raises:   FwError WRONG_CLASS_KEY when it was wrapped by another key
     """
     cipher = _aes(key, _ECB)
     check = wrapped[:8]
@@ -119,8 +119,6 @@ def unwrap(key, wrapped):
 
 
 def _aes(key, mode, *iv):
-    try:
-        from cryptolib import aes
-    except ImportError:
-        raise FwError(errors.NO_CIPHER) from None
+    from cryptolib import aes  # payload.py has asked whether the port has it
+
     return aes(key, mode, *iv)
