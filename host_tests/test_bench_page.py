@@ -1,12 +1,16 @@
 """The performance page shows what was measured."""
 
 import re
+from pathlib import Path
 from xml.etree import ElementTree
+
+import pytest
 
 import bench_page
 import bench_patches
 import bench_plot
 
+ROOT = Path(__file__).resolve().parent.parent
 FACTS = {"machine": "a test"}
 
 
@@ -86,3 +90,25 @@ def test_without_the_package_index_there_are_words_and_no_sizes(monkeypatch, tmp
     ((name, figure, _, _, note, _),) = bench_patches.patches(quick=True)
     assert (name, figure) == ("patches", 0)
     assert note == "SKIPPED: the package index gives no microdot==2.6.2"
+
+
+# What README's table of heaps says, and the row of the page that has measured it.
+HEAPS = {
+    "a whole update over HTTP,": r"heap of an update, PublicKey \| ([\d.]+) KiB",
+    "of it buffer and work space,": r"PublicKey, of it above the imports \| ([\d.]+) KiB",
+    "the same by a deflated patch,": r"above the image's \| [\d.]+ KiB \| ([\d.]+) KiB",
+    "the same over HTTPS;": r"heap of an update over HTTPS \| ([\d.]+) KiB",
+    "the same in blocks over MQTT,": r"in MQTT blocks, Client \| ([\d.]+) KiB",
+    "that with `FleetClient`,": r"in MQTT blocks, FleetClient, with reports \| ([\d.]+) KiB",
+    "a boot that installs,": r"heap of a boot that installs \| ([\d.]+) KiB",
+}
+
+
+@pytest.mark.parametrize("begin", HEAPS)
+def test_readme_and_page_tell_the_same_heaps(begin):
+    page = (ROOT / "docs" / "PERFORMANCE.md").read_text()
+    (told,) = re.findall(
+        rf"^\| {re.escape(begin)}.* \| ([\d.]+) KiB \|$", (ROOT / "README.md").read_text(), re.M
+    )
+    # As much as a heap differs from run to run: `make bench` writes the page anew.
+    assert abs(float(told) - float(re.findall(HEAPS[begin], page)[-1])) <= 0.5
