@@ -158,7 +158,7 @@ def heap(lab, quick):
     rows = _update_heap(lab, quick, "PublicKey", HEAP_BOUND_KB)
     rows += _update_heap(lab, quick, "FixedKey", None)
     rows[-2]["note"] += "; 1.1 KiB are tables, which sit in ROM on a device"
-    least, used = smallest(partial(_fits, lab, 64 * KB, None))
+    least, used = smallest(partial(_boots, lab, 64 * KB))
     note = f"{used} B in use after the imports"
     rows.append(row("heap of a boot that installs", least, "KiB", None, note))
     return rows + _packed_heap(lab)
@@ -188,14 +188,18 @@ def _packed_heap(lab):
 def _takes(lab, size, kind, heap_kb):
     """0 when SIZE.KIND gets installed in that heap over the image before, else None."""
     lab.old(size)
-    done = lab.micropython(
-        int(heap_kb * KB), "bench_board", lab.state, "PublicKey", f"{lab.url}{size}.{kind}"
-    )
+    return None if _update(lab, size, "PublicKey", kind, heap_kb) is None else 0
+
+
+def _update(lab, size, key, kind, heap_kb):
+    """Names of the modules in the end, when SIZE.KIND gets installed in that heap, else None."""
+    command = "bench_board", lab.state, key, f"{lab.url}{size}.{kind}"
+    done = lab.micropython(int(heap_kb * KB), *command)
     if not done.stdout.endswith("done\n"):
         return None
     if not lab.holds(size):
         raise RuntimeError(f"an update in {heap_kb} KiB did not leave the image in its slot")
-    return 0
+    return done.stdout.split()[:-1]
 
 
 def heap_net(lab, quick):
@@ -219,24 +223,22 @@ def _update_heap(lab, quick, kind, bound):
     return [whole, row("  of it above the imports", above, "KiB", ABOVE_BOUND_KB, note)]
 
 
-def _fits(lab, size, kind, heap_kb):
-    """Bytes that the modules take when the work gets done in that heap, else None."""
-    if kind:
-        lab.image(size)
-        lab.blank()
-        command = "bench_board", lab.state, kind, f"{lab.url}{size}.der"
-    else:
-        lab.fill(size)
-        command = "bench_boot", lab.state
-    done = lab.micropython(int(heap_kb * KB), *command)
-    if not done.stdout.endswith("done\n"):
+def _fits(lab, size, key, heap_kb):
+    """Bytes that the modules take when an update gets done in that heap, else None."""
+    lab.image(size)
+    lab.blank()
+    loaded = _update(lab, size, key, "der", heap_kb)
+    if loaded is None:
         return None
-    if kind and not lab.holds(size):
-        raise RuntimeError(f"an update in {heap_kb} KiB did not leave the image in its slot")
-    if not kind:
-        return int(done.stdout.split()[0])
-    loaded = set(done.stdout.split()[:-1]) | {"fwcore.writer"}  # while the image comes
+    loaded = {*loaded, "fwcore.writer"}  # while the image comes
     return int(lab.micropython(MB, "bench_board", *sorted(loaded), *GONE).stdout)
+
+
+def _boots(lab, size, heap_kb):
+    """Bytes that the modules take when a boot installs an image in that heap, else None."""
+    lab.fill(size)
+    done = lab.micropython(int(heap_kb * KB), "bench_boot", lab.state)
+    return int(done.stdout.split()[0]) if done.stdout.endswith("done\n") else None
 
 
 def sizes(lab, quick):

@@ -10,7 +10,6 @@ Signing is deterministic, so a second run changes no byte (test_client_vectors.p
 
 import io
 import json
-import struct
 import zlib
 from hashlib import sha256
 
@@ -20,6 +19,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 from cryptography.hazmat.primitives.padding import PKCS7
 
+from filters_kit import frame, head, leb, literals
 from fwtool import keys, manifest_der
 from helpers import here, noise
 from simboard import CLASS_ID, VENDOR_ID
@@ -127,21 +127,8 @@ def _patch(old, new):
 
 def _arm_patch(new):
     """Arm's stream with nothing of the old image in it, and nothing compressed."""
-    frames = b""
-    for at in range(0, len(new), 200):
-        block = new[at : at + 200]  # LZ4: literals only, 15 and more are told by further bytes
-        block = bytes((0xF0, len(block) - 15)) + block
-        frames += _varint(len(block)) + block
-    head = b"PELION/BSDIFF001" + struct.pack("<QQQ", len(new), 512, 512)
-    return head + _varint(0) + _varint(len(new)) + _varint(0) + frames
-
-
-def _varint(value):
-    out = b""
-    while value > 0x7F:
-        out += bytes((value & 0x7F | 0x80,))
-        value >>= 7
-    return out + bytes((value,))
+    blocks = (literals(new[at : at + 200]) for at in range(0, len(new), 200))
+    return head(len(new)) + leb(0) + leb(len(new)) + leb(0) + b"".join(map(frame, blocks))
 
 
 def _encrypted(data):

@@ -25,7 +25,9 @@ option = click.option(
 
 
 def load(path):
-    """Class key of a file, 16 bytes. Raises Failure."""
+    """Class key of a file, 16 bytes; None without a file: path is None. Raises Failure."""
+    if path is None:
+        return None
     data = files.read(path, _MAX_FILE)
     if len(data) == SIZE:
         return data

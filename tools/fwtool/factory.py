@@ -133,11 +133,7 @@ def factory(
         combine.check_recovery(layout, recovery, golden)
     first = combine.read_stage(layout, stage_path, stage_version)
     point = keys.load_point(key)
-    more = {
-        "recovery": golden,
-        "stage": first,
-        "class_key": None if class_key is None else class_keys.load(class_key),
-    }
+    more = {"recovery": golden, "stage": first, "class_key": class_keys.load(class_key)}
     make(state_dir, layout, image, version, point, vendor, class_, firmware, **more)
     click.echo(f"{state_dir}: a board with {len(image)} bytes of application")
 

@@ -86,7 +86,7 @@ def pack(image, how):
     returns:  list of (digest of the image before, or None; Packed)
     raises:   Failure
     """
-    key = class_keys.load(how.class_key) if how.class_key else None
+    key = class_keys.load(how.class_key)
     limit = None if how.ram is None else how.ram - (payloads.DECRYPT if key else 0)
     kinds = tuple(payloads.KINDS) if how.sources else ("raw",)
     if how.kind != payloads.AUTO:
@@ -122,7 +122,7 @@ class Device(NamedTuple):
     def of(cls, source, class_key):
         """Out of files; None: not there. Raises Failure."""
         old = None if source is None else files.read(source)
-        return cls(old, None if class_key is None else class_keys.load(class_key))
+        return cls(old, class_keys.load(class_key))
 
     @property
     def formats(self):

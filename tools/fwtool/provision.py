@@ -95,8 +95,7 @@ def of_options(key, rot, vendor, class_, class_key=None):
     if vendor is None or class_ is None:
         raise click.UsageError(options.NO_IDENTITY)
     root = None if rot is None else headers.rot_of(rot)
-    shared = None if class_key is None else class_keys.load(class_key)
-    return make(keys.load_point(key), vendor, class_, root, shared)
+    return make(keys.load_point(key), vendor, class_, root, class_keys.load(class_key))
 
 
 @click.command()

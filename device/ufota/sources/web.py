@@ -83,6 +83,7 @@ def answer(source):
 
 
 def _part(source):
+    """parts.answer(), in a frame of its own: when it is over, nothing holds that file."""
     from ufota.sources import parts
 
     return parts.answer(source)
