@@ -12,7 +12,8 @@ from simboard import KINDS, MODES
 from simdisk import every_cut
 from test_resume import Now, board_of
 from test_system import esp_board
-from ufota import client, confirm, payload
+from ufota import client, confirm
+from ufota.filters import chain
 from ufota.filters import errors as filter_errors
 from ufota.fleet import FleetClient
 from ufota.intake import Intake
@@ -173,13 +174,13 @@ def test_a_port_without_a_cipher_is_told_before_anything_is_erased():
 
 
 def test_a_build_without_the_filter_says_so_before_anything_is_erased():
-    real = payload._filters
-    payload._filters = lambda number: ("of_another_build",)
+    real = chain.names
+    chain.names = lambda number: ("of_another_build",)
     try:
         for name in GOOD:
             assert not fails(errors.UNSUPPORTED, simple(), name)
     finally:
-        payload._filters = real
+        chain.names = real
 
 
 def test_a_payload_that_is_cut_or_damaged_is_a_numbered_error_and_old_runs():

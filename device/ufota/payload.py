@@ -17,6 +17,7 @@ from fwcore import errors, formats
 from fwcore.errors import FwError
 from ufota import running
 from ufota.filtered import Filtered
+from ufota.filters import chain
 
 
 def check(intake, found):
@@ -30,7 +31,7 @@ def check(intake, found):
     formats.check(found)
     if intake.target and is_patch:
         raise FwError(errors.UNSUPPORTED)
-    for name in _filters(found.format):
+    for name in chain.names(found.format):
         try:
             __import__("ufota.filters." + name)
         except ImportError:
@@ -38,18 +39,6 @@ def check(intake, found):
     old = _precursor(intake.board, found) if is_patch else None
     key = _class_key(intake.board) if found.format & formats.ENCRYPTED else None
     intake.target = Filtered(intake.target, old, key)
-
-
-def _filters(number):
-    """Names of the modules that a format needs."""
-    if number & formats.ENCRYPTED:
-        yield "decrypt"
-    if number & formats.DEFLATED:
-        yield "inflate"
-    if number & formats.KIND == formats.PATCH:
-        yield "delta"
-    if number & formats.KIND == formats.ARM_PATCH:
-        yield "delta_arm"
 
 
 def _precursor(board, found):

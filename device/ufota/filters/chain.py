@@ -6,6 +6,18 @@ Owns what each format is made of. For the host's tools too.
 from fwcore import formats
 
 
+def names(number):
+    """Names of the modules with the filters of a format."""
+    if number & formats.ENCRYPTED:
+        yield "decrypt"
+    if number & formats.DEFLATED:
+        yield "inflate"
+    if number & formats.KIND == formats.PATCH:
+        yield "delta"
+    if number & formats.KIND == formats.ARM_PATCH:
+        yield "delta_arm"
+
+
 def chain(number, size, sink, old=None, key=None, feed=None, wbits=10):
     """The first of the filters of a format, the last of which writes to sink.
 
