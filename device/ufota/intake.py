@@ -145,10 +145,12 @@ class Intake:
         """The Candidate of what begin() accepted. Raises FwError NOT_BEGUN."""
         if not self.candidate:
             make_room(("ufota", "check"), ("ufota.sources", "url"))
-            from ufota.candidate import Candidate
+            if self.manifest and self.target:
+                self.candidate = self.target.image(self)
+            else:  # without a manifest it says NOT_BEGUN
+                from ufota.candidate import Candidate
 
-            target = self.manifest and self.target  # else Candidate says NOT_BEGUN
-            self.candidate = target.image(self) if target else Candidate(self)
+                self.candidate = Candidate(self)
         return self.candidate
 
 
