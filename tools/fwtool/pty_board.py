@@ -13,12 +13,13 @@ import os
 import select
 import signal
 import subprocess
+import sys
 import termios
 import time
 import tty
 from pathlib import Path
 
-from fwtool import exits, factory, files, layouts, paths, run
+from fwtool import exits, factory, files, layouts, paths, pty_interpreter, run
 from fwtool.exits import Failure
 
 SOFT_RESET = 5  # reset cause, numbered as in machine.py
@@ -46,6 +47,10 @@ class PtyBoard(run.VirtualBoard):
         make_blank(state_dir)
         super().__init__(state_dir, heap, interpreter, on_line=on_line, max_resets=_MANY)
         self._command[-3:] = ["-m", "repl", str(self._state)]
+        self._stop = signal.SIGINT
+        if self._command[0] == paths.micropython_beside():
+            self._command[:1] = [sys.executable, "-P", pty_interpreter.__file__]
+            self._stop = pty_interpreter.STOP
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
@@ -153,7 +158,7 @@ class _Wire:
         self._busy = False  # code runs
         self._enabled = True  # ^C may interrupt it
         self._asked = 0  # ^C on their way through stdin
-        self._struck = 0.0  # when the last SIGINT was sent
+        self._struck = 0.0  # when the last signal was sent
         self.soft = None  # b"R" or b"F" once a soft reset was announced
 
     def pump(self):
@@ -201,11 +206,11 @@ class _Wire:
         self._to_board += byte
 
     def _interrupt(self):
-        """SIGINT; not a second one that soon: two at a time end the interpreter."""
+        """A signal; not a second one that soon: two SIGINT at a time end the interpreter."""
         now = time.monotonic()
         if now - self._struck > _AGAIN_S:
             self._struck = now
-            self._process.send_signal(signal.SIGINT)
+            self._process.send_signal(self._board._stop)
 
     def _hear_control(self):
         with contextlib.suppress(BlockingIOError):
