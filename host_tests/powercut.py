@@ -86,25 +86,27 @@ def traced(world, act, where, count):
     return tracer.steps
 
 
-def each_cut(world, start, steps, tears, mood):
+def each_cut(world, start, steps, tears, mood, share=0, shares=1):
     """Leave the world as each cut in these steps would; yields (number of the step, tear).
 
     start:  snapshot the steps began with
     mood:   (mood, cycles) of the power, for tears that are not moody
+    share, shares: of the steps
     """
-    before = start
+    world.power.restore(start)
     for number, (operation, truth) in enumerate(steps):
-        for tear, face in tears:
+        if number % shares == share:
+            before = world.power.snapshot()
+            for tear, face in tears:
+                world.power.restore(before)
+                world.power.replay(operation, tear)
+                world.power.reset()
+                world.power.mood, world.power.cycles = (face, 0) if tear == "moody" else mood
+                world.truth = truth.copy()
+                world.truth.cuts += 1
+                yield number, (tear, face)
             world.power.restore(before)
-            world.power.replay(operation, tear)
-            world.power.reset()
-            world.power.mood, world.power.cycles = (face, 0) if tear == "moody" else mood
-            world.truth = truth.copy()
-            world.truth.cuts += 1
-            yield number, (tear, face)
-        world.power.restore(before)
         world.power.replay(operation)
-        before = world.power.snapshot()
 
 
 def sweep(name, make, count, tears=TEARS, pairs=(), share=0, shares=1, first=False):
@@ -119,16 +121,17 @@ def sweep(name, make, count, tears=TEARS, pairs=(), share=0, shares=1, first=Fal
     mood = world.power.mood, world.power.cycles
     steps = traced(world, world.act, name + ", uncut", count)
     settled(world, name + ", uncut", count)
-    for number, tear in each_cut(world, start, steps, tears, mood):
+    for number, tear in each_cut(world, start, steps, tears, mood, share, shares):
         if first and count.wrong:
             return
-        if number % shares != share:
-            continue
         where = "{}, operation {} {}".format(name, number + 1, tear)
-        torn, now = world.power.snapshot(), (world.power.mood, world.power.cycles)
+        torn = world.power.snapshot() if pairs else None
+        now = world.power.mood, world.power.cycles
         count.add("single", tear[0] == "moody")
         again, good = settled(world, where, count)
-        for second, other in each_cut(world, torn, again if good else (), pairs, now):
+        if not pairs or not good:
+            continue
+        for second, other in each_cut(world, torn, again, pairs, now):
             count.add("pairs", "moody" in (tear[0], other[0]))
             text = "{}, then {} {}".format(where, second + 1, other)
             settled(world, text, count)

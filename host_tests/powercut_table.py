@@ -15,7 +15,7 @@ from fwtool import paths
 HERE = Path(__file__).parent
 SCRIPT = HERE / "powercut.py"
 COLUMNS = ("single", "pairs", "storms", "moody", "wrong")
-HEAP = "64M"
+HEAP = "8M"
 TIMEOUT_S = 1800
 
 

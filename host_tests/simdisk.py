@@ -172,7 +172,7 @@ class Disk:
     def readblocks(self, block, buf, offset=None):
         self.power.alive()
         start = self._address(block, buf, offset)
-        if self._bad(start, len(buf)):
+        if self.bad_blocks and self._bad(start, len(buf)):
             return -_EIO
         if self._moody:
             first = start // self.program_size
@@ -236,7 +236,9 @@ class Disk:
 
     def snapshot(self):
         """The state of the medium (not of the supply), for restore()."""
-        return bytes(self.data), bytes(self._used), list(self.wear), dict(self._moody), self._reads
+        # No bytes: MicroPython computes a hash of all that are made.
+        data, used = bytearray(self.data), bytearray(self._used)
+        return data, used, list(self.wear), dict(self._moody), self._reads
 
     def restore(self, snapshot):
         self.data[:] = snapshot[0]

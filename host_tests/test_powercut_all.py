@@ -10,7 +10,7 @@ from powercut_bugs import BUGS
 from powercut_scenes import SCENES, lives
 
 BOTH = True  # runs on CPython and on MicroPython
-HEAP = "64M"
+HEAP = "8M"  # the larger the slower: the client asks for the free part, which is counted
 TIMEOUT_S = 900
 
 # MicroPython takes three times as long: it cuts every fourth operation, of every scene, and

@@ -22,7 +22,7 @@ from ufota.client import Client
 from update_kit import MANIFEST_URL, OLD, FakeSource, Key, bundle, payload
 
 BOTH = True  # runs on CPython and on MicroPython
-HEAP = "64M"
+HEAP = "8M"
 TIMEOUT_S = 300
 
 # MicroPython takes three times as long: it does with fewer tears, clocks and storms.
