@@ -285,6 +285,7 @@ BUGS = (
     ("no scrub", no_scrub, "confirm", "swap spi hidden record", "single"),
     ("no seal", no_seal, "confirm", "swap spi 3 boots dies", "single"),
     ("header first", header_first, "client write", "overwrite spi", "single"),
+    ("header of a patch first", header_first, "client write", "overwrite spi patched", "single"),
     ("PENDING first", pending_first, "client write", "swap spi", "single"),
     (
         "counted before it is written",

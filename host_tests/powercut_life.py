@@ -21,7 +21,7 @@ from fwcore.places import fixed_slot
 from fwcore.state import CONFIRMED, IDLE, PENDING, TRIAL, State
 from helpers import noise
 from ufota import client, proposal, trial
-from update_kit import MANIFEST_URL, FakeSource, Key, payload, signed
+from update_kit import AFTER, CLASS_KEY, MANIFEST_URL, FakeSource, Key, bundle, payload, signed
 
 NOTHING_RUNS = "nothing bootable"
 MIX = "an image that is not whole was started"
@@ -103,7 +103,7 @@ class Life:
     floor = OLD  # of the state it begins with
 
     def __init__(self, layout, old, new, habit="confirms", tries=3):
-        key = Key() if new == payload(FIXTURE) else AnyKey()
+        key = Key() if new in (payload(FIXTURE), AFTER) else AnyKey()
         self.board = self._board(simboard.Board(layout, simboard.ROT, key))
         self.power = self.board.power
         self.images = {OLD: old, NEW: new}
@@ -142,10 +142,13 @@ class Life:
             proposal.State = State
 
     def _update(self, new):
-        source = FakeSource({MANIFEST_URL: manifest_of(new) + new}, pieces=(333, 512, 1))
+        source = FakeSource({MANIFEST_URL: self._bundle(new)}, pieces=(333, 512, 1))
         machine = client.Client(self.board, source, permanent=not self.tries)
         machine.start(MANIFEST_URL)
         machine.run()
+
+    def _bundle(self, new):
+        return manifest_of(new) + new
 
     def confirm(self):
         self.truth.confirmed = max(self.truth.confirmed, BEGUN)
@@ -310,6 +313,17 @@ class Told(State):
             truth.confirmed = max(truth.confirmed, BEGUN)
         super().put()
         truth.offered = DONE
+
+
+class Patched(Life):
+    """A Life whose new image comes as a patch of the old one, deflated and encrypted."""
+
+    def _begin(self):
+        super()._begin()
+        self.board.class_key = lambda: CLASS_KEY
+
+    def _bundle(self, new):
+        return bundle("packed_all")
 
 
 class Rescued(Life):

@@ -22,13 +22,15 @@ from powercut_life import (
     NO,
     Life,
     NewStages,
+    Patched,
     Rescued,
     Stages,
     Wrong,
 )
 from powercut_wired import AllOnChips, OnChips
 from simboard import BLOCK, MODES, trial_layout
-from update_kit import payload
+from update_kit import AFTER, payload
+from update_kit import OLD as RUNS
 
 KINDS = ("flash", "spi", "sd")
 
@@ -53,20 +55,28 @@ class Fixture:
     """The images of the signed fixture, as a Shape."""
 
     blocks = 3
-    old, new = noise(600, 1), payload(FIXTURE)
+    old, new = RUNS[1], payload(FIXTURE)
+
+
+class Packed(Fixture):
+    """The image that runs and the one its patch makes, as a Shape."""
+
+    new = AFTER
 
 
 def life(mode, kind, act, shape=(2, 2), habit="confirms", tries=3, before=(), **more):
     """A function that makes a Life, and brings it to the act.
 
     act, before:  names of its methods; what it does when power goes, and what it did
-    shape:        blocks of the old and of the new image, and the equal ones; None: a Fixture
+    shape:        blocks of the old and of the new image, and the equal ones; None: those of
+                  a Fixture, or of a Patched
     more:         of the_layout()
     """
 
     def make():
         gap = 512 if kind == "sd" and mode != "overwrite" else 128
-        made = Shape(gap, *shape) if shape else Fixture
+        fixture = Packed if more.get("what") is Patched else Fixture
+        made = Shape(gap, *shape) if shape else fixture
         layout, kind_of_life = the_layout(mode, kind, made.blocks, max(tries, 1), **more)
         world = kind_of_life(layout, bytes(made.old), bytes(made.new), habit, tries)
         for name in before:
@@ -290,6 +300,8 @@ def _add_client(add):
             for tries in 3, 0:
                 name = "{} {}{}".format(mode, kind, "" if tries else " permanent")
                 add("client write", name, life(mode, kind, "offer", None, tries=tries))
+            make = life(mode, kind, "offer boot", None, what=Patched)
+            add("client write", "{} {} patched".format(mode, kind), make)
 
 
 LONG = (2, 10)  # blocks: steps of the slot, three of them, need so many
@@ -377,6 +389,8 @@ def lives():
                 row = "swap SD" if (mode, kind) == ("swap", "sd") else row
                 name = "life {} {} {}".format(kind, shape, habit)
                 found.append((row, name, life(mode, kind, "offer settle", shape, habit)))
+        make = life(mode, kind, "offer settle", None, what=Patched)
+        found.append(("client write", "life {} {} patched".format(mode, kind), make))
     for mode, kind, on in FETCHES:
         make = life(mode, kind, "offer settle", LONG, what=Fetched, on=on)
         found.append(("fetch", "life {} {}".format(mode, kind), make))

@@ -7,7 +7,7 @@ from fwboot import main
 from fwcore import errors, formats, net_errors
 from fwcore.errors import FwError
 from fwcore.manifest import version_word
-from helpers import noise, raises
+from helpers import raises
 from simboard import KINDS, MODES
 from simdisk import every_cut
 from test_resume import Now, board_of
@@ -19,6 +19,8 @@ from ufota.fleet import FleetClient
 from ufota.intake import Intake
 from ufota.patched import PatchClient
 from update_kit import (
+    AFTER,
+    CLASS_KEY,
     MANIFEST_URL,
     OLD,
     PAYLOAD_URL,
@@ -35,9 +37,7 @@ from update_kit import payload as payload_of
 BOTH = True  # runs on CPython and on MicroPython
 TIMEOUT_S = 300
 
-AFTER = OLD[1][:200] + b"changed" + OLD[1][250:] + noise(90, 11)
 NEW = version_word("2.0.0"), AFTER
-CLASS_KEY = bytes(range(16))
 GOOD = (
     "packed_deflated",
     "packed_patch",

@@ -13,6 +13,9 @@ from helpers import noise, vectors
 from ufota import client
 
 OLD = 1, noise(600, 1)  # what trial_setup() runs
+# What the fixtures packed_... make of it, and the class key of those that are encrypted.
+AFTER = OLD[1][:200] + b"changed" + OLD[1][250:] + noise(90, 11)
+CLASS_KEY = bytes(range(16))
 BASE = "http://host/dir/"
 MANIFEST_URL = BASE + "update"
 PAYLOAD_URL = BASE + "payload.bin"
