@@ -13,10 +13,10 @@ BOTH = True  # runs on CPython and on MicroPython
 HEAP = "8M"  # the larger the slower: the client asks for the free part, which is counted
 TIMEOUT_S = 900
 
-# MicroPython takes three times as long: it cuts every fourth operation, of every scene, and
+# MicroPython takes three times as long: it cuts every second operation, of every scene, and
 # has a third of the pairs and of the storms.
 SLOW = sys.implementation.name == "micropython"
-SHARES = 4 if SLOW else 1
+SHARES = 2 if SLOW else 1
 OF_MORE = 3 if SLOW else 1
 # A download takes ten times as long as an installation, and on MicroPython ten times that.
 FETCH = 32 if SLOW else 2
