@@ -5,7 +5,7 @@ and as items `FILE::micropython::TEST` that each run in a MicroPython of their o
 crash, a hang or a leak of one test stays its own. Such files hold plain functions
 without arguments and import what both interpreters have. Two more lines may follow:
 
-    HEAP = "512k"    heap of the MicroPython runs, as -X heapsize takes it; 2M if not given
+    HEAP = "512k"    heap of the MicroPython runs, as -X heapsize takes it; 4M if not given
     TIMEOUT_S = 600  seconds a MicroPython run may take; 120 if not given
 
 MICROPYTHON overrides the interpreter. When it is missing these items fail: the suite
@@ -24,10 +24,10 @@ from servers import pytest_terminal_summary  # noqa: F401  (a hook)
 
 HERE = Path(__file__).parent
 RUNNER = HERE / "mpy_runner.py"
-DEFAULTS = {"BOTH": False, "HEAP": "2M", "TIMEOUT_S": 120}
+DEFAULTS = {"BOTH": False, "HEAP": "4M", "TIMEOUT_S": 120}
 
 
-def run_micropython(*command, heap="2M", timeout_s=120, folders=()):
+def run_micropython(*command, heap="4M", timeout_s=120, folders=()):
     """Run MicroPython on a script; the device's modules and host_tests are importable.
 
     command: script and arguments

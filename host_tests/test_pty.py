@@ -11,7 +11,7 @@ import time
 import pytest
 
 from fwcore.state import IDLE, TRIAL
-from fwtool import boot, paths
+from fwtool import boot, paths, pty_interpreter
 from fwtool_cli import fwtool, python_environment
 from pty_kit import PATIENCE_S, Terminal, console, mpremote, wait_for
 from virtual_kit import application, boot_state, make, offer
@@ -158,7 +158,7 @@ while True:
 
 
 @pytest.mark.skipif(
-    paths.micropython() != paths.micropython_beside(),
+    not pty_interpreter.runs(paths.micropython()),
     reason="a program of its own obeys SIGINT, where that finds it",
 )
 def test_ctrl_c_in_a_collection_of_garbage_is_as_good(shared):
@@ -171,6 +171,15 @@ def test_ctrl_c_in_a_collection_of_garbage_is_as_good(shared):
             assert b"KeyboardInterrupt" in said, said
         terminal.ask(b"\x02", b">>> ")
     assert shared.resets == started
+
+
+def test_a_micropython_beside_that_is_a_program_of_its_own_gets_sigint(tmp_path, monkeypatch):
+    """As in /usr/bin, where a distribution has it and Python."""
+    monkeypatch.setattr(pty_interpreter, "find_spec", lambda name: None)
+    assert not pty_interpreter.runs(paths.micropython())
+    with console(tmp_path / "board") as board:
+        mpremote(board, "exec", "--no-follow", "while True: pass")
+        assert mpremote(board, "resume", "exec", "print('again')") == "again\n"
 
 
 def test_raw_repl_by_hand(shared):

@@ -48,7 +48,7 @@ class PtyBoard(run.VirtualBoard):
         super().__init__(state_dir, heap, interpreter, on_line=on_line, max_resets=_MANY)
         self._command[-3:] = ["-m", "repl", str(self._state)]
         self._stop = signal.SIGINT
-        if self._command[0] == paths.micropython_beside():
+        if pty_interpreter.runs(self._command[0]):
             self._command[:1] = [sys.executable, "-P", pty_interpreter.__file__]
             self._stop = pty_interpreter.STOP
         self._master, self._slave = os.openpty()

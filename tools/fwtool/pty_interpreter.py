@@ -8,8 +8,16 @@ a board does: the interpreter raises KeyboardInterrupt when it next looks.
 import ctypes
 import signal
 import sys
+from importlib.util import find_spec
 
 STOP = signal.SIGUSR1
+
+
+def runs(path):
+    """True when the MicroPython at this path is that build, of this Python."""
+    from fwtool import paths  # not for the interpreter's own process
+
+    return path == paths.micropython_beside() and find_spec("micropython_module") is not None
 
 
 def _main():
