@@ -30,7 +30,6 @@ from update_kit import (
 )
 
 BOTH = True  # runs on CPython and on MicroPython
-HEAP = "4M"
 
 V2 = version_word("2.0.0")
 V3 = version_word("3.0.0")

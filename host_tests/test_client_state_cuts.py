@@ -15,6 +15,7 @@ from ufota import client, confirm, last_result
 from update_kit import MANIFEST_URL, OLD, FakeSource, Key, bundle, payload, trial_setup
 
 BOTH = True  # runs on CPython and on MicroPython
+HEAP = "2M"  # the client counts the free part of it in each update, and here are thousands
 TIMEOUT_S = 300
 
 NEW = version_word("2.0.0"), payload("small")

@@ -23,7 +23,6 @@ from update_kit import OLD as FIRST
 from update_kit import FakeSource, bundle, payload, signed, staged
 
 BOTH = True  # runs on CPython and on MicroPython
-HEAP = "4M"
 
 SMALL = version_word("2.0.0"), payload("small")
 OLD = 1, noise(1200, 1)

@@ -15,7 +15,6 @@ from update_kit import OLD as FIRST
 from update_kit import bundle, payload, staged
 
 BOTH = True  # runs on CPython and on MicroPython
-HEAP = "4M"
 TIMEOUT_S = 300
 
 LATER_BUNDLE = bundle("later")

@@ -42,7 +42,6 @@ from ufota.filters.inflate import Inflate
 from ufota.filters.precursor import Precursor
 
 BOTH = True
-HEAP = "4M"
 CHUNKS = 1, 7, 64, 512, 4096
 
 # What others packed

@@ -28,7 +28,6 @@ from ufota.sources.poll import Pace
 from update_kit import OLD, Key, bundle, running, staged
 
 BOTH = True
-HEAP = "4M"
 IMAGE = "http://cdn.example/image.fw"
 HERE = fake_hawkbit.HOST + "/image.fw"
 BLOCK = 512

@@ -14,7 +14,6 @@ from simdisk import Disk, every_cut
 from ufota import provision
 
 BOTH = True  # runs on CPython and on MicroPython
-HEAP = "4M"
 
 PATH = "/tmp/ufota-identity-{}.json".format(int.from_bytes(os.urandom(6), "big"))
 GOOD = {name.decode(): hexlify(value).decode() for name, value in IDENTITY.items()}

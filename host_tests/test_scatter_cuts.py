@@ -15,6 +15,7 @@ from update_kit import OLD as FIRST
 from update_kit import payload
 
 BOTH = True  # runs on CPython and on MicroPython
+HEAP = "2M"  # the client counts the free part of it in each update, and here are thousands
 TIMEOUT_S = 600
 
 SMALL = version_word("2.0.0"), payload("small")

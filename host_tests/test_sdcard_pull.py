@@ -9,7 +9,6 @@ from helpers import noise
 from sd_kit import Rig
 
 BOTH = True  # runs on CPython and on MicroPython
-HEAP = "4M"
 TIMEOUT_S = 280
 
 OLD = noise(16 * BLOCK, 1)

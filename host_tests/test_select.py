@@ -25,7 +25,6 @@ sys.path.append(here("../boards/virtual"))
 import stage  # noqa: E402
 
 BOTH = True
-HEAP = "4M"
 TIMEOUT_S = 300
 
 SIZE = 3 * BLOCK  # of a stage slot, header included

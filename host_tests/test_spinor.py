@@ -15,7 +15,6 @@ from nor_kit import KIB, Wired, dice_of, error_of, read, small, write
 from simdisk import PowerCut
 
 BOTH = True  # runs on CPython and on MicroPython
-HEAP = "4M"
 TIMEOUT_S = 300
 
 EROFS, EILSEQ = 30, 84

@@ -18,7 +18,6 @@ from test_powercut import INSTALL_OPS, WRITE_OPS, boots, write
 from test_powercut import NEW as NEW_IMAGE
 
 BOTH = True  # runs on CPython and on MicroPython
-HEAP = "4M"
 TIMEOUT_S = 300
 
 ERASE, PAGE = 1024, 256

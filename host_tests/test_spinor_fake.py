@@ -9,7 +9,6 @@ from helpers import noise
 from simdisk import ALL, Power, PowerCut, Violation
 
 BOTH = True  # runs on CPython and on MicroPython
-HEAP = "4M"
 
 SIZE = 128 * 1024
 READ, PROGRAM, SECTOR, BLOCK_32, BLOCK = 0x03, 0x02, 0x20, 0x52, 0xD8

@@ -14,7 +14,6 @@ from nor_fs import ON_MICROPYTHON, Story, fat, lfs
 from nor_kit import KIB, Device, Wired, dice_of
 
 BOTH = True  # runs on CPython and on MicroPython
-HEAP = "4M"
 TIMEOUT_S = 300
 
 TEARS = ("nothing", "half", "junk", "bits", "whole")  # moody flash is beyond file systems

@@ -22,7 +22,6 @@ from ufota.sources import aliyun_told, hawkbit_action
 from update_kit import OLD, Key, payload, signed, staged
 
 BOTH = True  # runs on CPython and on MicroPython
-HEAP = "4M"
 
 TWO, THREE = version_word("2.0.0"), version_word("3.0.0")
 _IMAGES = (("system", TWO), ("system_three", THREE))

@@ -40,7 +40,6 @@ from trial_kit import (
 from ufota import trial
 
 BOTH = True  # runs on CPython and on MicroPython
-HEAP = "4M"
 TIMEOUT_S = 300
 
 
