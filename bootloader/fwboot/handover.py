@@ -1,6 +1,6 @@
-"""Hand-over: mount an image read-only on /app and run its main.py.
+"""Hand-over: mount an image read-only on /app, for its main.py to be run.
 
-The last act of the boot stage. It trusts the Image it is given: main.run() has just
+The last act of the boot stage; stage.py of the board runs the file. It trusts the Image it is given: main.run() has just
 checked it.
 """
 
@@ -12,6 +12,7 @@ from micropython import const
 
 from fwboot.modules import forget
 from fwcore.storage import up
+from fwcore.window import answer, bare, failure
 
 _ROOT = "/app"
 _EROFS = const(30)  # not among the names of MicroPython's errno
@@ -30,21 +31,30 @@ class Window:
 
     start:  byte address of block 0, whole program units
     block:  bytes in a block, whole program units
+
+    One Python frame between the file system and the device: an application reads its files
+    from wherever it is on the C stack, so this reads past Storage and window.Window.
     """
 
     def __init__(self, storage, start, size, block):
-        self._storage = storage
-        self._start = start
+        self._device, under = bare(storage.device)
+        self._start = under + start
+        self._unit = storage.block_size
+        self._whole = storage.overwrite  # only whole blocks of the device can be read
         self._block = block
         self._count = size // block
 
     def readblocks(self, block, buf, offset=0):
-        """Raises OSError when the device does not answer."""
         at = block * self._block + offset
         if at < 0 or at + len(buf) > self._count * self._block:
             return -EIO
-        self._storage.read(self._start + at, buf)
-        return 0
+        at += self._start
+        try:
+            if self._whole:
+                return answer(self._device.readblocks(at // self._unit, buf))
+            return answer(self._device.readblocks(at // self._unit, buf, at % self._unit))
+        except OSError as error:
+            return failure(error)
 
     def writeblocks(self, block, buf, offset=0):
         return -_EROFS
@@ -57,13 +67,13 @@ class Window:
         return -_EROFS if op == _BLOCK_ERASE else 0
 
 
-def start(board, image):
-    """Mount an image and run its main.py, as __main__, or its main.mpy.
+def mount(board, image):
+    """Mount an image, and make it what imports and open() find first.
 
     board:   see docs/DESIGN.md, "What a board offers"
     image:   Image that main.run() returned; the size in its head is that of the file system
-    returns: when the application ends
-    raises:  OSError when the image cannot be mounted; what the application raises
+    returns: True when /app/main.py is what starts it, False when it is a compiled main
+    raises:  OSError when the image cannot be mounted
     """
     import vfs
 
@@ -73,7 +83,11 @@ def start(board, image):
     sys.path[:] = [".frozen", _ROOT, _ROOT + "/lib"] + rest
     os.chdir(_ROOT)
     forget()
-    _run_main()
+    try:
+        os.stat("main.py")
+        return True
+    except OSError:
+        return False
 
 
 def file_system(board, image):
@@ -111,12 +125,3 @@ def _in_ram(storage, at, size):
     image = memoryview(bytearray(up(size, storage.program_size)))
     storage.read(at, image)
     return image
-
-
-def _run_main():
-    try:
-        os.stat(_ROOT + "/main.py")
-    except OSError:
-        __import__("main")  # compiled; an import cannot be told to use the name __main__
-        return
-    execfile(_ROOT + "/main.py", {"__name__": "__main__"})  # noqa: F821

@@ -20,6 +20,9 @@ _ERASE = const(6)
 class Window:
     """`size` bytes of a device from byte `start` on, both whole blocks of it.
 
+    One Python frame between a file system and the device, also where the device is a Window
+    itself: below a mount the C stack is short (docs/PORTING.md).
+
     raises: OSError EINVAL when that is not inside of the device
     """
 
@@ -32,14 +35,30 @@ class Window:
         inside = 0 <= self._first <= device.ioctl(_COUNT, 0) - self._count
         if not whole or not inside or size <= 0:
             raise OSError(EINVAL)
+        self._device, under = bare(device)
+        self._first += under // self._block
 
     def readblocks(self, block, buf, offset=None):
         """Fill buf from byte `offset` of a block on, across blocks."""
-        return self._do(self._device.readblocks, block, buf, offset)
+        if self._is_outside(block, len(buf), offset):
+            return -EINVAL
+        try:
+            if offset is None:
+                return answer(self._device.readblocks(self._first + block, buf))
+            return answer(self._device.readblocks(self._first + block, buf, offset))
+        except OSError as error:
+            return failure(error)
 
     def writeblocks(self, block, buf, offset=None):
         """Program buf; with an offset nothing is erased before."""
-        return self._do(self._device.writeblocks, block, buf, offset)
+        if self._is_outside(block, len(buf), offset):
+            return -EINVAL
+        try:
+            if offset is None:
+                return answer(self._device.writeblocks(self._first + block, buf))
+            return answer(self._device.writeblocks(self._first + block, buf, offset))
+        except OSError as error:
+            return failure(error)
 
     def ioctl(self, request, argument):
         """Count, size and erase are of the window; the rest is the device's affair."""
@@ -52,27 +71,32 @@ class Window:
                 return -EINVAL
             argument += self._first
         try:
-            return _answer(self._device.ioctl(request, argument))
+            return answer(self._device.ioctl(request, argument))
         except OSError as error:
-            return _failure(error)
+            return failure(error)
 
-    def _do(self, transfer, block, buf, offset):
+    def _is_outside(self, block, size, offset):
         start = block * self._block
         at = start + (offset or 0)
-        if block < 0 or at < start or at + len(buf) > self._count * self._block:
-            return -EINVAL
-        try:
-            if offset is None:
-                return _answer(transfer(self._first + block, buf))
-            return _answer(transfer(self._first + block, buf, offset))
-        except OSError as error:
-            return _failure(error)
+        return block < 0 or at < start or at + size > self._count * self._block
 
 
-def _answer(code):
+def bare(device):
+    """(device, byte) of what is under a Window; (device, 0) of any other device.
+
+    Whoever goes on there has made sure that what he wants is inside.
+    """
+    if type(device) is Window:  # a subclass has something to add to each call
+        return device._device, device._first * device._block
+    return device, 0
+
+
+def answer(code):
+    """What a device returned, as 0 or a negative errno."""
     return code if code is not None and code < 0 else -EIO if code else 0
 
 
-def _failure(error):
+def failure(error):
+    """What a device raised, as a negative errno."""
     number = error.args[0] if error.args else 0  # a text, on mimxrt
     return -number if isinstance(number, int) and number > 0 else -EIO
