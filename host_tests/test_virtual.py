@@ -98,7 +98,8 @@ MAPPED = """
         raise AssertionError("copied")
     handover._in_ram = in_ram
     board = Mapped()
-    handover.start(board, run(board))
+    handover.mount(board, run(board))
+    execfile("main.py", {"__name__": "__main__"})
 """
 
 

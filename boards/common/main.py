@@ -24,7 +24,8 @@ def _select(board):
     return select.enter(board, enter)
 
 
-def _main():
+def _boot():
+    """What starts the application. Resets the board when there is nothing to start."""
     if "/app" in sys.path:  # an application imports it
         raise ImportError
     from board import Board
@@ -34,11 +35,10 @@ def _main():
         board.watchdog(board.layout["watchdog_ms"])
     gc.threshold(_THRESHOLD)
     try:
-        start = _select(board)
+        return _select(board)
     except Exception as error:  # whatever it is, it must not end at a prompt nobody looks at
         sys.print_exception(error)
         board.reset()
-    start()
 
 
-_main()
+_boot()()  # with as little as can be below the application on the C stack

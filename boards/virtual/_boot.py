@@ -28,13 +28,13 @@ def _select(board):
     return select.enter(board, enter)
 
 
-def _main():
+def _boot():
+    """What starts the application."""
     if not sys.argv[1].startswith("/"):
         sys.argv[1] = os.getcwd() + "/" + sys.argv[1]  # the hand-over changes folders
     gc.threshold(_THRESHOLD)
     board = Board()
-    start = _select(board) if "stages" in board.layout else enter(board, 0)
-    start()
+    return _select(board) if "stages" in board.layout else enter(board, 0)
 
 
-_main()
+_boot()()

@@ -7,7 +7,8 @@ comes, through which one can be brought.
 import gc
 
 
-def _main():
+def _boot():
+    """What starts the application; None when there is none."""
     from board import Board
     from stage import look
 
@@ -15,8 +16,9 @@ def _main():
     Board.lines = []
     start = look(Board(), 0)
     gc.threshold(-1)
-    if start:
-        start()
+    return start
 
 
-_main()
+_start = _boot()
+if _start:
+    _start()

@@ -9,7 +9,8 @@ import sys
 
 from micropython import const
 
-_DEPTH = const(30)  # calls; the boot stage has fewer
+_MAIN = "/app/main.py"
+_WASHED = const(5120)  # bytes of C stack, 32 bit: the boot stage takes fewer
 
 
 def enter(board, index):
@@ -36,17 +37,27 @@ def look(board, index):
         sys.exit(0 if image else 1)
     if image is None:
         return None
-    _wash(_DEPTH)
-    return lambda: _run(board, image)
+    _wash()
+    return _application(board, image)
 
 
-def _wash(depth):
+def _wash():
     """Overwrite what the boot stage left on the stack.
 
-    The collector takes all that lies there for addresses, and would keep modules alive.
+    The collector takes all that lies there for addresses, and would keep modules alive. That
+    costs heap at most, so a port that cannot tell how deep its stack is goes without.
     """
-    if depth:
-        _wash(depth - 1)
+    try:
+        from micropython import stack_use
+
+        _fill(stack_use, _WASHED if sys.maxsize < 1 << 32 else 2 * _WASHED)
+    except (ImportError, RuntimeError):  # the second: a stack smaller than that
+        pass
+
+
+def _fill(stack_use, end):
+    if stack_use() < end:
+        _fill(stack_use, end)
 
 
 def _find(board):
@@ -74,9 +85,42 @@ def _confirm(board):
         board.log("[ERR ] Boot stage not confirmed, error " + str(error.args[0]))
 
 
-def _run(board, image):
-    """Run the application, to its end."""
-    error = _start(board, image)
+def _application(board, image):
+    """What starts the application, and runs it to its end.
+
+    The application is called from here, and this from the first script: what is below an
+    application on the C stack is missing above it.
+    """
+
+    def start():
+        error = None
+        try:
+            if _prepare(board, image):
+                execfile(_MAIN, {"__name__": "__main__"})  # noqa: F821
+            else:
+                __import__("main")  # compiled; an import cannot be told to be __main__
+        except BaseException as raised:  # SystemExit too: on trial no end is a good one
+            error = raised
+        _ended(board, image, error)
+
+    return start
+
+
+def _prepare(board, image):
+    """Mount the application, and leave it the heap. True when its main is a source file."""
+    from fwboot.modules import of_firmware
+
+    of_firmware()
+    gc.collect()  # again: now no frame of forget() holds on to anything
+    from fwboot.handover import mount
+
+    gc.threshold(-1)  # as the application expects it
+    _mount_user(board)
+    return mount(board, image)
+
+
+def _ended(board, image, error):
+    """The application ended; error: the exception that ended it, or None."""
     # Somebody at the console stopped it: that is no failure of the image.
     if not isinstance(error, KeyboardInterrupt) and _failed_on_trial(board, image):
         if error:
@@ -84,22 +128,6 @@ def _run(board, image):
         board.reset()
     if error:
         raise error
-
-
-def _start(board, image):
-    """Start the application. Returns None when it ended, else the exception that ended it."""
-    from fwboot.modules import of_firmware
-
-    of_firmware()
-    gc.collect()  # again: now no frame of forget() holds on to anything
-    from fwboot.handover import start
-
-    gc.threshold(-1)  # as the application expects it
-    try:
-        _mount_user(board)
-        start(board, image)
-    except BaseException as error:  # SystemExit too: on trial no end is a good one
-        return error
 
 
 def _mount_user(board):
