@@ -54,7 +54,8 @@ class World:
         self.power = Power()
         self.disks = Disks(self)
         self.absent = set()
-        self.hardware = Hardware(self._disk)
+        scratch = getattr(self._module.Board, "SCRATCH", None)
+        self.hardware = Hardware(self._disk, scratch)
         self.lines = []
 
     def _load(self):
@@ -86,7 +87,7 @@ class World:
     def start(self):
         """A Board, as after a reset: it remembers nothing."""
         board = self._module.Board()
-        self._base._watchdog = None
+        self._base._watchdog = self._base._hung = None
         board.layout = self.layout
         board.log = self.lines.append
         return board

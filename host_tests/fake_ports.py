@@ -9,6 +9,7 @@ import sys
 from errno import EIO, ENODEV
 
 _COUNT, _SIZE, _ERASE, _SYNC = 4, 5, 6, 3
+_MAGIC = 0x6AB73121  # what the SDK of rp2 leaves in a scratch register
 _SECTOR = 0x4000  # of the stm32's file system area, the first three
 
 
@@ -30,22 +31,33 @@ class Hardware:
     disk(name):  the Disk behind a device of the layout
     fed:     feeds of the watchdog;  watched: its timeout, None while none runs
     cause:   what reset_cause() tells, PWRON or WDT
-    mem32:   registers that are read
+    scratch: of rp2, address of the register that the watchdog's start writes to
+    mem32:   registers
     nvs:     what is in NVS, committed;  pins: (bus, chip select) of each SPI chip opened
     more:    modules of other ports, by a test
     """
 
     PWRON, WDT = 1, 3
 
-    def __init__(self, disk):
+    def __init__(self, disk, scratch=None):
         self.disk = disk
         self.fed = 0
         self.watched = None
         self.cause = self.PWRON
-        self.mem32 = {}
+        self.scratch = scratch
+        self.mem32 = {scratch: 0}
         self.nvs = {}
         self.pins = []
         self.more = {}
+
+    def bite(self):
+        """The watchdog resets the chip: registers stay as they are."""
+        self.cause = self.WDT
+
+    def cut(self):
+        """Power off and on."""
+        self.cause = self.PWRON
+        self.mem32[self.scratch] = 0
 
     def modules(self):
         """{name: module} of all ports together."""
@@ -65,6 +77,8 @@ class Hardware:
         class WDT:
             def __init__(self, timeout):
                 hardware.watched = timeout
+                if hardware.scratch:
+                    hardware.mem32[hardware.scratch] = _MAGIC
 
             def feed(self):
                 hardware.fed += 1
@@ -77,6 +91,9 @@ class Hardware:
                 self.value = value
 
         def reset():
+            if hardware.scratch:  # rp2 does it by means of the watchdog
+                hardware.cause = hardware.WDT
+                hardware.mem32[hardware.scratch] = 0
             raise Reset
 
         def spi(bus, **_):

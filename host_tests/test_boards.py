@@ -325,28 +325,56 @@ def test_any_board_object_feeds_the_watchdog_that_one_started():
             assert (world.hardware.watched, world.hardware.fed) == (4321, 1)
 
 
+def watched(world):
+    """A board as main.py makes it: the watchdog runs before anything is asked."""
+    board = world.start()
+    board.watchdog(world.layout["watchdog_ms"])
+    return board
+
+
 def test_hung_is_true_after_the_watchdog_only():
-    for name in PORTS:
+    for name in NAMES:
         world = World(name)
         with world.ports():
-            assert world.start().hung() is False
-            world.hardware.cause = world.hardware.WDT
-            if name not in RP2:
-                assert world.start().hung() is True
+            assert watched(world).hung() is False
+            world.hardware.bite()
+            assert watched(world).hung() is True
+            assert world._module.Board().hung() is True  # of an application, made later
+            world.hardware.cut()
+            assert watched(world).hung() is False
 
 
-def test_a_reset_by_hand_is_no_hang_on_rp2():
-    """There machine.reset() is the watchdog's work, too."""
-    for name, scratch in (("RPI_PICO_W", 0x4005801C), ("RPI_PICO2_W", 0x400D801C)):
+def test_a_reset_by_hand_is_no_hang():
+    """On rp2 machine.reset() is the watchdog's work, too, and its start hides whose it was."""
+    for name in NAMES:
         world = World(name)
-        world.hardware.cause = world.hardware.WDT
         with world.ports():
-            world.hardware.mem32[scratch] = 0
-            assert world.start().hung() is False
-            world.hardware.mem32[scratch] = 0x6AB73121
-            assert world.start().hung() is True
-            world.hardware.cause = world.hardware.PWRON
-            assert world.start().hung() is False
+            for board in (world.start(), watched(world)):
+                try:
+                    board.reset()
+                except Reset:
+                    pass
+                assert watched(world).hung() is False, name
+
+
+def test_a_crash_is_no_hang():
+    """What a stage notes of an image that crashed is not made a hang by the next start."""
+    world = factory("RPI_PICO_W")
+    with world.ports():
+        update(world, "small")
+        for _ in range(3):
+            board = watched(world)
+            assert read(main.run(board)) == NEW
+            state = State(board)
+            state.reason = boot_errors.CRASHED  # as stage.py does it
+            state.put()
+            try:
+                board.reset()
+            except Reset:
+                pass
+        board = watched(world)
+        assert read(main.run(board)) == OLD
+        assert ufota.last_result(board).reason == boot_errors.CRASHED
 
 
 def test_a_reset_waits_for_a_ctrl_c_and_feeds_meanwhile():

@@ -18,6 +18,7 @@ class BaseBoard:
     """A board with this layout. A subclass says how to open its devices."""
 
     _watchdog = None  # of the chip: what one Board starts, every other one feeds
+    _hung = None  # whether it was the watchdog; what tells does not last (was_hung())
 
     def __init__(self, layout):
         self.layout = layout
@@ -105,10 +106,20 @@ class BaseBoard:
         """Start the watchdog: from now on feed() must come within timeout_ms."""
         import machine
 
+        self.hung()  # before the start, which overwrites what tells on rp2
         BaseBoard._watchdog = machine.WDT(timeout=timeout_ms)
 
     def hung(self):
-        """True when it was the watchdog that reset the board."""
+        """True when it was the watchdog that reset the board.
+
+        The chip is asked once a start, before the watchdog starts at the latest.
+        """
+        if BaseBoard._hung is None:
+            BaseBoard._hung = self.was_hung()
+        return BaseBoard._hung
+
+    def was_hung(self):
+        """What the chip says of it: asked by hung() alone. For boards that know it otherwise."""
         import machine
 
         return machine.reset_cause() == machine.WDT_RESET

@@ -6,7 +6,8 @@ from micropython import const
 from fwcore.window import Window
 
 # What the SDK leaves in a scratch register when the watchdog is started, and clears in
-# machine.reset(), which is a watchdog reset as well.
+# machine.reset(), which is a watchdog reset as well. So it tells nothing of the last start
+# once the watchdog runs in this one.
 _STARTED = const(0x6AB73121)
 _CHIP_BAUD = const(20000000)
 _CARD_BAUD = const(12000000)
@@ -40,7 +41,7 @@ class Rp2Board(BaseBoard):
 
         return memoryview(rp2.Flash())  # type: ignore[arg-type]
 
-    def hung(self):
+    def was_hung(self):
         import machine
 
         caused = machine.reset_cause() == machine.WDT_RESET
