@@ -1,7 +1,7 @@
 """Hand-over: mount an image read-only on /app, for its main.py to be run.
 
-The last act of the boot stage; stage.py of the board runs the file. It trusts the Image it is given: main.run() has just
-checked it.
+The last act of the boot stage; stage.py of the board runs the file. It trusts the Image it is
+given: main.run() has just checked it.
 """
 
 import os
