@@ -2,9 +2,14 @@
 
 from errno import EINVAL, EIO
 
-from fwcore.window import Window
+from fwcore.window import Window, bare
 from helpers import noise
 from simdisk import Disk
+
+try:
+    from micropython import stack_use
+except ImportError:
+    stack_use = None
 
 BOTH = True  # runs on CPython and on MicroPython
 
@@ -153,3 +158,39 @@ def test_a_window_in_a_window():
     buf = bytearray(1024)
     assert window.readblocks(0, buf) == 0 and buf == disk.data[3072:4096]
     assert refused(Window(disk, 1024, 1024), 0, 2048)
+
+
+class Frames:
+    """A device that notes how deep the stack is when it is read."""
+
+    use = 0
+
+    def readblocks(self, block, buf, offset=0):
+        self.use = stack_use()
+
+    def ioctl(self, request, argument):
+        return 512 if request == SIZE else 8
+
+
+def test_a_window_in_a_window_takes_no_more_stack_than_one():
+    if not stack_use:  # CPython
+        return
+    frames, buf, depths = Frames(), bytearray(512), []
+    window = frames
+    for _ in range(3):
+        window.readblocks(0, buf)
+        depths.append(frames.use)
+        window = Window(window, 0, 4096)
+    assert depths[1] > depths[0] and depths[2] == depths[1]
+
+
+class Synced(Window):
+    under = None
+
+
+def test_a_window_that_adds_to_each_call_is_not_passed_by():
+    disk = device()
+    assert bare(disk) == (disk, 0)
+    assert bare(Window(disk, 1024, 2048)) == (disk, 1024)
+    synced = Synced(disk, 1024, 2048)
+    assert bare(synced) == (synced, 0)

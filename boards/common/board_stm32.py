@@ -19,6 +19,8 @@ class SyncedFlash(Window):
     identity. Nothing else of a layout may be here.
     """
 
+    under = None  # who went past it would write without the sync
+
     def writeblocks(self, block, buf, offset=None):
         if offset is not None:
             return super().writeblocks(block, buf, offset)

@@ -75,6 +75,10 @@ class Window:
         except OSError as error:
             return failure(error)
 
+    def under(self):
+        """(device, byte of it where the window begins)."""
+        return self._device, self._first * self._block
+
     def _is_outside(self, block, size, offset):
         start = block * self._block
         at = start + (offset or 0)
@@ -82,13 +86,13 @@ class Window:
 
 
 def bare(device):
-    """(device, byte) of what is under a Window; (device, 0) of any other device.
+    """(device, byte of it) under a Window, else (device, 0).
 
-    Whoever goes on there has made sure that what he wants is inside.
+    Whoever goes on there has made sure that what he wants is inside. Asked by name: a Window
+    outlives its module, which fwboot.modules.forget() lets go of.
     """
-    if type(device) is Window:  # a subclass has something to add to each call
-        return device._device, device._first * device._block
-    return device, 0
+    under = getattr(device, "under", None)
+    return under() if under else (device, 0)
 
 
 def answer(code):
