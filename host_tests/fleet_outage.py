@@ -43,6 +43,7 @@ _SERVED = Client(FwError(errors.NOT_NEWER))
 class Source:
     tag = b""
     retry_after_s = 0
+    readinto = None
 
 
 class Fleet:

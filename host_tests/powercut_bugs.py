@@ -7,6 +7,7 @@ Runs on CPython and on MicroPython.
 
 from fwboot import decide, mode_swap, select, swap, trial
 from fwcore import journal, kv, state
+from simdisk import PowerCut
 from ufota import candidate, client, fleet, kept, notes, proposal
 
 
@@ -67,7 +68,7 @@ def no_fallback_record():
 
 
 def no_scrub():
-    return _put(journal.Journal, "_scrub", lambda self, own, base: None)
+    return _put(journal.Journal, "_to_scrub", lambda self, own, base: ())
 
 
 def no_seal():
@@ -82,16 +83,17 @@ def no_seal():
 
 
 def header_first():
-    def write(self, mv):
-        if not self._begun:
+    begin = candidate.Candidate.begin
+
+    def eager(self, reader=None):
+        before = self._begun
+        begin(self, reader)
+        if not before:
             intake, slot = self._intake, self._slot
-            self._begin()
-            self._writer.begin()
             slot.write_header(slot.pack(intake.proposal._head, intake.key))
             slot.write_header = lambda *args: None  # it is there
-        self._writer.write(mv)
 
-    return _put(candidate.Candidate, "write", write)
+    return _put(candidate.Candidate, "begin", eager)
 
 
 def pending_first():
@@ -110,9 +112,7 @@ def pending_first():
 
 def counted_before_it_is_written():
     def write(self, mv):
-        if not self._begun:
-            self._begin()
-            self._writer.begin()
+        self.begin()
         writer, kept = self._writer, self._intake.kept
         writer._at += len(mv)
         if kept:
@@ -131,7 +131,7 @@ def one_step_too_many_counted():
         note(self, slot, writer)
         if before == 0 and self._count:
             self._count += 1
-            self._keep("count_on")
+            self._notes.count_on()
 
     return _put(kept.Kept, "note", eager)
 
@@ -179,10 +179,7 @@ def address_never_forgotten():
 
 
 def notes_that_must_be_written():
-    def keep(self, verb, *args):
-        getattr(self._notes, verb)(*args)
-
-    return _put(kept.Kept, "_keep", keep)
+    return _put(kept, "OSError", PowerCut)  # so no storage error is caught there
 
 
 def fetched_again_after_a_drop():

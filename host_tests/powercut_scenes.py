@@ -176,7 +176,8 @@ class Store:
 
     def _open(self):
         self.power.cycle()
-        return KeyValue(Journal(storage(self._disk), 0, len(self._disk.data), 60))
+        journal = Journal(storage(self._disk), 0, len(self._disk.data), 60)
+        return KeyValue(journal, journal.load())
 
     def act(self):
         self._put(self._open())

@@ -4,12 +4,11 @@ import sys
 
 import simboard
 from fwboot import main
-from fwcore import errors, net_errors
+from fwcore import errors, modules, net_errors
 from fwcore.manifest import version_word
 from helpers import raises
 from simboard import KINDS
 from test_resume import board_of
-from ufota import intake as door
 from ufota import notes
 from ufota.intake import Intake
 from update_kit import OLD, Key, payload, running, signed, staged
@@ -231,11 +230,11 @@ class Heap:
 
 
 def test_short_heap_lets_go_of_modules_that_had_their_turn():
-    plain, before = door.gc, dict(sys.modules)
+    plain, before = modules.gc, dict(sys.modules)
     packages = sys.modules["fwcore"], sys.modules["ufota"]
     try:
         for free, garbage, gone in ((49000, 0, True), (50000, 0, False), (30000, 20000, False)):
-            door.gc = heap = Heap(free, garbage)
+            modules.gc = heap = Heap(free, garbage)
             board = board_of("spi")
             intake = Intake(board)
             intake.begin(signed("two"))
@@ -247,7 +246,7 @@ def test_short_heap_lets_go_of_modules_that_had_their_turn():
             intake.end()
             assert staged(board) == [NEW] and bool(heap.collected) == (gone or garbage > 0)
     finally:
-        door.gc = plain
+        modules.gc = plain
         for name, module in before.items():
             package, _, last = name.rpartition(".")
             if package in ("fwcore", "ufota"):

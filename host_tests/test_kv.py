@@ -10,7 +10,8 @@ BOTH = True  # runs on CPython and on MicroPython
 
 
 def store(disk):
-    return KeyValue(journal(disk, 300))
+    own = journal(disk, 300)
+    return KeyValue(own, own.load())
 
 
 def test_values_are_there_after_a_reset():

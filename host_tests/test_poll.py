@@ -25,6 +25,7 @@ class Source:
     tag = b""
     retry_after_s = 0
     header = b"A: b\r\n"
+    readinto = None  # every byte source has it
 
     def __init__(self):
         self.opened = []

@@ -170,7 +170,8 @@ class Plain:
 
     def __init__(self, disk):
         storage = Storage(disk, 4096, 16)
-        self._store = KeyValue(Journal(storage, 0, 3 * 4096, 512))
+        journal = Journal(storage, 0, 3 * 4096, 512)
+        self._store = KeyValue(journal, journal.load())
 
     def store(self):
         return self._store

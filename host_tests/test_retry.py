@@ -1,7 +1,8 @@
 """Back-off: waits as in Arm's rule to the millisecond, when it gives up, and on what."""
 
+from fwcore import errors, net_errors
 from fwcore.errors import FwError
-from ufota.retry import Retry, _random, share, spread
+from ufota.retry import Retry, share, spread
 from virtual_clock import high, low, middle
 
 BOTH = True  # runs on CPython and on MicroPython
@@ -15,6 +16,17 @@ MIDDLE = 5000, 10000, 20000, 40000, 80000, 160000, 320000, 640000, 1280000, 2560
 HIGH = 5624, 11249, 22499, 44999, 89999, 179999, 359998, 719997, 1439995, 2879990, 3600000
 
 LINK = 71, 72, 74, 75, 93, 94, 107, 111, 115  # CONNECT .. NO_ANSWER
+NAMED = (
+    errors.CONNECT,
+    errors.TIMEOUT,
+    errors.BAD_RESPONSE,
+    errors.CUT_SHORT,
+    net_errors.BAD_RANGE,
+    net_errors.TOO_SLOW,
+    net_errors.TLS_FAILED,
+    net_errors.BUSY,
+    net_errors.NO_ANSWER,
+)
 STATUSES = 408, 429, 500, 502, 503, 504
 
 
@@ -166,9 +178,14 @@ def test_spread_is_an_eighth_to_both_sides():
 
 
 def test_numbers_of_the_port_are_random_and_within_their_bits():
-    found = {_random(16) for _ in range(200)}
+    random = Retry().random
+    found = {random(16) for _ in range(200)}
     assert len(found) > 100 and min(found) >= 0 and max(found) < 1 << 16
     assert max(found) > 1 << 15 and min(found) < 1 << 15
-    assert {_random(1) for _ in range(100)} == {0, 1}
+    assert {random(1) for _ in range(100)} == {0, 1}
     given = {Retry().after(CONNECT) for _ in range(50)}
     assert len(given) > 5 and min(given) >= 5000 and max(given) < 5625
+
+
+def test_the_numbers_that_pass_are_those_of_their_names():
+    assert LINK == NAMED

@@ -7,6 +7,8 @@ from errno import ENODEV
 
 from micropython import const
 
+from fwcore.modules import STORE, built_in, load
+
 NAMES = ("rot", "key", "vendor_id", "class_id", "class_key")  # what provisioning leaves
 STORE_SIZE = const(512)  # bytes of all of it
 # Before a reset, for a ^C: a board without an image resets for ever.
@@ -56,13 +58,15 @@ class BaseBoard:
         In the region `identity` of the layout. Raises OSError
         """
         if self._store is None:
+            load("fwcore", STORE)
             from fwcore.journal import Journal
             from fwcore.kv import KeyValue
             from fwcore.places import storage_of
 
             region = self.layout["regions"]["identity"]
             storage = storage_of(self, region)
-            self._store = KeyValue(Journal(storage, region["start"], region["size"], STORE_SIZE))
+            journal = Journal(storage, region["start"], region["size"], STORE_SIZE)
+            self._store = KeyValue(journal, journal.load())
         return self._store
 
     def rot(self):
@@ -104,10 +108,8 @@ class BaseBoard:
 
     def watchdog(self, timeout_ms):
         """Start the watchdog: from now on feed() must come within timeout_ms."""
-        import machine
-
         self.hung()  # before the start, which overwrites what tells on rp2
-        BaseBoard._watchdog = machine.WDT(timeout=timeout_ms)
+        BaseBoard._watchdog = built_in("machine").WDT(timeout=timeout_ms)
 
     def hung(self):
         """True when it was the watchdog that reset the board.
@@ -120,8 +122,7 @@ class BaseBoard:
 
     def was_hung(self):
         """What the chip says of it: asked by hung() alone. For boards that know it otherwise."""
-        import machine
-
+        machine = built_in("machine")
         return machine.reset_cause() == machine.WDT_RESET
 
     def wants_recovery(self):
@@ -134,13 +135,11 @@ class BaseBoard:
 
     def reset(self):
         """Does not return. ^C in the last seconds before it leads to the prompt."""
-        import machine
-
         self.log("reset in {} s".format(_GRACE_MS // 1000))
         for _ in range(0, _GRACE_MS, _STEP_MS):
             self.feed()
             time.sleep_ms(_STEP_MS)
-        machine.reset()
+        built_in("machine").reset()
 
     def mount_user(self):
         """Mount the user files on /user, where the layout has such a region. Raises OSError."""

@@ -5,6 +5,7 @@ import sys
 from board_base import NAMES, BaseBoard
 from micropython import const
 
+from fwcore.modules import built_in
 from fwcore.window import Window
 
 _MAX_VALUE = const(65)  # bytes of the longest one, a public key
@@ -61,8 +62,8 @@ class Esp32Board(BaseBoard):
 
     def open(self, name, spec):
         if name == "spi":
-            from machine import SPI, Pin
-
+            machine = built_in("machine")
+            SPI, Pin = machine.SPI, machine.Pin
             sck, mosi, miso, cs = self.PINS
             bus = SPI(2, baudrate=_CHIP_BAUD, sck=Pin(sck), mosi=Pin(mosi), miso=Pin(miso))
             return self.chip(bus, Pin(cs, Pin.OUT, value=1))

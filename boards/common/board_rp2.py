@@ -3,6 +3,7 @@
 from board_base import BaseBoard
 from micropython import const
 
+from fwcore.modules import built_in
 from fwcore.window import Window
 
 # What the SDK leaves in a scratch register when the watchdog is started, and clears in
@@ -21,12 +22,12 @@ class Rp2Board(BaseBoard):
     SCRATCH = 0  # address of the watchdog's fifth scratch register
 
     def open(self, name, spec):
-        from machine import SPI, Pin
-
         if name == "flash":
             import rp2
 
             return Window(rp2.Flash(), 0, spec["size"])
+        machine = built_in("machine")
+        SPI, Pin = machine.SPI, machine.Pin
         if name == "spi":
             bus = SPI(0, baudrate=_CHIP_BAUD, sck=Pin(18), mosi=Pin(19), miso=Pin(16))
             return self.chip(bus, Pin(17, Pin.OUT, value=1))
@@ -42,7 +43,6 @@ class Rp2Board(BaseBoard):
         return memoryview(rp2.Flash())  # type: ignore[arg-type]
 
     def was_hung(self):
-        import machine
-
+        machine = built_in("machine")
         caused = machine.reset_cause() == machine.WDT_RESET
         return caused and machine.mem32[self.SCRATCH] == _STARTED

@@ -3,6 +3,7 @@
 from board_base import BaseBoard
 from micropython import const
 
+from fwcore.modules import built_in
 from fwcore.window import Window
 
 _SYNC = const(3)  # request of ioctl
@@ -39,8 +40,8 @@ class Stm32Board(BaseBoard):
             import pyb
 
             return SyncedFlash(pyb.Flash(start=0, len=spec["size"]), 0, spec["size"])
-        from machine import SPI, Pin
-
+        machine = built_in("machine")
+        SPI, Pin = machine.SPI, machine.Pin
         bus, cs = self.CHIP if name == "spi" else self.CARD
         cs = Pin(cs, Pin.OUT, value=1)
         if name == "spi":

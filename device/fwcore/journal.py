@@ -130,7 +130,10 @@ class Journal:
         self._write(own, self._record_size(len(payload)), _commit(seq))
         self._banks[own] = (True, seq)
         if self._own < 0:
-            self._scrub(own, base)
+            for bank in self._to_scrub(own, base):
+                self._erase(bank)
+                if self._storage.overwrite:
+                    self._write(bank, 0, b"\xff" * self._unit)
         self._write(own, self._seal_at(len(payload)), _commit(seq))
         self.settled = True
         self._own = own
@@ -210,14 +213,10 @@ class Journal:
         self._banks[bank] = (False, 0)
         self._storage.erase(self._start + bank * self._size, self._size)
 
-    def _scrub(self, own, base):
-        """Leave no record but these two, readable now or not (R6)."""
-        for bank in range(_BANKS):
-            if bank == own or (bank == base and self._banks[bank][1]):
-                continue
-            self._erase(bank)
-            if self._storage.overwrite:
-                self._write(bank, 0, b"\xff" * self._unit)
+    def _to_scrub(self, own, base):
+        """Banks to be wiped, so that no record is left but these two, readable now or not (R6)."""
+        kept = (own, base) if self._banks[base][1] else (own,)
+        return [bank for bank in range(_BANKS) if bank not in kept]
 
 
 def bank_size(size, erase, program, limit, marks=0):

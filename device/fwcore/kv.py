@@ -23,11 +23,12 @@ class KeyValue:
     """A dict of bytes to bytes on a Journal.
 
     journal:  Journal, its own: nobody else puts to it
+    payload:  what its load() returned; loaded by the caller, who is one call less deep
     """
 
-    def __init__(self, journal):
+    def __init__(self, journal, payload):
         self._journal = journal
-        self._values = _unpack(journal.load() or b"")
+        self._values = _unpack(payload or b"")
 
     def get(self, key, default=None):
         """The value of key, bytes, or default."""
@@ -49,16 +50,20 @@ class KeyValue:
         if not 0 < len(key) < 256:
             raise FwError(errors.TOO_BIG, len(key))
         if self._values.get(key) != value or not self._journal.settled:
-            changed = dict(self._values)
+            changed = self._copy()
             changed[bytes(key)] = bytes(value)
             self._store(changed)
 
     def delete(self, key):
         """Forget key; nothing happens when it is not there. Raises as put() does."""
         if key in self._values or not self._journal.settled:
-            changed = dict(self._values)
+            changed = self._copy()
             changed.pop(key, None)
             self._store(changed)
+
+    def _copy(self):
+        """The values as they are, to be changed and stored."""
+        return dict(self._values)
 
     def _store(self, values):
         self._journal.put(_pack(values))

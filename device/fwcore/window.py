@@ -40,25 +40,33 @@ class Window:
 
     def readblocks(self, block, buf, offset=None):
         """Fill buf from byte `offset` of a block on, across blocks."""
-        if self._is_outside(block, len(buf), offset):
+        start = block * self._block
+        at = start + (offset or 0)
+        if block < 0 or at < start or at + len(buf) > self._count * self._block:
             return -EINVAL
         try:
             if offset is None:
-                return answer(self._device.readblocks(self._first + block, buf))
-            return answer(self._device.readblocks(self._first + block, buf, offset))
+                code = self._device.readblocks(self._first + block, buf)
+            else:
+                code = self._device.readblocks(self._first + block, buf, offset)
         except OSError as error:
             return failure(error)
+        return answer(code) if code else 0
 
     def writeblocks(self, block, buf, offset=None):
         """Program buf; with an offset nothing is erased before."""
-        if self._is_outside(block, len(buf), offset):
+        start = block * self._block
+        at = start + (offset or 0)
+        if block < 0 or at < start or at + len(buf) > self._count * self._block:
             return -EINVAL
         try:
             if offset is None:
-                return answer(self._device.writeblocks(self._first + block, buf))
-            return answer(self._device.writeblocks(self._first + block, buf, offset))
+                code = self._device.writeblocks(self._first + block, buf)
+            else:
+                code = self._device.writeblocks(self._first + block, buf, offset)
         except OSError as error:
             return failure(error)
+        return answer(code) if code else 0
 
     def ioctl(self, request, argument):
         """Count, size and erase are of the window; the rest is the device's affair."""
@@ -71,18 +79,14 @@ class Window:
                 return -EINVAL
             argument += self._first
         try:
-            return answer(self._device.ioctl(request, argument))
+            code = self._device.ioctl(request, argument)
         except OSError as error:
             return failure(error)
+        return answer(code) if code else 0
 
     def under(self):
         """(device, byte of it where the window begins)."""
         return self._device, self._first * self._block
-
-    def _is_outside(self, block, size, offset):
-        start = block * self._block
-        at = start + (offset or 0)
-        return block < 0 or at < start or at + size > self._count * self._block
 
 
 def bare(device):

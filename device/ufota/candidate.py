@@ -4,10 +4,8 @@ Owns the order of the writes. intake.py loads this file once the manifest is ver
 what others use.
 """
 
-from fwcore import errors
+from fwcore import errors, modules
 from fwcore.errors import FwError
-from fwcore.header import NO_CAMPAIGN, Header
-from ufota.intake import make_room
 
 
 class Candidate:
@@ -21,7 +19,7 @@ class Candidate:
         self._intake = intake
         self._slot = intake.slot
         self._size = intake.manifest.installed_size
-        from fwcore.writer import Writer
+        from fwcore.writer import Writer  # loaded, by intake.py
 
         self._writer = Writer(self._slot, self._size)
         self._begun = False
@@ -36,20 +34,40 @@ class Candidate:
         if reader.left:
             reader.step(self._intake.buf)
             return True
-        self._begin()
-        self._writer.resume(reader)
+        self.begin(reader)
         return False
+
+    def begin(self, reader=None):
+        """The slot is ours now: no update waits in it, and what is kept in it is this image.
+
+        What was in it is erased. write() calls this, but may itself be many calls deep by then.
+
+        reader:   Reader of what is kept, at its end: nothing is erased
+        raises:   OSError; FwError WRITE_FAILED
+        """
+        if self._begun:
+            return
+        kept, proposal = self._intake.kept, self._intake.proposal
+        self._begun = True
+        if kept and reader:
+            kept.resume()
+        elif kept:
+            kept.start(self._slot)
+        if proposal:
+            proposal.begin(self._slot)
+        if reader:
+            self._writer.resume(reader)
+        else:
+            self._writer.begin()
 
     def write(self, mv):
         """The next bytes; the first ones are what erases. Raises as Intake.write()."""
         _must(self._writer)
-        intake = self._intake
-        if not self._begun:
-            self._begin()
-            self._writer.begin()
+        self.begin()
         self._writer.write(mv)
-        if intake.kept:
-            intake.kept.note(self._slot, self._writer)
+        kept = self._intake.kept
+        if kept:
+            kept.note(self._slot, self._writer)
 
     def finish(self):
         """All bytes are there. Raises FwError CORRUPT when they are not the right ones."""
@@ -58,7 +76,7 @@ class Candidate:
             raise FwError(errors.CUT_SHORT, self._size - self._writer.left)
         digest = self._writer.digest()
         self._writer = None
-        make_room(("fwcore", "writer"))
+        modules.make_room(("fwcore", "writer"))
         if digest != self._intake.manifest.installed_digest:
             self._forget()  # nobody knows which of the bytes is wrong
             raise FwError(errors.CORRUPT)
@@ -78,13 +96,16 @@ class Candidate:
 
     def commit(self):
         """Write the header: the durable moment. Raises FwError WRITE_FAILED; OSError."""
-        make_room(("fwcore", "reader"))
-        self._forget()
+        modules.make_room(("fwcore", "reader"))
+        if self._intake.kept:
+            self._intake.kept.forget()
         self.write_header()
 
     def write_header(self):
         """The last write of commit(). Raises as that."""
         intake, slot = self._intake, self._slot
+        from fwcore.header import NO_CAMPAIGN, Header
+
         found = intake.manifest
         head = Header(found.version, found.installed_size, found.installed_digest, NO_CAMPAIGN)
         packed = slot.pack(head, intake.key)
@@ -95,21 +116,10 @@ class Candidate:
         (intake.proposal or slot).write_header(packed)
 
     def _read(self, size):
+        modules.load("fwcore", "reader")
         from fwcore.reader import Reader  # here, so that commit() can let go of the module
 
         return Reader(self._slot, size)
-
-    def _begin(self):
-        """The slot is ours now: no update waits in it, and what is kept in it is this one."""
-        intake = self._intake
-        self._begun = True
-        if intake.kept:
-            if intake.done:
-                intake.kept.resume()
-            else:
-                intake.kept.start(self._slot)
-        if intake.proposal:
-            intake.proposal.begin(self._slot)
 
     def _forget(self):
         if self._intake.kept:

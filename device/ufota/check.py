@@ -8,6 +8,7 @@ from micropython import const
 
 from fwcore import errors, header
 from fwcore.errors import FwError
+from fwcore.modules import load, states
 from fwcore.slot import active_slot, slots
 
 _SCRATCH_AT = const(2048)  # headers are looked at above; a manifest may be below
@@ -17,24 +18,24 @@ _RAW = const(1)  # payload format: the image as it is
 
 def check(intake, found):
     """For this device, newer, and fitting: in this order, and before anything is erased."""
-    board = intake.board
-    if found.vendor_id != board.vendor_id:
-        raise FwError(errors.WRONG_VENDOR)
-    if found.class_id != board.class_id:
-        raise FwError(errors.WRONG_CLASS)
-    layout = board.layout
-    if not found.size:
-        raise FwError(errors.TOO_BIG)
-    if found.vendor_data.startswith(b"needs:"):
-        from ufota import system
-
-        system.needs(board, found)
+    board, layout = intake.board, intake.board.layout
+    _check_recipient(board, found)
     if found.component != layout.get("component", _COMPONENT):
-        from ufota import system
-
-        system.check(intake, found)
+        _system().check(intake, found)
     else:
-        _check_application(intake, found)
+        intake.proposal = None
+        if getattr(board, "systems", None):
+            _system().settled(board)
+        if "state" in layout:
+            from ufota.proposal import Proposal
+
+            state = states().State(board)
+            slots = state.candidate_slots(board)
+            mv = intake.buf[_SCRATCH_AT:]
+            intake.proposal = Proposal(board, state, slots, found, mv, intake.permanent)
+        else:
+            _check_newer(intake, found)
+        intake.slot = _choose_slot(intake, found.installed_size)
     if found.format != _RAW:
         from ufota import payload
 
@@ -44,26 +45,32 @@ def check(intake, found):
             raise FwError(errors.BAD_SIGNATURE)
 
 
-def _check_application(intake, found):
-    board, layout = intake.board, intake.board.layout
-    size = found.installed_size
-    intake.proposal = None
-    if getattr(board, "systems", None):
-        from ufota import system
+def _system():
+    load("ufota", "notes running candidate")
+    from ufota import system
 
-        system.settled(board)
-    if "state" in layout:
-        from ufota import proposal
+    return system
 
-        mv = intake.buf[_SCRATCH_AT:]
-        intake.proposal = proposal.Proposal(board, found, mv, intake.permanent)
-    else:
-        active = active_slot(layout, board.device(layout["active"]["device"]))
-        if found.version <= _version_in(intake, active, None):
-            raise FwError(errors.NOT_NEWER)
-        if not active.fits(size):
-            raise FwError(errors.TOO_BIG, size)
-    intake.slot = _choose_slot(intake, size)
+
+def _check_recipient(board, found):
+    if found.vendor_id != board.vendor_id:
+        raise FwError(errors.WRONG_VENDOR)
+    if found.class_id != board.class_id:
+        raise FwError(errors.WRONG_CLASS)
+    if not found.size:
+        raise FwError(errors.TOO_BIG)
+    if found.vendor_data.startswith(b"needs:"):
+        _system().needs(board, found)
+
+
+def _check_newer(intake, found):
+    """Without a state region: what is installed is copied over the active image."""
+    board, size = intake.board, found.installed_size
+    active = active_slot(board.layout, board.device(board.layout["active"]["device"]))
+    if found.version <= _version_in(intake, active, None):
+        raise FwError(errors.NOT_NEWER)
+    if not active.fits(size):
+        raise FwError(errors.TOO_BIG, size)
 
 
 def _choose_slot(intake, size):

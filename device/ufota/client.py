@@ -5,7 +5,8 @@ one door, intake.py. It never touches the active image.
 
     state             what a step does                           next
     IDLE              nothing                                    start(): MANIFEST
-    MANIFEST          reads the signed manifest, checks it       APPROVE_DOWNLOAD
+    MANIFEST          reads the signed manifest                  ACCEPT
+    ACCEPT            for this device, newer, fitting?           APPROVE_DOWNLOAD
     APPROVE_DOWNLOAD  asks the application                       OPEN
     OPEN              asks for the payload, if not a bundle      DOWNLOAD
     DOWNLOAD          one buffer from source to candidate        VERIFY
@@ -28,15 +29,16 @@ from ufota.intake import SCRATCH_AT, Intake
 
 IDLE = const(0)
 MANIFEST = const(1)
-APPROVE_DOWNLOAD = const(2)
-OPEN = const(3)
-DOWNLOAD = const(4)
-VERIFY = const(5)
-APPROVE_INSTALL = const(6)
-COMMIT = const(7)
-READY = const(8)
-FAILED = const(9)
-CONNECT = const(10)  # within start()
+ACCEPT = const(2)
+APPROVE_DOWNLOAD = const(3)
+OPEN = const(4)
+DOWNLOAD = const(5)
+VERIFY = const(6)
+APPROVE_INSTALL = const(7)
+COMMIT = const(8)
+READY = const(9)
+FAILED = const(10)
+CONNECT = const(11)  # within start()
 
 _WAIT_MS = const(50)  # how long run() sleeps between looks at the watchdog
 
@@ -59,6 +61,21 @@ class Client:
     An OSError that a callback lets out is taken for the storage's.
     """
 
+    # What a step does, by state.
+    _steps = (
+        None,
+        "_read_manifest",
+        "_accept",
+        "_ask_download",
+        "_open_payload",
+        "_download",
+        "_verify",
+        "_ask_install",
+        "_commit",
+        None,
+        None,
+        "_connect",
+    )
     _waiting = (MANIFEST, DOWNLOAD)  # states in which a step that did nothing waits for bytes
 
     def __init__(
@@ -104,20 +121,23 @@ class Client:
                   back may be whole, and then so is the image behind it.
         """
         state = self.state
+        work = self._steps[state]
         try:
-            return self._work(state)
-        except FwError as error:
-            self.error = error
-        except MemoryError:
-            self.error = FwError(errors.NO_MEMORY)
-        except OSError as error:
+            return getattr(self, work)() if work else False
+        except (FwError, OSError, MemoryError) as error:
+            return self._failed(error, state)
+
+    def _failed(self, error, state):
+        """A step of this state has failed; raises what step() does."""
+        if isinstance(error, MemoryError):
+            error = FwError(errors.NO_MEMORY)
+        elif isinstance(error, OSError):
             writes = state in (DOWNLOAD, COMMIT)
-            self.error = FwError(
-                errors.WRITE_FAILED if writes else errors.READ_FAILED, error.errno
-            )
+            error = FwError(errors.WRITE_FAILED if writes else errors.READ_FAILED, error.errno)
+        self.error = error
         self.source.close()
         self.state = FAILED
-        raise self.error
+        raise error
 
     def run(self):
         """Step until READY (returns True), or until an approval says later (returns False).
@@ -152,27 +172,33 @@ class Client:
     def _wait(self, ms):
         self.source.wait(ms)
 
-    def _work(self, state):
-        work = _STEPS[state]
-        return work(self) if work else False
-
     def _connect(self):
         self._open()
         self.state = MANIFEST
         return True
 
     def _open(self, at=0, tag=b""):
-        if self.source.header or "state" in self.board.layout:
-            from ufota import lines
+        """Open the source where it has got to; its own header lines are as before in the end."""
+        source = self.source
+        own = source.header
+        try:
+            self._add_lines()
+            source.open(self._url, at, tag)
+        finally:
+            source.header = own
 
-            lines.open(self, at, tag)
-        else:
-            self.source.open(self._url, at, tag)
+    def _add_lines(self):
+        source, board = self.source, self.board
+        if not source.header and "state" not in board.layout:
+            return
+        from fwcore.modules import states
+        from ufota import lines
+
+        state = states().State(board) if "state" in board.layout else None
+        source.header = lines.of(source, self._url, self.url, state)
 
     def _read_manifest(self):
         """Read until the byte behind the manifest, or the end, shows which delivery this is."""
-        if self.manifest:  # verified in the step before: what that took is free again
-            return self._accept()
         from fwcore import manifest
 
         size = manifest.frame_size(self.buf, self._have)
@@ -186,6 +212,7 @@ class Client:
             if not size or self._have < size:
                 raise FwError(errors.MALFORMED, self._have)
         self.manifest = self.intake.read(self.buf[: self._have])
+        self.state = ACCEPT  # a step of its own: what this one took is free again
         return True
 
     def _peek(self, size):
@@ -258,8 +285,14 @@ class Client:
             if count < room and self._left:
                 return True
         candidate = self.intake.open()
-        if self._have:
-            self._write(candidate)
+        if self._have:  # the first buffer is what erases
+            candidate.begin()
+            candidate.write(self.buf[: self._have] if self._have < len(self.buf) else self.buf)
+            self._have = 0
+            self._full = len(self.buf)
+            self.done = self.manifest.size - self._left
+            if self.progress:
+                self.progress(self.done, self.manifest.size)
         if self._left:
             return True
         if not self._at_end():
@@ -268,15 +301,6 @@ class Client:
         candidate.finish()
         self.state = VERIFY
         return True
-
-    def _write(self, candidate):
-        """One buffer to the candidate. The first one is what erases."""
-        candidate.write(self.buf[: self._have] if self._have < len(self.buf) else self.buf)
-        self._have = 0
-        self._full = len(self.buf)
-        self.done = self.manifest.size - self._left
-        if self.progress:
-            self.progress(self.done, self.manifest.size)
 
     def _at_end(self):
         """True at the end of the object; False while that is not known yet."""
@@ -302,18 +326,3 @@ class Client:
         self.intake.candidate.commit()
         self.state = READY
         return True
-
-
-_STEPS = (  # by state
-    None,
-    Client._read_manifest,
-    Client._ask_download,
-    Client._open_payload,
-    Client._download,
-    Client._verify,
-    Client._ask_install,
-    Client._commit,
-    None,
-    None,
-    Client._connect,
-)

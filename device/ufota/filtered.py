@@ -4,7 +4,7 @@ Owns the place of the filters between whoever writes the payload and the Candida
 payload.py, which has had its turn when the filters are there: heap.
 """
 
-from ufota.intake import make_room
+from fwcore.modules import load, make_room
 
 
 class Filtered:
@@ -31,11 +31,13 @@ class Filtered:
         if self._target:
             image = self._target.image(intake)
         else:
+            load("fwcore", "writer")
             from ufota.candidate import Candidate
 
             image = Candidate(intake)
         sink.write = image.write
         self._image = image
+        self.begin = image.begin
         self.write = self._first.write
         self.verify = image.verify
         self.commit = image.commit

@@ -18,7 +18,9 @@ from micropython import const
 
 from fwcore import errors
 from fwcore.errors import FwError
+from fwcore.modules import load
 from ufota.client import (
+    ACCEPT,
     APPROVE_DOWNLOAD,
     CONNECT,
     DOWNLOAD,
@@ -30,8 +32,8 @@ from ufota.client import (
     Client,
 )
 
-PAUSED = const(11)
-REJOIN = const(12)  # after PAUSED, until the first byte shows where the source goes on
+PAUSED = const(12)  # behind those of client.py
+REJOIN = const(13)  # after PAUSED, until the first byte shows where the source goes on
 
 _LINKED = (CONNECT, MANIFEST, OPEN, DOWNLOAD, PAUSED, REJOIN)
 _REPORT_MS = const(1000)
@@ -50,6 +52,7 @@ class FleetClient(Client):
     update that the application was told of, when the source has no offer(): poll() begins it anew.
     """
 
+    _steps = Client._steps + ("_go_on", "_rejoin")
     _waiting = (MANIFEST, DOWNLOAD, PAUSED, REJOIN)
 
     def __init__(self, board, source, retry=None, progress=None, **more):
@@ -74,9 +77,7 @@ class FleetClient(Client):
         if hasattr(self.source, "offer"):
             url = self.source.offer()
         else:
-            from ufota import kept
-
-            url = kept.pending(self.board)
+            url = _kept().pending(self.board)
         if url:
             self.start(url)
         return bool(url)
@@ -89,17 +90,26 @@ class FleetClient(Client):
     def step(self):
         """As Client.step(); returns True after an error from which the update goes on."""
         state = self.state
+        work = self._steps[state]
         try:
-            worked = super().step()
+            if state == MANIFEST and hasattr(self.source, "bare") and self.source.bare():
+                work = "_take_bare"
+            worked = getattr(self, work)() if work else False
+        except (FwError, OSError, MemoryError) as error:
+            worked = self._failed(error, state)
+        if self.state != state:
+            self._changed()
+        return worked
+
+    def _failed(self, error, state):
+        try:
+            super()._failed(error, state)
         except FwError:
             self._after_error(state)
             if self.state == FAILED:
                 self._tell()
                 raise
-            worked = True
-        if self.state != state:
-            self._changed()
-        return worked
+        return True
 
     def _changed(self):
         if self.state == APPROVE_DOWNLOAD and self.intake.kept:
@@ -115,31 +125,26 @@ class FleetClient(Client):
         self._whole = False  # True: all of the payload is here, and no end is asked for
         self._told = None  # (bytes, ms) of the last report of progress
 
-    def _work(self, state):
-        if state == PAUSED:
-            return self._go_on()
-        if state == REJOIN:
-            return self._rejoin()
-        if state == OPEN and self.intake.kept:
-            if self.intake.done:
-                return self._catch_up()
-            # From here every buffer ends where a reset could go on.
-            self._full = self.intake.kept.first(self.intake.slot) % self._full or self._full
-        if state == MANIFEST and not self.manifest and hasattr(self.source, "bare"):
-            if self.source.bare():
-                return self._take_bare()
-        return super()._work(state)
+    def _open_payload(self):
+        kept = self.intake.kept
+        if kept and self.intake.done:
+            return self._catch_up()
+        if kept:  # from here every buffer ends where a reset could go on
+            self._full = kept.first(self.intake.slot) % self._full or self._full
+        return super()._open_payload()
+
+    def _take_bare(self):
+        """The source brings an image without a manifest."""
+        load("fwcore", "net_errors manifest formats")
+        from ufota import unsigned
+
+        self.manifest = unsigned.take(self)
+        self.state = ACCEPT
+        return True
 
     def _peek(self, size):
         # Not a byte more than shows which delivery it is: after a reset they are here already.
         return size + 1 if size else _FRAME
-
-    def _take_bare(self):
-        """The source brings an image without a manifest."""
-        from ufota import unsigned
-
-        self.manifest = unsigned.take(self)
-        return super()._work(MANIFEST)
 
     def _wait(self, ms):
         if self.state != PAUSED:
@@ -169,15 +174,13 @@ class FleetClient(Client):
 
     def _forget_url(self):
         if "client" in self.board.layout:
-            from ufota import kept
-
-            kept.forget_url(self.board)
+            _kept().forget_url(self.board)
 
     # A link broke
 
     def _after_error(self, state):
         """The update FAILED in this state: PAUSED or CONNECT instead, when it can go on."""
-        if self.error.code == errors.CORRUPT and state not in (CONNECT, MANIFEST):
+        if self.error.code == errors.CORRUPT and state not in (CONNECT, MANIFEST, ACCEPT):
             if self.intake.done and not self._again:
                 self._begin(self.url)
                 self._again = True  # what was kept may be what is wrong
@@ -271,3 +274,10 @@ class FleetClient(Client):
         self.done = intake.done
         self._left = self.manifest.size - intake.done
         return self._reopen()
+
+
+def _kept():
+    load("ufota", "notes kept")
+    from ufota import kept
+
+    return kept

@@ -14,16 +14,12 @@ The rules of acceptance are check.py's; what is needed once the image comes is c
 each is loaded when it is its turn, so that the heap need not hold all at once.
 """
 
-import gc
-import sys
-
 from micropython import const
 
-from fwcore import errors
+from fwcore import errors, modules
 from fwcore.errors import FwError
 
 BUFFER = const(4096)
-_SHORT = const(49152)  # bytes of free heap; with less, what is not needed any more has to go
 SCRATCH_AT = const(2048)  # a manifest stays below; headers are looked at above
 
 
@@ -77,14 +73,17 @@ class Intake:
 
     def accept(self, found, again=False):
         """The second half of begin(). found: Manifest, verified in some way. Returns it."""
-        make_room(("fwcore", "manifest"), ("fwcore", "p256"))
+        modules.make_room(("fwcore", "manifest"), ("fwcore", "p256"))
+        layout = self.board.layout
+        modules.load("fwcore", modules.STATE if "state" in layout else modules.SLOT)
         from ufota import check
 
         self.candidate = self.kept = self.manifest = self.target = None
         check.check(self, found)
         self.manifest = found
         self.done = 0
-        if "client" in self.board.layout and not self.target:
+        if "client" in layout and not self.target:
+            modules.load("ufota", "notes kept")
             from ufota import kept
 
             self.kept = kept.of(self.board, found)
@@ -105,6 +104,7 @@ class Intake:
             return
         while candidate.catch_up():
             self.board.feed()
+        candidate.begin()
         candidate.write(memoryview(fragment))
         self.done += len(fragment)
 
@@ -144,28 +144,12 @@ class Intake:
     def open(self):
         """The Candidate of what begin() accepted. Raises FwError NOT_BEGUN."""
         if not self.candidate:
-            make_room(("ufota", "check"), ("ufota.sources", "url"))
+            modules.make_room(("ufota", "check"), ("ufota.sources", "url"))
             if self.manifest and self.target:
                 self.candidate = self.target.image(self)
             else:  # without a manifest it says NOT_BEGUN
+                modules.load("fwcore", "writer")
                 from ufota.candidate import Candidate
 
                 self.candidate = Candidate(self)
         return self.candidate
-
-
-def make_room(*modules):
-    """Let go of modules that have had their turn: up to 11 KB, where they are not frozen.
-
-    Only when the heap is short, as they have to be imported again for the next update.
-
-    modules:  (package, name) each
-    """
-    for _ in range(2):  # what is garbage counts as taken, until it is collected
-        if not hasattr(gc, "mem_free") or gc.mem_free() > _SHORT:
-            return
-        gc.collect()
-    for package, name in modules:
-        if sys.modules.pop(package + "." + name, None):
-            delattr(sys.modules[package], name)
-    gc.collect()

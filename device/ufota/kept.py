@@ -58,7 +58,8 @@ def forget_url(board):
 class Kept:
     """The record of one image.
 
-    notes:   Notes
+    notes:   Notes. Those that cannot be written cost a download one day; they must not stop this
+             one, which goes on without
     found:   Manifest of the image
     """
 
@@ -99,7 +100,11 @@ class Kept:
         found = self._found
         self._count = 0
         record = struct.pack(_RECORD, slot.header_at, found.installed_size, found.installed_digest)
-        self._keep("restart", _KEY, record)
+        try:
+            if self._notes:
+                self._notes.restart(_KEY, record)
+        except (OSError, FwError):
+            self._notes = None
 
     def resume(self):
         """Call instead of start() when done() was not 0."""
@@ -111,24 +116,25 @@ class Kept:
         done = min(size, writer.kept(_step(slot)))
         while self._notes and _bytes(slot, self._count, size) < done:
             self._count += 1
-            self._keep("count_on")
+            try:
+                self._notes.count_on()
+            except (OSError, FwError):
+                self._notes = None
 
     def remember(self, url):
         """Call when an update begins that no source would offer again after a reset."""
-        if len(url) <= _MAX_URL:
-            self._keep("put", _URL, url.encode())
+        try:
+            if self._notes and len(url) <= _MAX_URL:
+                self._notes.put(_URL, url.encode())
+        except (OSError, FwError):
+            self._notes = None
 
     def forget(self):
         """Call before the header is written, and when the download is given up."""
         self._at = None
-        self._keep("delete", _KEY)
-
-    def _keep(self, verb, *args):
-        """Notes that cannot be written cost a download one day; they must not stop this one."""
-        if not self._notes:
-            return
         try:
-            getattr(self._notes, verb)(*args)
+            if self._notes:
+                self._notes.delete(_KEY)
         except (OSError, FwError):
             self._notes = None
 

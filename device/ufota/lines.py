@@ -3,25 +3,45 @@
 Owns both rules. client.py loads this file only when there are such lines.
 """
 
+from binascii import hexlify
 
-def open(client, at, tag):
-    """Open the client's source where it has got to; its own lines are as before in the end.
+from fwcore.modules import load, states
+
+
+def of(source, url, home, state):
+    """The header lines of a request.
 
     With a state region the server of any address is told what came of the last update. The
     source's own lines, a password for instance, are for the server of the manifest only.
-    """
-    source = client.source
-    own = source.header
-    try:
-        if _site(client._url) != _site(client.url):
-            source.header = b""
-        if "state" in client.board.layout:
-            from ufota import proposal
 
-            source.header += proposal.header(client.board)
-        source.open(client._url, at, tag)
-    finally:
-        source.header = own
+    source:  with its own lines
+    url:     of the request;  home: of the manifest
+    state:   State, or None where there is no state region
+    """
+    lines = source.header if _site(url) == _site(home) else b""
+    return lines + result(state) if state else lines
+
+
+def result(state):
+    """The request header that tells a server what it need not offer again.
+
+    returns:  b"Ufota-Result: WORD REASON VERSION DIGEST" with its line end; b"" when the last
+              update was confirmed, is under way, or there was none
+    source:   docs/FORMATS.md
+    """
+    kinds = states()
+    if state.result not in (kinds.REVERTED, kinds.REFUSED):
+        return b""
+    load("fwcore", "manifest")
+    from fwcore.manifest import version_text
+
+    words = (
+        "reverted" if state.result == kinds.REVERTED else "refused",
+        state.reason,
+        version_text(state.new.version),
+        hexlify(state.new.digest[:8]).decode(),
+    )
+    return ("Ufota-Result: %s %d %s %s\r\n" % words).encode()
 
 
 def _site(url):

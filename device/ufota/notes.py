@@ -16,9 +16,8 @@ import struct
 
 from micropython import const
 
-from fwcore.journal import Journal
 from fwcore.kv import KeyValue
-from fwcore.places import storage_of
+from fwcore.modules import STORE, load
 
 LIMIT = const(1024)  # bytes of the whole store, as fwcore.layout asks room for
 _COUNT = b"count"
@@ -42,10 +41,14 @@ class Notes(KeyValue):
     """get(), put(), delete() as fwcore.kv has them, and a counter."""
 
     def __init__(self, board):
+        load("fwcore", STORE)
+        from fwcore.journal import Journal
+        from fwcore.places import storage_of
+
         region = board.layout["client"]
         storage = storage_of(board, region)
         self.journal = Journal(storage, region["start"], region["size"], LIMIT)
-        super().__init__(self.journal)
+        super().__init__(self.journal, self.journal.load())
 
     def count(self):
         """How often count_on() was called since restart()."""
@@ -54,19 +57,17 @@ class Notes(KeyValue):
     def count_on(self):
         """Count one more; durable when this returns. Raises as put()."""
         if not self.journal.room():
-            self._store(dict(self._values))
+            self._store(self._copy())
         self.journal.mark()
 
     def restart(self, key, value):
         """put() and a counter at 0, in one write."""
-        changed = dict(self._values)
+        changed = self._copy()
         changed[key] = value
         changed[_COUNT] = b""
-        self._write(changed)
+        self._store(changed)
 
-    def _store(self, values):
+    def _copy(self):
+        values = super()._copy()
         values[_COUNT] = struct.pack("<I", self.count())
-        self._write(values)
-
-    def _write(self, values):
-        super()._store(values)
+        return values

@@ -4,9 +4,12 @@ Owns what the server is told, and when the whole image is asked for instead. The
 payload.py's. Apart from fleet.py because not every device has the filters, and names cost heap.
 """
 
+from binascii import hexlify
+
 from micropython import const
 
 from fwcore import errors, net_errors
+from fwcore.modules import load
 from ufota.fleet import FleetClient
 
 _RAW = const(1)  # payload format: the image as it is
@@ -29,15 +32,11 @@ class PatchClient(FleetClient):
         self._tells = True
         super().start(url)
 
-    def _open(self, at=0, tag=b""):
-        source = self.source
-        own = source.header
-        try:
-            if self._tells and self._url == self.url:
-                source.header += _image(self.board)
-            super()._open(at, tag)
-        finally:
-            source.header = own
+    def _add_lines(self):
+        super()._add_lines()
+        if self._tells and self._url == self.url:
+            load("fwcore", "manifest")
+            self.source.header += _image(self.board)
 
     def _after_error(self, state):
         if self._tells and self._is_payload_bad():
@@ -59,8 +58,6 @@ def _image(board):
 
     source:  docs/FORMATS.md, HTTP
     """
-    from binascii import hexlify
-
     from fwcore.manifest import version_text
     from ufota import running
 

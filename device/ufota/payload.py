@@ -15,6 +15,7 @@ no client writes in any mode: it stays what it was until the boot stage has a wh
 
 from fwcore import errors, formats
 from fwcore.errors import FwError
+from fwcore.modules import built_in, load
 from ufota import running
 from ufota.filtered import Filtered
 from ufota.filters import chain
@@ -33,7 +34,7 @@ def check(intake, found):
         raise FwError(errors.UNSUPPORTED)
     for name in chain.names(found.format):
         try:
-            __import__("ufota.filters." + name)
+            load("ufota", "filters." + name)
         except ImportError:
             raise FwError(errors.UNSUPPORTED) from None
     old = _precursor(intake.board, found) if is_patch else None
@@ -56,10 +57,8 @@ def _precursor(board, found):
 def _class_key(board):
     """16 bytes. Raises FwError NO_CIPHER, NO_CLASS_KEY; OSError."""
     try:
-        import cryptolib
+        built_in("cryptolib")
     except ImportError:
-        cryptolib = None
-    if not cryptolib:
         from ufota.filters.errors import NO_CIPHER
 
         raise FwError(NO_CIPHER)

@@ -8,31 +8,25 @@ Each put has a State of its own, just loaded: the application may confirm() whil
 download is under way.
 """
 
-from binascii import hexlify
-
 from fwcore import boot_errors, errors
 from fwcore.errors import FwError
 from fwcore.header import NO_CAMPAIGN, Header
-from fwcore.manifest import version_text
 from fwcore.places import SwapSlot, has_room
 from fwcore.state import (
     IDLE,
     NO_SIGNATURE,
     NONE,
     PENDING,
-    REFUSED,
-    REVERTED,
     TRIALS,
     State,
 )
-
-_WORDS = {REVERTED: "reverted", REFUSED: "refused"}
 
 
 class Proposal:
     """One new image, allowed by the state.
 
     board:      see docs/DESIGN.md, "What a board offers"
+    state:      its State, just loaded;  slots: its candidate slots
     found:      Manifest, for this device
     buf:        memoryview, scratch for a header
     permanent:  True: no trial, and no way back once it is installed. The image that is
@@ -42,14 +36,14 @@ class Proposal:
                 before anything is written
     """
 
-    def __init__(self, board, found, buf, permanent):
+    def __init__(self, board, state, slots, found, buf, permanent):
         self._board = board
+        self._slots = slots
         self._head = Header(
             found.version, found.installed_size, found.installed_digest, NO_CAMPAIGN
         )
         self._signature = found.image_signature
         self._tries = 0 if permanent else board.layout.get("trials", TRIALS)
-        state = State(board)
         if state.phase not in (IDLE, PENDING):
             raise FwError(boot_errors.ON_TRIAL)
         if state.is_bad(self._head.digest):
@@ -63,7 +57,6 @@ class Proposal:
         # In direct mode it runs where it is written to.
         if board.layout["mode"] != "direct" and not active.fits(self._head.size):
             raise FwError(errors.TOO_BIG, self._head.size)
-        self._slots = state.candidate_slots(board)
 
     def _is_whole(self, active, buf):
         """False when this very image is installed already, and damaged. Raises OSError."""
@@ -134,26 +127,6 @@ class Proposal:
 def signed(slot, packed, signature):
     """A packed header with the signature (64 bytes, or none) behind it, where there is room."""
     return packed + signature if has_room(slot) else packed
-
-
-def header(board):
-    """The request header that tells a server what it need not offer again.
-
-    returns:  b"Ufota-Result: WORD REASON VERSION DIGEST" with its line end; b"" when the last
-              update was confirmed, is under way, or there was none
-    raises:   OSError
-    source:   docs/FORMATS.md
-    """
-    state = State(board)
-    if state.result not in _WORDS:
-        return b""
-    words = (
-        _WORDS[state.result],
-        state.reason,
-        version_text(state.new.version),
-        hexlify(state.new.digest[:8]).decode(),
-    )
-    return ("Ufota-Result: %s %d %s %s\r\n" % words).encode()
 
 
 def _header_in(slot, buf, key):

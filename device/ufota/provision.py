@@ -20,6 +20,7 @@ from errno import ENOENT
 from micropython import const
 
 from fwcore.errors import FwError
+from fwcore.modules import STORE, load
 from fwcore.net_errors import BAD_IDENTITY
 from fwcore.p256 import PublicKey
 
@@ -31,6 +32,7 @@ _MAX_FILE = const(1024)  # bytes
 
 def is_provisioned(board):
     """True when the device has its identity. Raises OSError; FwError."""
+    load("fwcore", STORE)
     return bool(board.store().get(b"key"))
 
 

@@ -16,11 +16,19 @@ it anew.
 
 from micropython import const
 
-from fwcore import errors, net_errors
+from fwcore import errors
+from fwcore.modules import built_in
 
 _DAY_S = const(86400)
 _MAX_WAIT_S = const(345600)  # 4 days; a difference of ticks holds 6
 _MAX_GIVE_UP_S = const(2592000)  # 30 days
+
+# Of net_errors.py, which would take 2 KB of heap for these.
+_BAD_RANGE = const(93)
+_TOO_SLOW = const(94)
+_TLS_FAILED = const(107)
+_BUSY = const(111)
+_NO_ANSWER = const(115)
 
 # What may be better next time; all else is not. TLS that refuses will refuse again.
 _LINK = (
@@ -28,11 +36,11 @@ _LINK = (
     errors.TIMEOUT,
     errors.BAD_RESPONSE,
     errors.CUT_SHORT,
-    net_errors.BAD_RANGE,
-    net_errors.TOO_SLOW,
-    net_errors.TLS_FAILED,
-    net_errors.BUSY,
-    net_errors.NO_ANSWER,
+    _BAD_RANGE,
+    _TOO_SLOW,
+    _TLS_FAILED,
+    _BUSY,
+    _NO_ANSWER,
 )
 _STATUSES = (408, 429, 500, 502, 503, 504)  # of HTTP_STATUS
 
@@ -55,7 +63,7 @@ class Retry:
         self._factor = factor
         self._give_up = min(give_up_s, _MAX_GIVE_UP_S) * 1000
         self._attempts = attempts
-        self.random = random or _random
+        self.random = random or _noise()
         self.reset()
 
     def reset(self):
@@ -112,11 +120,10 @@ def share(ms, random):
     return ms * random(16) >> 16
 
 
-def _random(bits):
+def _noise():
+    """function(bits) -> 0..2**bits - 1, of what the port has."""
     try:
-        from os import urandom
-    except ImportError:  # a port without a source of noise
-        from random import getrandbits
-
-        return getrandbits(bits)
-    return int.from_bytes(urandom(4), "little") >> 32 - bits
+        urandom = built_in("os").urandom
+    except AttributeError:  # a port without a source of noise
+        return built_in("random").getrandbits
+    return lambda bits: int.from_bytes(urandom(4), "little") >> 32 - bits

@@ -4,6 +4,7 @@ Loaded when that is asked for: a download needs none of it.
 """
 
 from fwcore.errors import FwError
+from fwcore.modules import states
 
 
 def header(board, state=None):
@@ -20,9 +21,7 @@ def active(board, state=None):
     layout = board.layout
     if "state" in layout:
         if not state:
-            from fwcore.state import State
-
-            state = State(board)
+            state = states().State(board)
         slot = state.active_slot(board)[0]
     else:
         from fwcore.slot import active_slot

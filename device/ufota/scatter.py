@@ -94,6 +94,9 @@ class Scatter(Candidate):
         """Nothing is digested before all is there."""
         return False
 
+    def begin(self, reader=None):
+        """Nothing: write() begins, with a fragment that is one."""
+
     def missing(self, limit=8):
         """What to ask for: a list of (offset, size), whole fragments, at most `limit` of them."""
         runs = []

@@ -34,6 +34,7 @@ from micropython import const
 from fwcore import boot_errors, errors, net_errors
 from fwcore.errors import FwError
 from fwcore.manifest import version_word
+from fwcore.modules import states
 from fwcore.storage import down, up
 from ufota import notes, running
 from ufota.candidate import Candidate
@@ -105,9 +106,9 @@ def check(intake, found):
         raise FwError(errors.NO_SLOT)
     settled(board)
     if "state" in board.layout:
-        from fwcore.state import IDLE, State
-
-        if State(board).phase != IDLE:  # if both are new and fail, nobody knows which one it was
+        kinds = states()
+        # If both were new and failed, nobody would know which one it was.
+        if kinds.State(board).phase != kinds.IDLE:
             raise FwError(boot_errors.ON_TRIAL)
     if found.version <= target.version():
         raise FwError(errors.NOT_NEWER)
@@ -170,14 +171,14 @@ def _unkept(board):
 
 def result(board, component):
     """trial.Result of the last image of a component; None: there was none, or it is on trial."""
-    from fwcore.state import CONFIRMED, REVERTED
     from ufota.trial import Result
 
     record = _get(board, component)
     reason = _fate(board, component, record) if record else None
     if reason is None or reason == LOST:
         return None
-    return Result(REVERTED if reason else CONFIRMED, reason, *record[1:])
+    kinds = states()
+    return Result(kinds.REVERTED if reason else kinds.CONFIRMED, reason, *record[1:])
 
 
 def fate(board, digest):

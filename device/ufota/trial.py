@@ -17,7 +17,7 @@ from micropython import const
 
 from fwcore import boot_errors, errors
 from fwcore.errors import FwError
-from fwcore.state import BACK, CONFIRMED, FORWARD, NONE, TRIAL, State
+from fwcore.modules import states
 
 # result: CONFIRMED, REVERTED or REFUSED of fwcore.state; reason: error number that goes
 # with it, 0 for none; version, digest (32 bytes): of the image that update brought
@@ -49,16 +49,17 @@ def confirm(board, floor=None):
         written = system.confirm(board)
     if "state" not in board.layout:
         return written
-    state = State(board)
-    if state.phase in (FORWARD, BACK):
+    kinds = states()
+    state = kinds.State(board)
+    if state.phase in (kinds.FORWARD, kinds.BACK):
         raise FwError(boot_errors.NOT_ON_TRIAL)
     before = state.phase, state.floor
     head = _running(board, state)
     if state.is_bad(head.digest):  # the boot stage had nothing better to start
         raise FwError(boot_errors.NOT_ON_TRIAL)
     version = head.version
-    if state.phase == TRIAL:
-        state.end(CONFIRMED, 0)
+    if state.phase == kinds.TRIAL:
+        state.end(kinds.CONFIRMED, 0)
     if floor is None:
         floor = 0 if board.layout.get("downgrade", False) else version
     state.floor = max(state.floor, min(floor, version))
@@ -114,12 +115,13 @@ def reject(board, reason):
     """
     if "state" not in board.layout:
         raise FwError(boot_errors.NOT_ON_TRIAL)
-    state = State(board)
-    if state.phase != TRIAL:
+    kinds = states()
+    state = kinds.State(board)
+    if state.phase != kinds.TRIAL:
         raise FwError(boot_errors.NOT_ON_TRIAL)
     if not 0 < reason <= _MAX_REASON or reason in _DEVICE_FAULTS:
         reason = boot_errors.NOT_CONFIRMED
-    state.phase = BACK
+    state.phase = kinds.BACK
     state.reason = reason
     state.put()
 
@@ -135,8 +137,9 @@ def last_result(board, component=None):
         return system.result(board, component)
     if "state" not in board.layout:
         return None
-    state = State(board)
-    if state.result == NONE:
+    kinds = states()
+    state = kinds.State(board)
+    if state.result == kinds.NONE:
         return None
     return Result(state.result, state.reason, state.new.version, state.new.digest)
 

@@ -13,6 +13,7 @@ package(
         "journal.py",
         "kv.py",
         "layout.py",
+        "modules.py",
         "places.py",
         "reader.py",
         "slot.py",

@@ -16,6 +16,7 @@ CBC because it is what ports' cryptolib has: CTR, which MCUboot uses, is not bui
 from micropython import const
 
 from fwcore.errors import FwError
+from fwcore.modules import built_in
 from ufota.filters import errors
 
 _HEAD = const(40)
@@ -119,6 +120,4 @@ def unwrap(key, wrapped):
 
 
 def _aes(key, mode, *iv):
-    from cryptolib import aes  # payload.py has asked whether the port has it
-
-    return aes(key, mode, *iv)
+    return built_in("cryptolib").aes(key, mode, *iv)  # payload.py has seen that there is one

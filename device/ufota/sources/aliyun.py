@@ -26,7 +26,9 @@ It is a signed bundle; a bare image only where the layout says `unsigned`.
 source: the documented protocol, in docs/SERVERS.md in short
 """
 
+import hashlib
 import time
+from binascii import hexlify, unhexlify
 
 from micropython import const
 
@@ -226,8 +228,6 @@ class Aliyun:
         """
         if not self._bare:
             return None
-        from binascii import unhexlify
-
         job = self._under
         return job.version, job.size, unhexlify(job.sign) if job.method == "sha256" else b""
 
@@ -265,8 +265,6 @@ class Aliyun:
                 raise FwError(errors.CORRUPT, self.length)
             self._passed = self.at
             if not self.at and job.method:
-                import hashlib
-
                 make = getattr(hashlib, job.method, None)
                 self._running = make and make()
             if not self.at and count:
@@ -277,8 +275,6 @@ class Aliyun:
             self._running.update(mv[:count] if count < len(mv) else mv)
         self._passed += count
         if self._running and (not count or self._passed == self.length):
-            from binascii import hexlify
-
             digest, self._running = self._running, None
             if hexlify(digest.digest()) != job.sign:
                 raise FwError(errors.CORRUPT, self._passed)

@@ -8,6 +8,7 @@ region `client` in the layout a revert is told by the old version alone.
 from micropython import const
 
 from fwcore import errors, net_errors
+from fwcore.modules import states
 
 _KEY = b"aliyun"
 _DIGEST = const(8)  # bytes of it that are remembered
@@ -68,9 +69,8 @@ def greet(module):
     """
     board = module.board
     if "state" in board.layout:
-        from fwcore.state import TRIAL, State
-
-        if State(board).phase == TRIAL:
+        kinds = states()
+        if kinds.State(board).phase == kinds.TRIAL:
             return False
     if hasattr(board, "systems"):
         from ufota import system
@@ -118,12 +118,11 @@ def _outcome(module):
     digest = notes and notes.get(key)
     if not digest:
         return
-    from fwcore.state import CONFIRMED
     from ufota import last_result
 
     last = last_result(module.board)
     if last and last.digest[:_DIGEST] == digest:
-        reason = 0 if last.result == CONFIRMED else last.reason
+        reason = 0 if last.result == states().CONFIRMED else last.reason
     elif hasattr(module.board, "systems"):
         from ufota import system
 

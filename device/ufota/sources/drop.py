@@ -29,6 +29,7 @@ from micropython import const
 
 from fwcore import boot_errors, errors, net_errors
 from fwcore.errors import FwError
+from fwcore.modules import states
 from ufota import notes
 from ufota.client import FAILED, READY
 
@@ -243,10 +244,8 @@ class Drop:
         """The boot state, or None where the layout has none. Raises FwError READ_FAILED."""
         if "state" not in self._board.layout:
             return None
-        from fwcore.state import State
-
         try:
-            return State(self._board)
+            return states().State(self._board)
         except OSError as error:
             raise _failed(error)
 

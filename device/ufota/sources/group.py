@@ -47,7 +47,8 @@ class Group(Relay):
             if source not in self._out:
                 url = self._ask(source)
                 if url:
-                    self._news = self.source = source
+                    self._news = source
+                    self.use(source)
                     self._said = 0
                     return url
         code = self._error.code if self._error else 0
@@ -79,7 +80,7 @@ class Group(Relay):
         for source in [self.source] + self._ordered():
             try:
                 source.open(url, at, tag)
-                self.source = source
+                self.use(source)
                 return
             except FwError as error:
                 if error.code != errors.BAD_URL:

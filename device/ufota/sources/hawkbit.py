@@ -125,7 +125,11 @@ class Hawkbit(Relay):
             return None
         url = None
         try:
-            url = self._paced(self._round)
+            url = self._round()
+            self._on_time()
+        except FwError as error:
+            self.pace.failed(error, self.source)
+            raise
         finally:
             if not url:
                 self.source.close()
@@ -169,16 +173,10 @@ class Hawkbit(Relay):
 
     # One poll
 
-    def _paced(self, work, *args):
-        """Do what a poll does, and set when the next one is."""
-        try:
-            found = work(*args)
-        except FwError as error:
-            self.pace.failed(error, self.source)
-            raise
+    def _on_time(self):
+        """A poll went well: the next one is after the interval."""
         self.pace.retry.reset()
         self.pace.again()
-        return found
 
     def _round(self):
         """Everything a poll does while no update is under way."""
@@ -187,7 +185,9 @@ class Hawkbit(Relay):
         self._action.settle()
         if self._action.kind == action.ENDED:
             self._close()
-        found = self._base(self.source)
+        server = self._server
+        found = server.get(self.source, server.url)
+        self._set_interval(found)
         self._introduce(ddi.link(found, "configData"))
         href = ddi.link(found, "cancelAction")
         if href:
@@ -197,37 +197,35 @@ class Hawkbit(Relay):
             self._ask(href)
         href = ddi.link(found, "deploymentBase")
         if href and self._action.kind == action.NONE:
-            return self._take(self._job(self.source, href))
+            return self._take(ddi.job(server.get(self.source, href), "deployment", server.has_tls))
         return None
 
     def _look(self, http):
         """What a poll does while an update is under way. No news when the link fails."""
         try:
-            self._paced(self._hear, http)
-        except FwError:
-            pass
+            self._hear(http)
+            self._on_time()
+        except FwError as error:
+            self.pace.failed(error, self.source)
 
     def _hear(self, http):
-        found = self._base(http)
+        server = self._server
+        found = server.get(http, server.url)
+        self._set_interval(found)
         href = ddi.link(found, "cancelAction")
         if href:
             self._cancel(http, href)
         href = ddi.link(found, "deploymentBase")
         if href:
-            job = self._job(http, href)
+            job = ddi.job(server.get(http, href), "deployment", server.has_tls)
             self._open = _is_open(job)
             if job.id != self._action.id:
                 self._give_up()
 
-    def _base(self, http):
-        found = self._server.get(http, self._server.url)
+    def _set_interval(self, found):
         sleep_s = ddi.sleep_s(found)
         if sleep_s is not None:
             self.pace.interval_s = max(sleep_s, _LEAST_S)
-        return found
-
-    def _job(self, http, href, key="deployment"):
-        return ddi.job(self._server.get(http, href), key, self._server.has_tls)
 
     def _introduce(self, href):
         """Send the attributes when they are asked for; once, if that never ends."""
@@ -255,7 +253,8 @@ class Hawkbit(Relay):
 
     def _ask(self, href):
         """Somebody has to agree before this is offered as a deployment."""
-        job = self._job(self.source, href, "confirmation")
+        server = self._server
+        job = ddi.job(server.get(self.source, href), "confirmation", server.has_tls)
         if not self._consent or job.id == self._denied:
             return
         answer = self._consent(job.name, job.version)

@@ -24,6 +24,7 @@ from micropython import const
 
 from fwcore import boot_errors, errors
 from fwcore.errors import FwError
+from fwcore.modules import states
 
 NONE = const(0)
 TAKEN = const(1)
@@ -165,15 +166,13 @@ def _outcome(board, digest, fresh):
         if fresh:
             return None
         return 0 if _running(board) == digest else boot_errors.INSTALL_FAILED
-    from fwcore.state import CONFIRMED, IDLE, State
-    from fwcore.state import NONE as NOTHING
-
-    state = State(board)
-    if state.phase != IDLE:
+    kinds = states()
+    state = kinds.State(board)
+    if state.phase != kinds.IDLE:
         return None
-    if state.result == NOTHING or state.new.digest != digest:
+    if state.result == kinds.NONE or state.new.digest != digest:
         return _UNKNOWN
-    if state.result == CONFIRMED:
+    if state.result == kinds.CONFIRMED:
         return 0
     return state.reason or boot_errors.NOT_CONFIRMED
 

@@ -42,12 +42,14 @@ class Server:
 
     def get(self, http, url):
         """The answer, a dict. Raises FwError, also BAD_MESSAGE | TOO_LONG."""
-        size = self._request(http, "GET", url, b"")
+        self._prepare(http, url)
+        size = http.call("GET", url, self._buf, feed=self._feed)
         return jsons.loads(self._buf[:size], len(self._buf))
 
     def put(self, http, url, body):
         """Raises FwError."""
-        self._request(http, "PUT", url, body)
+        self._prepare(http, url)
+        http.call("PUT", url, self._buf, body, feed=self._feed)
 
     def feedback(self, http, kind, action, body):
         """Tell what becomes of an action.
@@ -57,8 +59,9 @@ class Server:
         raises:  FwError when it may take it another time
         """
         url = "%s/%s/%s/feedback" % (self.url, kind, action)
+        self._prepare(http, url)
         try:
-            self._request(http, "POST", url, body)
+            http.call("POST", url, self._buf, body, feed=self._feed)
         except FwError as error:
             status = error.at
             if error.code != errors.HTTP_STATUS or status >= 500 or status in _ONCE_MORE:
@@ -66,10 +69,9 @@ class Server:
             return status
         return _OK
 
-    def _request(self, http, method, url, body):
+    def _prepare(self, http, url):
         http.header = self.credentials(url) + _ACCEPT
         self._since_ms = time.ticks_ms()
-        return http.call(method, url, self._buf, body, feed=self._feed)
 
     def _feed(self):
         self._board.feed()

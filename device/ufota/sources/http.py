@@ -99,8 +99,16 @@ class HttpSource:
                   raises; with TLS 101..107 of net_errors
         """
         if self._in_header:
-            if self._request and not self._send():
-                return None
+            if self._request:
+                count = failed = None
+                try:
+                    if self._poll.poll(0):  # connected, or refused
+                        # Not a call deeper: for TLS it shakes hands, on 2 KiB of C stack.
+                        count = self._socket.send(self._request[self._sent :])
+                except (OSError, ValueError) as error:
+                    failed = error
+                if not self._is_sent(count, failed):
+                    return None
             if not self._read_header():
                 return None
         left = self._left
@@ -194,21 +202,26 @@ class HttpSource:
         has_readinto = hasattr(stream, "readinto")
         self._stream = stream if has_readinto else stream.makefile("rb", 0)
 
-    def _send(self):
-        """Send what the connection takes of the request; True when all of it is sent."""
-        errno = EAGAIN
-        if self._poll.poll(0):  # connected, or refused
-            try:
-                self._sent += self._socket.send(self._request[self._sent :])
-                errno = 0
-            except OSError as error:
-                errno = error.errno
+    def _is_sent(self, count, error):
+        """True when all of the request is sent.
+
+        count:   bytes that send() took just now; None: the connection takes none yet
+        error:   what it raised, or None
+        """
+        errno = EAGAIN if count is None else 0
+        if error:
+            if hasattr(self._socket, "judged"):
+                error = self._socket.judged(error)
+            if isinstance(error, FwError):
+                raise error
+            errno = error.errno
         if errno == EAGAIN and self._is_late():
             errno = ETIMEDOUT
         if errno:
             if errno != EAGAIN:
                 self._connect_next(errno)
             return False
+        self._sent += count
         if self._sent < len(self._request):
             return False
         self._request = b""  # sent; its RAM is wanted when a signature is verified

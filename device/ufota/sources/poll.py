@@ -98,12 +98,12 @@ class Poll(Relay):
         """As the source's; of what was not newer, only a change is asked for."""
         source = self.source
         if at or url != self._url or not self._tag:
-            source.open(url, at, tag)
+            super().open(url, at, tag)
             return
         header = getattr(source, "header", b"")
         line = b"If-None-Match: %s\r\n" if self._tag[:1] == b'"' else b"If-Modified-Since: %s\r\n"
         source.header = header + line % self._tag
         try:
-            source.open(url, at, tag)
+            super().open(url, at, tag)
         finally:
             source.header = header

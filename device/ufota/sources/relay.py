@@ -9,13 +9,16 @@ class Relay:
     """Passes all that a byte source is asked on to `source`."""
 
     def __init__(self, source):
+        self.use(source)
+
+    def use(self, source):
+        """Relay to this one. Its readinto() is called without a call in between: C stack."""
         self.source = source
+        self.readinto = source.readinto
 
     def open(self, url, at=0, tag=b""):
         self.source.open(url, at, tag)
-
-    def readinto(self, mv):
-        return self.source.readinto(mv)
+        self.use(self.source)  # which may be a relay too, and have found another source
 
     def wait(self, ms):
         self.source.wait(ms)

@@ -65,42 +65,28 @@ class Rest(HttpSource):
         raises:  FwError TOO_LONG for more than mv takes; as open() and readinto(). The
                  connection is closed then
         """
+        size = 0
         try:
             self._unless = tag
             self.open(url, 0, b"", method, body)
-            return self._take(mv, feed)
+            while True:
+                rest = mv[size:] if size < len(mv) else memoryview(bytearray(1))
+                count = self.readinto(rest)
+                if count is None:
+                    self.wait(_WAIT_MS)
+                elif not count:
+                    return size
+                elif size == len(mv):
+                    raise FwError(errors.TOO_LONG, size)
+                else:
+                    size += count
+                if feed:
+                    feed()
         except FwError:
             self.close()
             raise
         finally:
             self._unless = b""
-
-    def readinto(self, mv):
-        try:
-            return super().readinto(mv)
-        except FwError as error:
-            silent = self._in_header and self._header_bytes <= 1
-            if not (self._reused and silent and error.code in _LONELY):
-                raise
-        self.close()
-        self._begin(self._url, self._header)
-        return None
-
-    def _take(self, mv, feed):
-        size = 0
-        while True:
-            rest = mv[size:] if size < len(mv) else memoryview(bytearray(1))
-            count = self.readinto(rest)
-            if count is None:
-                self.wait(_WAIT_MS)
-            elif not count:
-                return size
-            elif size == len(mv):
-                raise FwError(errors.TOO_LONG, size)
-            else:
-                size += count
-            if feed:
-                feed()
 
     # Connections
 
@@ -151,6 +137,27 @@ class Rest(HttpSource):
         self._mark_ms = time.ticks_ms()
         self._fresh_bytes = self._sent = 0
         self._poll.modify(self._socket, select.POLLOUT)
+
+    def _is_sent(self, *result):
+        try:
+            return super()._is_sent(*result)
+        except FwError as error:
+            return self._renew(error)
+
+    def _read_header(self):
+        try:
+            return super()._read_header()
+        except FwError as error:
+            return self._renew(error)
+
+    def _renew(self, error):
+        """Begin anew when a kept connection turned out dead. Returns False; else raises error."""
+        silent = self._in_header and self._header_bytes <= 1
+        if not (self._reused and silent and error.code in _LONELY):
+            raise error
+        self.close()
+        self._begin(self._url, self._header)
+        return False
 
     def _take_line(self, line):
         opens = not self.status

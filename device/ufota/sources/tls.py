@@ -72,9 +72,9 @@ class Stream:
              certificate must have
 
     The handshake goes on with each send() until it is through; a send() that cannot go on
-    raises OSError EAGAIN, as a socket does. OSError with other numbers is of the connection.
-    raises:  FwError UNTRUSTED | WRONG_HOST | EXPIRED | NOT_YET_VALID | CLOCK_NOT_SET |
-             TLS_REFUSED | TLS_FAILED
+    returns None. What is raised has become FwError UNTRUSTED | WRONG_HOST | EXPIRED |
+    NOT_YET_VALID | CLOCK_NOT_SET | TLS_REFUSED | TLS_FAILED, or is an OSError: EAGAIN, as of a
+    socket, and other numbers of the connection.
     """
 
     def __init__(self, stream, source):
@@ -103,15 +103,17 @@ class Stream:
         self._poll.modify(self._stream, events)
 
     def send(self, data):
-        try:
-            if self._stream is self._raw:
-                self._wrap()
-            count = self._stream.write(data)
-        except (OSError, ValueError) as error:
-            raise self._judged(error)
-        if count is None:
-            raise OSError(EAGAIN, "")  # CPython knows no errno from one argument
-        return count
+        """Nothing yet, the first time; from then on it is the TLS socket's own.
+
+        The handshake takes 2 KiB of C stack, and the fewer calls there are below it the better.
+        Whoever calls it hands what it raises to judged().
+        """
+        self._stream = self._ssl.wrap_socket(
+            self._raw, server_hostname=self._name, do_handshake_on_connect=False
+        )
+        self._poll = select.poll()  # MicroPython's TLS socket knows what it waits for
+        self._poll.register(self._stream, select.POLLOUT)
+        self.send = self._stream.write
 
     def readinto(self, mv):
         """As a socket's.
@@ -123,7 +125,7 @@ class Stream:
         try:
             data = self._stream.recv(min(len(mv), _MOST))
         except (OSError, ValueError) as error:
-            raise self._judged(error)
+            raise self.judged(error)
         if data is None:
             return None
         mv[: len(data)] = data
@@ -133,15 +135,8 @@ class Stream:
         self._stream.close()
         self._raw.close()
 
-    def _wrap(self):
-        self._stream = self._ssl.wrap_socket(
-            self._raw, server_hostname=self._name, do_handshake_on_connect=False
-        )
-        self._poll = select.poll()  # MicroPython's TLS socket knows what it waits for
-        self._poll.register(self._stream, select.POLLOUT)
-
-    def _judged(self, error):
-        """The exception to raise in place of this one."""
+    def judged(self, error):
+        """The exception to raise in place of this one of the TLS socket."""
         if isinstance(error, OSError) and error.errno == EAGAIN:
             return error
         from ufota.sources import tls_errors

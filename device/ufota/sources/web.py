@@ -91,7 +91,7 @@ def _part(source):
 
 def _drop(name):
     """Let go of a file that has had its turn, when heap is short."""
-    from ufota.intake import make_room
+    from fwcore.modules import make_room
 
     make_room(("ufota.sources", name))
 
