@@ -53,7 +53,8 @@ def main(kind, old_path, path, size):
             if not count:
                 break
             first.write(buf[:count])
-    first.end()
+    while first:
+        first = first.end()
     print(taken)
 
 

@@ -68,7 +68,8 @@ class Payloads:
                 if not count:
                     break
                 filter.write(self.buf[:count])
-        filter.end()
+        while filter:
+            filter = filter.end()
 
     def deflated(self):
         from ufota.filters.inflate import Inflate

@@ -56,7 +56,8 @@ def pour(filter, data, chunk=4096):
         piece = data[at : at + chunk]
         buf[: len(piece)] = piece
         filter.write(buf[: len(piece)])
-    filter.end()
+    while filter:
+        filter = filter.end()
 
 
 def made(make, data, size, chunk=4096):

@@ -44,7 +44,7 @@ def run(payload, step, size=64, key=KEK):
         piece = payload[at : at + step]
         buf[: len(piece)] = piece
         one.write(memoryview(buf)[: len(piece)])
-    one.end()
+    one.end().end()
     return sink
 
 
@@ -75,7 +75,7 @@ def test_a_payload_that_is_cut_anywhere_is_refused():
         one = decrypt.Decrypt(sink, KEK, 64)
         one.write(memoryview(payload)[:end])
         try:
-            one.end()
+            one.end().end()
         except FwError as error:
             assert error.code == errors.BAD_PADDING
             assert not sink.ended

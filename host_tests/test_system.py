@@ -212,6 +212,7 @@ def test_services_are_told_what_came_of_it():
     action = hawkbit_action.Action(board)
     action.take("7")
     action.install(known)
+    action.keep()
     assert action.kind == hawkbit_action.INSTALLING and system.on_trial(board)
     start(board, chip)
     action = hawkbit_action.Action(board)
@@ -226,6 +227,7 @@ def test_services_are_told_what_came_of_it():
     assert hawkbit_action.verdict(board, not_newer, signed("system_three")) == errors.NOT_NEWER
     install(board, chip, "system_three")
     action.install(digest("system_three"))
+    action.keep()
     start(board, chip)
     start(board, chip)
     action = hawkbit_action.Action(board)

@@ -51,10 +51,12 @@ class Window:
         at += self._start
         try:
             if self._whole:
-                return answer(self._device.readblocks(at // self._unit, buf))
-            return answer(self._device.readblocks(at // self._unit, buf, at % self._unit))
+                code = self._device.readblocks(at // self._unit, buf)
+            else:
+                code = self._device.readblocks(at // self._unit, buf, at % self._unit)
         except OSError as error:
             return failure(error)
+        return answer(code) if code else 0
 
     def writeblocks(self, block, buf, offset=0):
         return -_EROFS

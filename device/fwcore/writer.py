@@ -40,7 +40,9 @@ class Writer:
                 self._storage.write(at, self._page)
             self._erased = slot.end  # as good as: every write replaces
         else:
-            self._erase_to(self._at)
+            end = up(self._at, self._storage.erase_size)
+            self._storage.erase(self._erased, end - self._erased)
+            self._erased = end
 
     def resume(self, reader):
         """Go on behind what is in the slot, instead of begin().
@@ -76,6 +78,9 @@ class Writer:
         if self._waiting:
             data = self._top_up(data)
             count = len(data)
+            if self._waiting == len(self._page):
+                self._program(self._page)
+                self._waiting = 0
         rest = count % self._storage.program_size
         if rest:
             self._waiting = rest
@@ -92,13 +97,10 @@ class Writer:
         return self._hash.digest()
 
     def _top_up(self, data):
-        """Fill the waiting unit from the front of data; returns the rest of data."""
+        """Fill the waiting unit from the front of data. Returns the rest of data."""
         take = min(len(data), len(self._page) - self._waiting)
         self._page[self._waiting : self._waiting + take] = data[:take]
         self._waiting += take
-        if self._waiting == len(self._page):
-            self._program(self._page)
-            self._waiting = 0
         return data[take:]
 
     def _pad(self):
@@ -108,11 +110,8 @@ class Writer:
     def _program(self, mv):
         end = self._at + len(mv)
         if end > self._erased:
-            self._erase_to(end)
+            erased = up(end, self._storage.erase_size)
+            self._storage.erase(self._erased, erased - self._erased)
+            self._erased = erased
         self._storage.write(self._at, mv)
         self._at = end
-
-    def _erase_to(self, end):
-        end = up(end, self._storage.erase_size)
-        self._storage.erase(self._erased, end - self._erased)
-        self._erased = end

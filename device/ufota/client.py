@@ -125,10 +125,11 @@ class Client:
         try:
             return getattr(self, work)() if work else False
         except (FwError, OSError, MemoryError) as error:
-            return self._failed(error, state)
+            self._fail(error, state)
+        raise self.error
 
-    def _failed(self, error, state):
-        """A step of this state has failed; raises what step() does."""
+    def _fail(self, error, state):
+        """A step of this state has failed."""
         if isinstance(error, MemoryError):
             error = FwError(errors.NO_MEMORY)
         elif isinstance(error, OSError):
@@ -137,7 +138,6 @@ class Client:
         self.error = error
         self.source.close()
         self.state = FAILED
-        raise error
 
     def run(self):
         """Step until READY (returns True), or until an approval says later (returns False).
@@ -191,7 +191,9 @@ class Client:
         source, board = self.source, self.board
         if not source.header and "state" not in board.layout:
             return
-        from fwcore.modules import states
+        from fwcore.modules import load, states
+
+        load("ufota", "lines")
         from ufota import lines
 
         state = states().State(board) if "state" in board.layout else None

@@ -55,9 +55,8 @@ class Filtered:
 
     def finish(self):
         """All bytes are there. Raises as the filters; FwError CORRUPT, CUT_SHORT."""
-        first, self._first = self._first, None
-        if first:
-            first.end()
+        while self._first:  # one after the other, as each writes what it has kept back
+            self._first = self._first.end()
             self.write = self._image.write
         self._image.finish()
 

@@ -96,20 +96,16 @@ class FleetClient(Client):
                 work = "_take_bare"
             worked = getattr(self, work)() if work else False
         except (FwError, OSError, MemoryError) as error:
-            worked = self._failed(error, state)
+            self._fail(error, state)
+            worked = True
+        if self.state == FAILED and state != FAILED:
+            self._after_error(state)
         if self.state != state:
             self._changed()
-        return worked
-
-    def _failed(self, error, state):
-        try:
-            super()._failed(error, state)
-        except FwError:
-            self._after_error(state)
+            self._tell()
             if self.state == FAILED:
-                self._tell()
-                raise
-        return True
+                raise self.error
+        return worked
 
     def _changed(self):
         if self.state == APPROVE_DOWNLOAD and self.intake.kept:
@@ -117,7 +113,6 @@ class FleetClient(Client):
                 self.intake.kept.remember(self.url)
         elif self.state == READY:
             self._forget_url()
-        self._tell()
 
     def _begin(self, url):
         super()._begin(url)

@@ -30,13 +30,19 @@ class PatchClient(FleetClient):
     def start(self, url):
         """Begin an update from a manifest or a bundle. Raises FwError."""
         self._tells = True
-        super().start(url)
+        if self.retry:  # as FleetClient.start(): C stack
+            self.retry.reset()
+        self._begin(url)
+        self.step()
 
     def _add_lines(self):
         super()._add_lines()
         if self._tells and self._url == self.url:
             load("fwcore", "manifest")
-            self.source.header += _image(self.board)
+            from ufota.running import active
+
+            head = active(self.board)[1]
+            self.source.header += _line(head) if head else b""
 
     def _after_error(self, state):
         if self._tells and self._is_payload_bad():
@@ -53,16 +59,9 @@ class PatchClient(FleetClient):
         return code in _OF_PAYLOAD or _FIRST_FILTER <= code <= _LAST_FILTER
 
 
-def _image(board):
-    """The request header that names the image that runs; b"" when there is none. Raises OSError.
-
-    source:  docs/FORMATS.md, HTTP
-    """
+def _line(head):
+    """The request header that names the image that runs. source: docs/FORMATS.md, HTTP"""
     from fwcore.manifest import version_text
-    from ufota import running
 
-    head = running.header(board)
-    if not head:
-        return b""
     words = version_text(head.version), hexlify(head.digest[:16]).decode()
     return "Ufota-Image: {} {}\r\n".format(*words).encode()

@@ -37,16 +37,16 @@ def check(intake, found):
             load("ufota", "filters." + name)
         except ImportError:
             raise FwError(errors.UNSUPPORTED) from None
-    old = _precursor(intake.board, found) if is_patch else None
+    old = _precursor(intake, found) if is_patch else None
     key = _class_key(intake.board) if found.format & formats.ENCRYPTED else None
     intake.target = Filtered(intake.target, old, key)
 
 
-def _precursor(board, found):
+def _precursor(intake, found):
     """The active image, which the patch must be made for."""
     from ufota.filters.precursor import Precursor
 
-    slot, head = running.active(board)
+    slot, head = intake.proposal.active if intake.proposal else running.active(intake.board)
     if not head or head.digest != found.precursor:
         from fwcore import net_errors
 

@@ -32,6 +32,7 @@ class Proposal:
     permanent:  True: no trial, and no way back once it is installed. The image that is
                 installed already may come in again then, if it is not whole any more: for
                 a recovery image
+    active:     (Slot, Header) of the image that runs; Header None where there is no good one
     raises:     OSError; FwError ON_TRIAL | BLACK_LISTED | BELOW_FLOOR | NOT_NEWER | TOO_BIG,
                 before anything is written
     """
@@ -52,6 +53,7 @@ class Proposal:
             raise FwError(boot_errors.BELOW_FLOOR)
         active, _ = state.active_slot(board)
         self._running = _header_in(active, buf, None)
+        self.active = active, self._running
         if not permanent or self._is_whole(active, buf):
             self._check_newer()
         # In direct mode it runs where it is written to.

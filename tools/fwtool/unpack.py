@@ -68,7 +68,8 @@ def _pour(data, filter):
     view = memoryview(data)
     for at in range(0, len(data), _STEP):
         filter.write(view[at : at + _STEP])
-    filter.end()
+    while filter:
+        filter = filter.end()
 
 
 # What a payload is that no manifest came with

@@ -21,6 +21,8 @@ def names(number):
 def chain(number, size, sink, old=None, key=None, feed=None, wbits=10):
     """The first of the filters of a format, the last of which writes to sink.
 
+    At the end of the payload each has to be ended; end() returns the next one, the sink's None.
+
     number:  format, known, with all its filters in this build
     size:    bytes of the image, as announced
     sink:    write(mv), which takes all or raises, and end()

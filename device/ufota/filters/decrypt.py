@@ -44,7 +44,7 @@ class Decrypt:
         self._plain = memoryview(
             bytearray(size + _BLOCK)
         )  # its first block: the last one held back
-        self._held = False
+        self._held = 0  # where in _plain the last block is; 0: there is none
         self._cipher = None
 
     def write(self, mv):
@@ -58,25 +58,28 @@ class Decrypt:
             at += take
             if self._have == full:
                 if self._cipher:
-                    self._decipher()
+                    self._sink.write(self._decipher())
                 else:
                     self._open()
 
     def end(self):
-        """The payload is over. Raises FwError BAD_PADDING when it is not whole; as the sink."""
+        """The payload is over. Returns the sink, which is the next to be ended.
+
+        raises:  FwError BAD_PADDING when the payload is not whole; as the sink
+        """
         if self._have % _BLOCK or not self._cipher:
             raise FwError(errors.BAD_PADDING)
         if self._have:
-            self._decipher()
+            self._sink.write(self._decipher())
         if not self._held:
             raise FwError(errors.BAD_PADDING)
-        last = bytes(self._plain[:_BLOCK])
+        last = bytes(self._plain[self._held : self._held + _BLOCK])
         count = last[-1]
         if not 1 <= count <= _BLOCK or last[-count:] != bytes((count,)) * count:
             raise FwError(errors.BAD_PADDING)
         if count < _BLOCK:
-            self._sink.write(self._plain[: _BLOCK - count])
-        self._sink.end()
+            self._sink.write(self._plain[self._held : self._held + _BLOCK - count])
+        return self._sink
 
     def _open(self):
         """The head is here: unwrap the key of the payload."""
@@ -85,17 +88,14 @@ class Decrypt:
         self._have = 0
 
     def _decipher(self):
-        """All that came, in place of nothing but the block that may be padding."""
-        count = self._have
-        plain = self._plain
-        if self._held:
-            self._sink.write(plain[:_BLOCK])
+        """Decipher all that came. Returns what is payload for certain: all but the last block."""
+        count, plain, held = self._have, self._plain, self._held
+        if held:
+            plain[:_BLOCK] = plain[held : held + _BLOCK]
         self._cipher.decrypt(self._buf[:count], plain[_BLOCK : _BLOCK + count])
-        if count > _BLOCK:
-            self._sink.write(plain[_BLOCK:count])
-        plain[:_BLOCK] = plain[count : count + _BLOCK]
-        self._held = True
+        self._held = count
         self._have = 0
+        return plain[:count] if held else plain[_BLOCK:count]
 
 
 def unwrap(key, wrapped):

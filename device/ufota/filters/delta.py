@@ -70,7 +70,8 @@ class Patch:
             if self._run:
                 count = min(self._run, end - at)
                 if self._next == _EXTRA:  # its count is what follows the diff
-                    count = self._sum(mv, at, min(count, _STEP))
+                    count = min(count, _STEP)
+                    self._sink.write(self._sum(mv[at : at + count]))
                 else:
                     self._sink.write(mv[at : at + count])
                 at += count
@@ -81,21 +82,20 @@ class Patch:
         self._taken += end
 
     def end(self):
-        """The patch is over. Raises as write()."""
+        """The patch is over. Returns the sink, the next to be ended. Raises as write()."""
         if self._next != _OVER:
             raise FwError(errors.STREAM_CUT, self._taken)
-        self._sink.end()
+        return self._sink
 
-    def _sum(self, mv, at, count):
-        """The next bytes of the image, of `count` bytes of a diff. Returns count."""
-        diff = mv[at : at + count]
+    def _sum(self, diff):
+        """The next bytes of the image, of so many bytes of a diff, at most _STEP."""
+        count = len(diff)
         buf = self._buf if count == _STEP else self._buf[:count]
         self._old.read(self._place, buf)
         self._place += count
         if diff != (self._zeros if count == _STEP else self._zeros[:count]):
             self._add(buf, diff)
-        self._sink.write(buf)
-        return count
+        return buf
 
     def _byte(self, byte, at):
         """One byte of a number. at: where it is, for the error."""

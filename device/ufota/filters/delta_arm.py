@@ -89,29 +89,30 @@ class ArmPatch:
         while at < end:
             if self._want:
                 at += self._gather(mv[at : at + self._want - self._have])
+                if self._have < self._want:
+                    continue
+                whole = self._packed[: self._want]
+                self._have = self._want = 0
+                if self._next == _HEAD:
+                    self._header(whole)
+                else:
+                    self._frame(whole)
             else:
                 self._byte(mv[at], self._taken + at)
                 at += 1
         self._taken += end
 
     def end(self):
-        """The patch is over. Raises as write()."""
+        """The patch is over. Returns the sink, the next to be ended. Raises as write()."""
         if self._next != _OVER:
             raise FwError(errors.STREAM_CUT, self._taken)
-        self._sink.end()
+        return self._sink
 
     def _gather(self, mv):
         """Bytes of the header or a frame. Returns how many."""
         count = len(mv)
         self._packed[self._have : self._have + count] = mv
         self._have += count
-        if self._have == self._want:
-            whole = self._packed[: self._want]
-            self._have = self._want = 0
-            if self._next == _HEAD:
-                self._header(whole)
-            else:
-                self._frame(whole)
         return count
 
     def _header(self, mv):
@@ -166,7 +167,8 @@ class ArmPatch:
         if count <= 0:
             raise FwError(errors.BAD_STREAM, self._taken)
         if self._diff:
-            self._sum(count)
+            for at in range(0, count, _STEP):
+                self._sink.write(self._sum(self._plain[at : min(count, at + _STEP)]))
             self._diff -= count
         else:
             self._sink.write(self._plain[:count])
@@ -175,15 +177,13 @@ class ArmPatch:
             self._feed()
         self._settle()
 
-    def _sum(self, count):
-        """Add the old image's bytes to `count` bytes of a frame, and pass them on."""
-        for at in range(0, count, _STEP):
-            diff = self._plain[at : min(count, at + _STEP)]
-            buf = self._buf[: len(diff)]
-            self._old.read(self._place, buf)
-            self._place += len(diff)
-            self._add(buf, diff)
-            self._sink.write(buf)
+    def _sum(self, diff):
+        """The next bytes of the image, of so many bytes of a diff, at most _STEP."""
+        buf = self._buf[: len(diff)]
+        self._old.read(self._place, buf)
+        self._place += len(diff)
+        self._add(buf, diff)
+        return buf
 
     def _settle(self):
         """A record whose frames are all there is over once it has moved."""

@@ -85,14 +85,16 @@ class Inflate:
             self._put(mv[at : at + count])
             at += count
             try:
-                self._read(_LOW)
+                while self._read(_LOW):
+                    self._flush()
             except EOFError:
                 raise FwError(errors.STARVED, self._taken)
 
     def end(self):
-        """The payload is over. Raises as write()."""
+        """The payload is over. Returns the sink, the next to be ended. Raises as write()."""
         try:
-            self._read(0)
+            while self._read(0):
+                self._flush()
         except EOFError:
             raise FwError(errors.STREAM_CUT, self._taken)
         self._flush()
@@ -100,7 +102,7 @@ class Inflate:
             raise FwError(errors.BAD_STREAM, self._taken - self._unread)
         if self._size is not None and self._left:
             raise FwError(errors.STREAM_CUT, self._taken)
-        self._sink.end()
+        return self._sink
 
     def _put(self, data):
         """Add to what is in _source, which ends where that ends: a BytesIO cannot be cut."""
@@ -125,6 +127,7 @@ class Inflate:
 
         What is beyond the announced size is read too, and goes no further.
 
+        returns: True when there is more, and no room for it before _flush()
         raises:  EOFError when they did not make that
         """
         source, readinto, out = self._source, self._deflate.readinto, self._out
@@ -132,9 +135,8 @@ class Inflate:
         while unread >= low and not self._over:
             count = (unread - _HEAD) // _EACH if low else _OUT
             if count > _OUT - made:
-                self._made = made
-                self._flush()
-                made = 0
+                self._unread, self._made, self._left = unread, made, left
+                return True
             try:
                 got = readinto(out[made : made + count])
             except OSError:
@@ -147,6 +149,7 @@ class Inflate:
             if got < count:
                 self._over = True
         self._unread, self._made, self._left = unread, made, left
+        return False
 
     def _flush(self):
         if self._made:

@@ -244,6 +244,7 @@ class Aliyun:
         if job.stream:
             from ufota.sources.aliyun_blocks import Blocks
 
+            self.link.hear_blocks()  # here, not in its open(): C stack
             source = Blocks(self.link, job, self._block)
         elif self.http:
             source = self.http

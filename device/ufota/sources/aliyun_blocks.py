@@ -55,7 +55,6 @@ class Blocks:
         self._error = None  # of the last reply
         self._tries = 0
         self._mark_ms = None  # when the request was sent
-        self._link.hear_blocks()
 
     def readinto(self, mv):
         """As of every byte source. Raises FwError NO_ANSWER | BAD_MESSAGE | CORRUPT | CONNECT."""

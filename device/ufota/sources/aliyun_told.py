@@ -8,7 +8,7 @@ region `client` in the layout a revert is told by the old version alone.
 from micropython import const
 
 from fwcore import errors, net_errors
-from fwcore.modules import states
+from fwcore.modules import load, states
 
 _KEY = b"aliyun"
 _DIGEST = const(8)  # bytes of it that are remembered
@@ -99,6 +99,7 @@ def _running(board):
 def _notes(module):
     if "client" not in module.board.layout:
         return None
+    load("ufota", "notes")
     from ufota import notes
 
     return notes.of(module.board)

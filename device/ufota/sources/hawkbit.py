@@ -293,6 +293,7 @@ class Hawkbit(Relay):
             self._failed(client)
         elif state == states.READY:
             self._action.install(client.manifest.installed_digest)
+            self._action.keep()
             self._stage("proceeding", self.source)
         elif state == states.VERIFY:
             self._stage("downloaded", self.source)

@@ -24,7 +24,7 @@ from micropython import const
 
 from fwcore import boot_errors, errors
 from fwcore.errors import FwError
-from fwcore.modules import states
+from fwcore.modules import load, states
 
 NONE = const(0)
 TAKEN = const(1)
@@ -56,10 +56,9 @@ class Action:
         self.id = identity
 
     def install(self, digest):
-        """Its image is committed. digest: of the image, 32 bytes"""
+        """Its image is committed; keep() comes next. digest: of the image, 32 bytes"""
         self.kind, self._digest, self._fresh = INSTALLING, digest, True
         self.code = self.at = 0
-        self.keep()
 
     def end(self, code, at=0):
         """It is over. Not kept: the server is told at once, or keep() comes next."""
@@ -117,6 +116,7 @@ class Action:
     def _notes(self):
         if "client" not in self._board.layout:
             return None
+        load("ufota", "notes")
         from ufota import notes
 
         return notes.of(self._board)

@@ -86,7 +86,10 @@ class HttpSource:
         self.length = None
         self.tag = tag
         self._until_ms = time.ticks_add(time.ticks_ms(), self.limit_ms)
-        self._begin(url, self.header)
+        where = self._begin(url, self.header)
+        if not self._reuse():
+            self._addresses = self._look_up(*where)
+            self._connect_next(0)
 
     def readinto(self, mv):
         """Read what has arrived of the body.
@@ -138,7 +141,7 @@ class HttpSource:
             self._socket = self._stream = None  # CPython closes with the last of the two
 
     def _begin(self, url, lines):
-        """Begin a request: one of open(), or of a redirect. lines: of the header."""
+        """Prepare a request. Returns (host, port) of its server. lines: of the header"""
         self.close()
         self._url = url
         self._header = lines
@@ -159,8 +162,18 @@ class HttpSource:
         else:
             name = host
         self._request = _REQUEST % (path.encode(), name.encode(), lines)
-        self._addresses = self._look_up(host, port)
-        self._connect_next(0)
+        return host, port
+
+    def _restart(self, url, lines):
+        """As open(), of what the answer to its request led to."""
+        where = self._begin(url, lines)
+        if not self._reuse():
+            self._addresses = self._look_up(*where)
+            self._connect_next(0)
+
+    def _reuse(self):
+        """True when there is a connection already: see rest.py."""
+        return False
 
     def _look_up(self, host, port):
         """Addresses of a server, as a list. Raises FwError CONNECT | BAD_URL."""

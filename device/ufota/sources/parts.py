@@ -59,7 +59,7 @@ def _changed(source):
     if more:
         raise FwError(errors.CUT_SHORT, at)
     source._asked = None
-    source._begin(source._url, source._header)
+    source._restart(source._url, source._header)
 
 
 def _beyond(source):

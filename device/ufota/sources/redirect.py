@@ -21,7 +21,7 @@ def answer(source):
     at, tag, more, hops = source._asked or (0, b"", False, 0)
     if hops == _MAX_HOPS:
         raise FwError(net_errors.TOO_MANY_REDIRECTS)
-    source._line = bytearray()  # it has grown; _begin() makes another
+    source._line = bytearray()  # it has grown; _restart() makes another
     old, lines = source._url, source._header
     try:
         url = _resolved(source._found.get(b"location", b""), old)
@@ -32,7 +32,7 @@ def answer(source):
     if old[4] == "s" and url[4] != "s":
         raise FwError(net_errors.INSECURE_REDIRECT)
     source._asked = at, tag, more, hops + 1
-    source._begin(url, lines)
+    source._restart(url, lines)
 
 
 def _resolved(place, base):

@@ -68,7 +68,9 @@ class Rest(HttpSource):
         size = 0
         try:
             self._unless = tag
-            self.open(url, 0, b"", method, body)
+            self.method = method.encode()
+            self._body = body
+            super().open(url)
             while True:
                 rest = mv[size:] if size < len(mv) else memoryview(bytearray(1))
                 count = self.readinto(rest)
@@ -99,7 +101,17 @@ class Rest(HttpSource):
         if self._unless:
             hops = self._asked[3] if self._asked else 0
             self._asked = 0, self._unless, False, hops
-        super()._begin(url, lines)
+        where = super()._begin(url, lines)
+        head = self._request
+        if self._keep:
+            head = head.replace(b"Connection: close\r\n", b"", 1)
+        if self.method != b"GET":
+            kind = b"" if b"content-type:" in self._header.lower() else _JSON
+            size = b"%sContent-Length: %d\r\n\r\n" % (kind, len(self._body))
+            head = self.method + head[3:-2] + size + self._body
+        self._request = head
+        self._lasts = False
+        return where
 
     def _is_free(self):
         """True when the connection has nothing left of the last request, and may be used on."""
@@ -113,30 +125,18 @@ class Rest(HttpSource):
             return self._stream.is_done()
         return self._left == 0
 
-    def _look_up(self, host, port):
-        """Addresses of the server; none when there is a connection already."""
-        head = self._request
-        if self._keep:
-            head = head.replace(b"Connection: close\r\n", b"", 1)
-        if self.method != b"GET":
-            kind = b"" if b"content-type:" in self._header.lower() else _JSON
-            size = b"%sContent-Length: %d\r\n\r\n" % (kind, len(self._body))
-            head = self.method + head[3:-2] + size + self._body
-        self._request = head
+    def _reuse(self):
         self._reused = bool(self._kept)
-        self._lasts = False
-        return [] if self._kept else super()._look_up(host, port)
-
-    def _connect_next(self, errno):
         if not self._kept:
-            super()._connect_next(errno)
-            return
+            return False
+        self._addresses = []
         self._socket, self._kept = self._kept, None
         if hasattr(self._stream, "is_done"):
             self._stream = self._stream.stream
         self._mark_ms = time.ticks_ms()
         self._fresh_bytes = self._sent = 0
         self._poll.modify(self._socket, select.POLLOUT)
+        return True
 
     def _is_sent(self, *result):
         try:
@@ -156,7 +156,7 @@ class Rest(HttpSource):
         if not (self._reused and silent and error.code in _LONELY):
             raise error
         self.close()
-        self._begin(self._url, self._header)
+        self._restart(self._url, self._header)
         return False
 
     def _take_line(self, line):

@@ -14,7 +14,6 @@ from micropython import const
 
 from fwcore import errors
 from fwcore.errors import FwError
-from ufota.sources import http
 
 _KEPT = const(b" content-range date location retry-after transfer-encoding ")
 
@@ -100,12 +99,14 @@ def open(source):
     """Ask for what follows the part that has come. Returns None: nothing has arrived yet."""
     source._is_late()  # a server of tiny parts may never be caught waiting
     source._asked = source._end, source.tag, True, 0
-    source._begin(source._url, source._header)
+    source._restart(source._url, source._header)
 
 
 def server(url):
     """(scheme, host, port) of an address: who may see what is for one server only."""
-    host, port, _path = http.split(url)
+    from ufota.sources.http import split  # it is there: nobody comes here without a source
+
+    host, port, _path = split(url)
     return url.partition(":")[0], host.lower(), port
 
 
