@@ -22,13 +22,20 @@ ARM_VENV := .venv-arm
 ARM_READY := $(ARM_VENV)/ready
 export MANIFEST_TOOL := $(CURDIR)/$(ARM_VENV)/bin/manifest-tool
 
-.PHONY: help demo demo-mqtt test lint types bench powercut fuzz clean
+# The emulator of a Pico, from npm, pinned there; only test-pico uses it.
+EMULATOR := host_tests/emulator
+EMULATOR_READY := $(EMULATOR)/node_modules/ready
+PICO_RUN := PYTHONPATH=tools/hostshim:device:bootloader:tools:host_tests:$(EMULATOR) $(PY) \
+	$(EMULATOR)/pico_run.py
+
+.PHONY: help demo demo-mqtt test test-pico lint types bench powercut fuzz clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    a virtual device updates itself, and refuses what it must"
 	@echo "make demo-mqtt  the same over MQTT, as Alibaba Cloud's OTA tells it"
 	@echo "make test    lint, types, and the tests on CPython and MicroPython"
+	@echo "make test-pico FIRMWARE=firmware.uf2 BOOTROM=bootrom.bin  that firmware on an emulated Pico"
 	@echo "make lint    ruff only"
 	@echo "make types   type check of the device code only"
 	@echo "make powercut  cut the power everywhere, in all ways, on both interpreters"
@@ -56,6 +63,11 @@ $(ARM_READY): Makefile
 	@$(ARM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check manifest-tool==2.6.2
 	@touch $@
 
+$(EMULATOR_READY): $(EMULATOR)/package-lock.json
+	@echo "installing the emulator into $(EMULATOR)/node_modules, by npm ..."
+	@npm ci --prefix $(EMULATOR) --no-audit --no-fund --silent
+	@touch $@
+
 demo: $(READY)
 	@$(VENV)/bin/fwtool demo
 
@@ -72,6 +84,12 @@ types: $(READY)
 test: lint types $(ARM_READY)
 	$(PY) -m pytest -q -n $(JOBS) --maxschedchunk 1
 
+# FIRMWARE, BOOTROM: files of yours; without them this says where they come from, installs nothing.
+test-pico: $(READY)
+	@$(PICO_RUN) --files-only "$(FIRMWARE)" "$(BOOTROM)"
+	@$(MAKE) --silent --no-print-directory $(EMULATOR_READY) $(ARM_READY)
+	@$(PICO_RUN) "$(FIRMWARE)" "$(BOOTROM)"
+
 bench: $(READY) $(ARM_READY)
 	$(PY) host_tests/bench.py --page
 
@@ -83,5 +101,5 @@ powercut: $(READY)
 	PYTHONPATH=tools/hostshim:device:bootloader:tools:host_tests $(PY) host_tests/powercut.py
 
 clean:
-	rm -rf $(VENV) $(ARM_VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis build dist
+	rm -rf $(VENV) $(ARM_VENV) $(EMULATOR)/node_modules .pytest_cache .ruff_cache .mypy_cache .hypothesis build dist
 	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

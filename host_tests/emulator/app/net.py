@@ -1,0 +1,180 @@
+"""`socket` and `select` for ufota.sources.http: a board without a radio.
+
+What servers have is in the emulator's memory, behind the chip's flash, where a read takes no
+more stack than a socket's: u32 length and JSON, {path: [offset, size]}, then the bodies.
+"""
+
+import io
+import json
+import struct
+
+import uctypes
+from report import unwatched
+
+SOCK_STREAM = 1
+POLLIN = 1
+POLLOUT = 4
+_WEB = 0x10400000
+_SEGMENT = 800  # bytes the port's lwIP takes in one
+_READY = (True,)
+_PIPE = 2048  # bytes under way
+_POLL = 3  # request of ioctl
+_RANGE = b"Range: bytes="
+_LENGTH = b"Content-Length: "
+_pages = {}  # path -> memoryview
+socket = None  # class or function that makes one: see plug()
+
+
+def plug(http, far=None):
+    """Let a module that speaks to sockets speak to this one.
+
+    far:  Server at the other end of each connection; None: one that answers at once, without TLS
+    """
+    global socket
+    import net
+
+    http.socket = http.select = net
+    socket = far.connect if far else Plain
+    _load()
+
+
+def _load():
+    size = struct.unpack("<I", uctypes.bytes_at(_WEB, 4))[0]
+    for path, place in json.loads(uctypes.bytes_at(_WEB + 4, size)).items():
+        _pages[path] = memoryview(uctypes.bytearray_at(_WEB + place[0], place[1]))
+
+
+def page(path):
+    """memoryview of what is under a path."""
+    if not _pages:
+        _load()
+    return _pages[path]
+
+
+def read(path):
+    """The same as bytes."""
+    return bytes(page(path))
+
+
+def answer(request):
+    """[header, body] to a GET, as memoryviews; the body from where the range begins."""
+    lines = request.split(b"\r\n")
+    body = _pages.get(lines[0].split()[1].decode(), memoryview(b""))
+    text = "HTTP/1.1 200 OK" if body else "HTTP/1.1 404 Not Found"
+    for line in lines:
+        if line.startswith(_RANGE):
+            at, size = int(line[len(_RANGE) : -1]), len(body)
+            body = body[at:]
+            text = "HTTP/1.1 206 OK\r\nContent-Range: bytes {}-{}/{}".format(at, size - 1, size)
+    text += '\r\nETag: "1"\r\nContent-Length: {}\r\n\r\n'.format(len(body))
+    return [memoryview(text.encode()), body]
+
+
+def _length(head):
+    at = head.find(_LENGTH)
+    return int(head[at + len(_LENGTH) :].split(None, 1)[0]) if at >= 0 else 0
+
+
+def getaddrinfo(host, port, family, kind):
+    return [(2, kind, 0, "", (host, port))]
+
+
+class Plain:
+    """One connection: a request, an answer. It takes no more calls than a socket in C."""
+
+    _request = b""
+    _parts = ()
+    serve = None  # serve(method, path, header, body): (status, body), of a service
+
+    def setblocking(self, flag):
+        pass
+
+    def connect(self, address):
+        pass
+
+    def close(self):
+        pass
+
+    def send(self, data):
+        self._request += data
+        head, end, body = self._request.partition(b"\r\n\r\n")
+        if end and len(body) == _length(head):
+            self._request = b""
+            unwatched(lambda: self._answer(head, body))
+        return len(data)
+
+    def _answer(self, head, body):
+        if not Plain.serve:
+            self._parts = answer(head)
+            return
+        method, path = head.split(None, 2)[:2]
+        status, found = Plain.serve(method.decode(), path.decode(), head + b"\r\n", body)
+        text = "HTTP/1.1 {} X\r\nContent-Length: {}\r\n\r\n".format(status, len(found))
+        self._parts = [memoryview(text.encode()), memoryview(found)]
+
+    def readinto(self, mv):
+        while self._parts and not self._parts[0]:
+            self._parts.pop(0)
+        if not self._parts:
+            return 0
+        count = min(len(mv), len(self._parts[0]), _SEGMENT)
+        mv[:count] = self._parts[0][:count]
+        self._parts[0] = self._parts[0][count:]
+        return count
+
+
+class Pipe(io.IOBase):
+    """One end of a connection that is a stream, as TLS wants it; never blocks.
+
+    other:  the far end; None: it comes
+    """
+
+    def __init__(self, other=None):
+        self._buf = bytearray(_PIPE)
+        self._have = 0
+        self._other = other
+        if other:
+            other._other = self
+
+    def setblocking(self, flag):
+        pass
+
+    def connect(self, address):
+        pass
+
+    def close(self):
+        pass
+
+    def write(self, data):
+        """Bytes the other end had room for; None: none."""
+        other = self._other
+        count = min(len(data), _PIPE - other._have)
+        other._buf[other._have : other._have + count] = memoryview(data)[:count]
+        other._have += count
+        return count or None
+
+    def readinto(self, mv):
+        """Bytes that came; None: none yet."""
+        count = min(len(mv), self._have)
+        mv[:count] = memoryview(self._buf)[:count]
+        self._buf[: self._have - count] = self._buf[count : self._have]
+        self._have -= count
+        return count or None
+
+    def ioctl(self, request, flags):
+        if request != _POLL:
+            return 0
+        ready = POLLIN if self._have else 0
+        return flags & (ready | (POLLOUT if self._other._have < _PIPE else 0))
+
+
+class poll:
+    """Always ready, and as shallow as the one in C."""
+
+    def register(self, stream, events):
+        pass
+
+    modify = register
+
+    def poll(self, ms):
+        return _READY

@@ -1,0 +1,124 @@
+"""What is in the flash of an emulated board before its first start, made on the host.
+
+Images, header and identity come from fwtool's and the device's own functions, as a factory
+makes them; what servers have lies behind the chip, where net.py of the application reads it.
+"""
+
+import json
+import random
+import secrets
+import struct
+import uuid
+from hashlib import sha256
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from boards_kit import World
+from fwcore import formats
+from fwcore.manifest import version_word
+from fwtool import (
+    arm_delta,
+    class_key,
+    combine,
+    filesystems,
+    headers,
+    image,
+    keys,
+    layouts,
+    manifests,
+    packing,
+    payloads,
+    provision,
+)
+
+HERE = Path(__file__).parent
+NAME = "RPI_PICO_W"
+LAYOUT = layouts.load(str(HERE.parents[1] / "boards" / NAME / "layout.py"))
+AREA = 0x12C000  # where rp2.Flash begins in the flash
+WEB = 4 << 20
+IMAGE_SIZE = 102400  # bytes
+_FILLER_SIZE = 60000
+_CHANGED = 1000  # bytes from one change to the next
+_BLOCK = LAYOUT["devices"]["flash"]["erase"]
+VENDOR = uuid.uuid5(uuid.NAMESPACE_DNS, "vendor.example")
+CLASS = uuid.uuid5(VENDOR, "demo-board")
+KEY = ec.generate_private_key(ec.SECP256R1())
+CLASS_KEY = secrets.token_bytes(16)
+
+
+def release(version, is_broken=False):
+    """An application image: bytes. is_broken: it raises at its start."""
+    tree = image.collect(str(HERE / "app"))
+    tree["release.py"] = f"VERSION = {version!r}\nIS_BROKEN = {is_broken}\n".encode()
+    tree["fake_hawkbit.py"] = (HERE.parent / "fake_hawkbit.py").read_bytes()
+    tree["filler.bin"] = _filler(version)
+    data = image.build(image.compile_all(tree), "lfs2", _BLOCK, IMAGE_SIZE)
+    image.check(LAYOUT, version, data)
+    return data
+
+
+def _filler(version):
+    """Bytes that no packer makes smaller, some of which are others in each release."""
+    data = bytearray(arm_delta.MAGIC)  # without it Arm's tool makes no patch
+    data += random.Random(0).randbytes(_FILLER_SIZE)
+    for at in range(_CHANGED, len(data), _CHANGED):
+        data[at : at + 8] = version.encode().ljust(8)
+    return bytes(data)
+
+
+def bundle(version, data, old, kind):
+    """Signed manifest and payload, as a server has them.
+
+    data:   the image;  old: the one before
+    kind:   of payloads.KINDS, and "-encrypted" behind it when only our class may read it
+    """
+    name, _, is_encrypted = kind.partition("-")
+    made = payloads.make(name, old, data)
+    packed = packing.Packed(*made, sha256(old).digest() if made.is_patch else b"")
+    if is_encrypted:
+        number = packed.format | formats.ENCRYPTED
+        packed = packed._replace(format=number, data=class_key.encrypt(packed.data, CLASS_KEY))
+    return manifests.create(KEY, data, VENDOR, CLASS, version, packed=packed) + packed.data
+
+
+def identity():
+    """What `fwtool provision` makes of options: a dict of hex texts."""
+    point = keys.point(KEY.public_key())
+    return provision.make(point, VENDOR, CLASS, class_key=CLASS_KEY)
+
+
+def area(version, data):
+    """The part of the flash that the board's layout divides, as a factory leaves it.
+
+    data:     application image, the active one
+    returns:  (without an identity, with one): bytearrays
+    """
+    world = World(NAME)
+    disk = world.disks["flash"]
+    head = headers.installed(LAYOUT, version_word(version), data)
+    disk.load(*combine.join(LAYOUT, "flash", combine.parts(LAYOUT, data, head)))
+    new = bytearray(disk.data)
+    with world.ports():
+        store = world.start().store()
+        for name, value in identity().items():
+            store.put(name.encode(), bytes.fromhex(value))
+    return new, bytearray(disk.data)
+
+
+def put_user(area, files):
+    """Put /user into an area. files: {name: bytes}"""
+    user = LAYOUT["regions"]["user"]
+    data = filesystems.build(files, "lfs2", _BLOCK, user["size"])
+    area[user["start"] : user["start"] + len(data)] = data
+
+
+def web(pages):
+    """Bytes at WEB. pages: {path: bytes}"""
+    at = _BLOCK
+    table, bodies = {}, b""
+    for path, body in pages.items():
+        table[path] = at + len(bodies), len(body)
+        bodies += body
+    text = json.dumps(table).encode()
+    return (struct.pack("<I", len(text)) + text).ljust(_BLOCK, b"\xff") + bodies
