@@ -62,9 +62,9 @@ def _fill(stack_use, end):
 
 def _find(board):
     # Imports are inside, so that nothing of the boot stage stays referenced.
-    from fwcore.modules import STORE, load
+    from fwcore.modules import STATE, load
 
-    load("fwcore", STORE + " state")  # one after the other: C stack
+    load("fwcore", STATE)  # one after the other: C stack
     from fwboot.main import run
     from fwcore.errors import FwError
 
