@@ -106,7 +106,8 @@ class Journal:
         else:
             self._length = len(self.payload)
             self.marks = self._count_marks(base)
-            self.settled = self._has_commit(base, self._seal_at(self._length), newest[1])
+            seal = self._read(base, self._seal_at(self._length), _COMMIT)
+            self.settled = seal == _commit(newest[1])
             # A torn commit may turn good later.
             self.settled &= all([committed or not seq for committed, seq in self._banks])
         return self.payload
@@ -168,11 +169,8 @@ class Journal:
         self._unread += record is None
         if record is None or record != _record(seq, record[_HEAD:-_CRC]):
             return (False, 0), None
-        committed = self._has_commit(bank, self._record_size(length), seq)
+        committed = self._read(bank, self._record_size(length), _COMMIT) == _commit(seq)
         return (committed, seq), record[_HEAD:-_CRC]
-
-    def _has_commit(self, bank, at, seq):
-        return self._read(bank, at, _COMMIT) == _commit(seq)
 
     def _count_marks(self, bank):
         seq, count = self._banks[bank][1], 0

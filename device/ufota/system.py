@@ -123,6 +123,7 @@ def check(intake, found):
 
 def settled(board):
     """Raises FwError ON_TRIAL while firmware waits for the reset, or is not confirmed; OSError."""
+    notes.of(board)  # opened here, three calls less deep than where it is asked: C stack
     if on_trial(board):
         raise FwError(boot_errors.ON_TRIAL)
 

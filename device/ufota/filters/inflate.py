@@ -80,13 +80,14 @@ class Inflate:
         while at < len(mv):
             if self._over:
                 raise FwError(errors.BAD_STREAM, self._taken)
-            self._flush()
+            if self._made:
+                self._sink.write(self._drain())
             count = min(len(mv) - at, _SOURCE - self._unread)
             self._put(mv[at : at + count])
             at += count
             try:
                 while self._read(_LOW):
-                    self._flush()
+                    self._sink.write(self._drain())
             except EOFError:
                 raise FwError(errors.STARVED, self._taken)
 
@@ -94,10 +95,11 @@ class Inflate:
         """The payload is over. Returns the sink, the next to be ended. Raises as write()."""
         try:
             while self._read(0):
-                self._flush()
+                self._sink.write(self._drain())
         except EOFError:
             raise FwError(errors.STREAM_CUT, self._taken)
-        self._flush()
+        if self._made:
+            self._sink.write(self._drain())
         if self._unread:
             raise FwError(errors.BAD_STREAM, self._taken - self._unread)
         if self._size is not None and self._left:
@@ -127,7 +129,7 @@ class Inflate:
 
         What is beyond the announced size is read too, and goes no further.
 
-        returns: True when there is more, and no room for it before _flush()
+        returns: True when there is more, and no room for it before _drain()
         raises:  EOFError when they did not make that
         """
         source, readinto, out = self._source, self._deflate.readinto, self._out
@@ -151,9 +153,9 @@ class Inflate:
         self._unread, self._made, self._left = unread, made, left
         return False
 
-    def _flush(self):
-        if self._made:
-            self._sink.write(self._out[: self._made])
-            self._made = 0
-            if self._feed:
-                self._feed()
+    def _drain(self):
+        """What was made; then there is room for more."""
+        made, self._made = self._made, 0
+        if self._feed:
+            self._feed()
+        return self._out[:made]

@@ -151,7 +151,12 @@ class Hawkbit(Relay):
         state = client.state
         if state == states.DOWNLOAD:
             if self._side:
-                self._progress(client)
+                if client.done < client.manifest.size:  # else it is too late to call it off
+                    percent = self._due(client.done * 100 // client.manifest.size)
+                    if percent:
+                        self._stage("download", self._side, percent)
+                    if not self.pace.left_ms():
+                        self._look(self._side)
                 self._side.close()
         elif state in (PAUSED, states.VERIFY, states.READY, states.FAILED):
             self._report(client, state)
@@ -312,17 +317,12 @@ class Hawkbit(Relay):
         if status in _GONE:
             self._give_up()
 
-    def _progress(self, client):
-        """In DOWNLOAD: a report now and then, and an ear for the server."""
-        size = client.manifest.size
-        if client.done == size:
-            return  # too late to call it off: nothing is read any more
-        percent = client.done * 100 // size
-        if percent - self._percent >= _QUARTER:
-            self._percent = percent - percent % _QUARTER
-            self._stage("download", self._side, self._percent)
-        if not self.pace.left_ms():
-            self._look(self._side)
+    def _due(self, percent):
+        """The quarter that is to be reported, in percent; 0: none."""
+        if percent - self._percent < _QUARTER:
+            return 0
+        self._percent = percent - percent % _QUARTER
+        return self._percent
 
     def _failed(self, client):
         error = client.error
