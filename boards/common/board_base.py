@@ -40,12 +40,14 @@ class BaseBoard:
 
     def chip(self, spi, cs):
         """A SPI NOR chip. Raises OSError."""
+        load("bdev", "errors sfdp norchip spinor")
         from bdev.spinor import SpiNor
 
         return SpiNor(spi, cs, feed=self.feed)
 
     def card(self, spi, cs):
         """An SD card on a SPI bus. Raises OSError."""
+        load("bdev", "errors sdcard")
         from bdev.sdcard import SDCard
 
         return SDCard(spi, cs, feed=self.feed)
