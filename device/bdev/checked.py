@@ -60,7 +60,7 @@ class Checked:
             piece = mv[at : at + size]
             found = self._block[: len(piece)]
             place = block + at // size
-            code = self.readblocks(place, found, *offset)
+            code = self._called(self._device.readblocks, place, found, *offset)
             if code:
                 return code
             if found != piece:

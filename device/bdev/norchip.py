@@ -2,6 +2,10 @@
 
 Owns the bytes on the bus and the choice of commands; spinor.py makes a block device of it.
 What the chip says of itself is read by sfdp.py.
+
+From who calls the block device to the bus there are three Python calls in a transfer, four at the
+start and when something was left under way: each takes 230 of the 8,192 bytes of C stack that
+rp2 has.
 """
 
 import time
@@ -32,9 +36,10 @@ _PROTECTION = const(0x1C)  # BP0..2, which chips with more of them set as well
 
 _NARROW = const(1 << 24)  # bytes that 3-byte addresses reach
 _HEAD = const(6)  # command, address, dummy
+_PAGE = const(256)  # larger ones take these too; no chip of this family has smaller ones
 
 _POWER_UP_MS = const(50)  # until a chip answers; 5 ms in most data sheets
-_BUSY_MS = const(10000)  # an erase that was under way when the MCU was reset
+_ANY = (0, 0, 16000, 10000)  # kind of a change that nobody knows: one from before a reset, say
 _AWAKE_US = const(100)  # after AB and after 99: 3 to 40 us
 
 _EROFS = const(30)  # not in every port's errno
@@ -44,20 +49,26 @@ _EILSEQ = const(84)  # what LittleFS calls a bad block, and goes round
 class NorChip:
     """A chip that is awake, identified and idle. Parameters and attributes: SpiNor's."""
 
-    def __init__(self, spi, cs, size, feed):
+    def __init__(self, spi, cs, size=None, feed=None, read_back=False):
         self._spi = spi
         self._cs = cs
         self._feed = feed or _nothing
+        self.read_back = read_back
         self.error = None
         mv = memoryview(bytearray(_HEAD + sfdp.SCRATCH))
         self._head = mv[:_HEAD]
         self._op = mv[:1]
+        self._long = mv[:5]
         self._scratch = mv[_HEAD:]
         self._answer = mv[_HEAD : _HEAD + 1]
         cs(1)
         self._wake()
-        self.protection = self._register(_STATUS) & _PROTECTION
-        self._identify(size)
+        self.protection = self._command(_STATUS, self._answer) & _PROTECTION
+        shape = sfdp.parse(self._read_sfdp, self._scratch) or self._shape_by_id()
+        self.size = size or shape.size
+        self._address(shape)
+        if not self.size or self.size % self.block_size:
+            self._fail(errors.WRONG_DEVICE, self.size)
 
     # Start
 
@@ -67,12 +78,14 @@ class NorChip:
         while True:
             self._command(_RELEASE)
             time.sleep_us(_AWAKE_US)
-            if self._register(_STATUS) != 0xFF:
-                self._wait(1000, _BUSY_MS, 0)  # a reset would spoil what it erases
+            if self._command(_STATUS, self._answer) != 0xFF:
+                self._wait(_ANY, 0)  # a reset would spoil what it erases
                 self._command(_RESET_ENABLE)
                 self._command(_RESET)
                 time.sleep_us(_AWAKE_US)
-                self.id = self._read_id()
+                mv = self._scratch[:3]
+                self._command(_ID, mv)
+                self.id = bytes(mv)
                 if self.id not in (b"\xff\xff\xff", b"\0\0\0"):
                     return
             if time.ticks_diff(time.ticks_ms(), start) > _POWER_UP_MS:
@@ -80,35 +93,35 @@ class NorChip:
             self._feed()
             time.sleep_us(1000)
 
-    def _identify(self, size):
-        """Take over what the tables say, or the id, or the user."""
-        self._long = self._head[:5]
-        shape = sfdp.parse(self._read_sfdp, self._scratch)
-        if shape is None:
-            shape = sfdp.Shape()
-            if 0x10 <= self.id[2] <= 0x19 and self.id[0] != 0x1F:  # Atmel's is no power of 2
-                shape.size = 1 << self.id[2]
-        self.size = size or shape.size
-        self._page_us, self._page_ms = shape.page_us, shape.page_ms
-        self._address(shape)
-        if not self.size or self.size % self._erases[0][0]:
-            self._fail(errors.WRONG_DEVICE, self.size)
+    def _read_sfdp(self, at, mv):
+        self._wide = False  # addresses of the tables have 3 bytes
+        self._aim(at)
+        self._command(_SFDP, mv, self._long)
+
+    def _shape_by_id(self):
+        """Of a chip without tables."""
+        shape = sfdp.Shape()
+        if 0x10 <= self.id[2] <= 0x19 and self.id[0] != 0x1F:  # Atmel's is no power of 2
+            shape.size = 1 << self.id[2]
+        return shape
 
     def _address(self, shape):
         """Choose commands and length of address."""
-        self._read_op, self._program_op, column = _READ, _PROGRAM, 1
+        self._read_op, program_op, column = _READ, _PROGRAM, 1
         self._wide = shape.always or self.size > _NARROW
         if shape.mode and not shape.always:
             self._switch(_LEAVE_WIDE)  # chips that know no 66, 99
         if self._wide and not shape.always:
             if shape.wide_ops and shape.erases[0][2]:
-                self._read_op, self._program_op, column = _WIDE_READ, _WIDE_PROGRAM, 2
+                self._read_op, program_op, column = _WIDE_READ, _WIDE_PROGRAM, 2
             elif shape.mode:
                 self._switch(_ENTER_WIDE)
             else:
                 self._fail(errors.NO_ADDRESS, self.size)
-        # (bytes, command, typical us, ms until it is stuck), smallest first
+        # Kinds of change: (bytes, command, typical us, ms until it is stuck), smallest first
         self._erases = [(e[0], e[column], 1000 * e[3], e[4]) for e in shape.erases if e[column]]
+        self._page = _PAGE, program_op, shape.page_us, shape.page_ms
+        self.block_size = self._erases[0][0]
         self._short = self._head[: 5 if self._wide else 4]
         self._long = self._head[: 6 if self._wide else 5]
 
@@ -119,33 +132,29 @@ class NorChip:
 
     # Commands
 
-    def _command(self, op):
-        self._head[0] = op
-        self._send(self._op)
+    def _command(self, op, answer=None, head=None, data=None):
+        """One command.
 
-    def _send(self, head):
+        answer:  filled with what the chip says
+        head:    with its address, after _aim(); None: it has no address
+        data:    what follows the head
+        returns: the first byte of the answer
+        """
+        self._head[0] = op
         self._cs(0)
         try:
-            self._spi.write(head)
+            self._spi.write(head or self._op)
+            if data:
+                self._spi.write(data)
+            if answer:
+                self._spi.readinto(answer)
+                return answer[0]
         finally:
             self._cs(1)
 
-    def _register(self, op):
-        """First byte of a register."""
-        self._head[0] = op
-        self._receive(self._op, self._answer)
-        return self._answer[0]
-
-    def _read_id(self):
-        self._head[0] = _ID
-        mv = self._scratch[:3]
-        self._receive(self._op, mv)
-        return bytes(mv)
-
-    def _aim(self, op, at):
-        """Put command and address into the head."""
+    def _aim(self, at):
+        """Put an address into the head."""
         head = self._head
-        head[0] = op
         i = 1
         if self._wide:
             head[1] = at >> 24
@@ -154,63 +163,46 @@ class NorChip:
         head[i + 1] = at >> 8 & 0xFF
         head[i + 2] = at & 0xFF
 
-    def _read_sfdp(self, at, mv):
-        self._wide = False  # addresses of the tables have 3 bytes
-        self._aim(_SFDP, at)
-        self._receive(self._long, mv)
-
-    def _read(self, at, mv):
-        self._aim(self._read_op, at)
-        self._receive(self._long, mv)
-
-    def _receive(self, head, mv):
-        """Send the head, and fill mv with what the chip says to it."""
-        self._cs(0)
-        try:
-            self._spi.write(head)
-            self._spi.readinto(mv)
-        finally:
-            self._cs(1)
-
-    # The state of the chip
+    # A change is _ready(), _start() and _wait(), one after the other
 
     def _ready(self, at):
         """The chip is there and idle: only then it tells its maker."""
-        if self._register(_ID) != self.id[0]:
+        if self._command(_ID, self._answer) != self.id[0]:
             # What an exception out of `feed` or ^C has left behind
-            self._wait(1000, _BUSY_MS, at)
-            if self._register(_ID) != self.id[0]:
+            self._wait(_ANY, at)
+            if self._command(_ID, self._answer) != self.id[0]:
                 self._fail(errors.NO_DEVICE, at)
 
-    def _enable(self, at):
-        """Set WEL, and see it set."""
-        self._ready(at)
+    def _start(self, kind, at, data=None):
+        """Set WEL, see it set, and send the command. kind: one of _erases, or _page with data"""
         self._command(_WREN)
-        status = self._register(_STATUS)
+        status = self._command(_STATUS, self._answer)
         if status & (_BUSY | _WEL) != _WEL:
             self._fail(errors.NOT_ENABLED, at)
         self.protection = status & _PROTECTION
+        self._aim(at)
+        self._command(kind[1], None, self._short, data)
 
-    def _finish(self, typical_us, limit_ms, at):
+    def _wait(self, kind, at):
+        """Until the chip is idle, and has done what it was told. kind: as of _start(), or _ANY"""
+        _, op, typical_us, limit_ms = kind
         # 16 looks are 6 % more than typical at most; 10 ms feed every watchdog
-        if self._wait(min(max(typical_us >> 4, 10), 10000), limit_ms, at) & _WEL:
-            self._fail(errors.IGNORED, at)
-
-    def _wait(self, step_us, limit_ms, at):
-        """Look every step_us until the chip is idle; returns its status."""
+        step_us = min(max(typical_us >> 4, 10), 10000)
         start = time.ticks_ms()
         while True:
             # First the clock: who was held up for long after it looked has not waited
             late = time.ticks_diff(time.ticks_ms(), start) > limit_ms
-            status = self._register(_STATUS)
+            status = self._command(_STATUS, self._answer)
             self._feed()
             if status == 0xFF:  # busy and protected at once: there is no such chip
                 self._fail(errors.NO_DEVICE, at)
             if not status & _BUSY:
-                return status
+                break
             if late:
                 self._fail(errors.STUCK, at)
             time.sleep_us(step_us)
+        if op and status & _WEL:
+            self._fail(errors.IGNORED, at)
 
     # Errors
 

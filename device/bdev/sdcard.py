@@ -3,6 +3,10 @@
 Owns the card's protocol; bus and chip select come from the board. Every transfer is covered by
 CRCs (CMD59), both ways, and after every write the card is asked whether it failed (CMD13).
 
+From who calls the block device to the bus there are three Python calls in a transfer, four when
+it has failed, five when a card is started: each takes 230 of the 8,192 bytes of C stack that rp2
+has.
+
 A card may be pulled at any byte: the call ends with an error. The next call starts the card that
 is there then, and goes on if it is the same one, noting CARD_BACK. Another card, by its CID and
 size, is refused until ioctl(1), which VfsFat and VfsLfs2 call when they are made: a file system
@@ -82,7 +86,7 @@ class SDCard:
         self._spi = spi
         self._cs = cs
         self._baudrate = baudrate
-        self._feed = feed
+        self._feed = feed or _nothing
         self._one = bytearray(1)
         self._crc = bytearray(2)
         self._frame = bytearray(6)
@@ -92,7 +96,13 @@ class SDCard:
         self._id = None  # CID of the card that count speaks of
         self._lost = True
         self._backs = 0
-        code = self.ioctl(_IOCTL_INIT, 0)
+        fault = None
+        try:
+            self._id, self.count = self._start()
+            self._lost = False
+        except (_Fault, OSError) as error:
+            fault = error
+        code = self._ended(fault)
         if code:
             raise OSError(-code, self.error[0])
 
@@ -100,129 +110,152 @@ class SDCard:
 
     def readblocks(self, block, buf, offset=0):
         """Fill buf, whole blocks. Returns 0 or a negative errno; `error` tells more."""
-        return self._guarded(self._transfer, self._read, block, buf, offset)
+        count = len(buf) // _BLOCK
+        fault = None
+        try:
+            block = self._place(block, offset, len(buf))
+            if self._lost:
+                self._recognize(self._start())
+            if count:
+                self._command(17 if count == 1 else 18, block << self._shift)
+                try:
+                    self._take(block, memoryview(buf), count)
+                except _Fault as error:
+                    self._cut_short(error, count)
+                    raise
+                if count > 1:
+                    self._stop_sending()
+                    if block + count == self.count:
+                        self._command(13, 0)  # it may have read ahead, past its end
+                        self._get()
+                self._poll(True, self._busy_ms)  # so far a line that fell to 0 looks like zeros
+        except (_Fault, OSError) as error:
+            fault = error
+        return self._ended(fault)
 
     def writeblocks(self, block, buf, offset=0):
         """Write buf, whole blocks. Returns 0, once they are on the card, or a negative errno."""
-        return self._guarded(self._transfer, self._write, block, buf, offset)
+        count = len(buf) // _BLOCK
+        fault = None
+        try:
+            block = self._place(block, offset, len(buf))
+            if self._lost:
+                self._recognize(self._start())
+            if count:
+                if self._protected:
+                    raise _Fault(errors.PROTECTED, block)
+                if count > 1 and self._is_sd:
+                    self._command(55, 0)
+                    self._command(23, count)  # it may erase them all at once
+                self._command(24 if count == 1 else 25, block << self._shift)
+                try:
+                    self._give(memoryview(buf), count)
+                except _Fault as error:
+                    self._cut_short(error, count)
+                    raise
+                if count > 1:
+                    self._put(_STOP)
+                    self._get()  # its busy begins one byte later
+                    self._poll(True, self._busy_ms)
+                self._command(13, 0)
+                self._take_status()
+        except (_Fault, OSError) as error:
+            fault = error
+        return self._ended(fault)
 
     def ioctl(self, request, argument):
         """The protocol's requests; init starts the card that is there, be it another one."""
-        if request == _IOCTL_INIT:
-            return self._guarded(self._init)
         if request == _IOCTL_COUNT:
             return self.count
         if request == _IOCTL_SIZE:
             return _BLOCK
-        return 0 if 0 < request <= _IOCTL_ERASE else None
-
-    def _guarded(self, act, *args):
-        """act(*args), which may raise; returns 0 or a negative errno."""
-        code = 0
+        if request != _IOCTL_INIT:
+            return 0 if 0 < request <= _IOCTL_ERASE else None
+        fault = None
         try:
-            act(*args)
-        except _Fault as fault:
-            self.error = fault.args
-            code = -_ERRNO.get(fault.args[0], EIO)
-            if fault.args[0] not in _SOUND:
-                self._lost = True
-        except OSError as error:
-            code = self._bus_failed(error)
+            if not self._lost:
+                try:
+                    self._command(13, 0)
+                    self._take_status()
+                except _Fault:
+                    self._lost = True
+            if self._lost:
+                self._id, self.count = self._start()
+                self._lost = False
+        except (_Fault, OSError) as error:
+            fault = error
+        return self._ended(fault)
+
+    def _place(self, block, offset, size):
+        """The first block of a transfer, which lies on the card."""
+        block += offset // _BLOCK
+        if offset % _BLOCK or size % _BLOCK or not 0 <= block <= self.count - size // _BLOCK:
+            raise _Fault(errors.OUTSIDE, block)
+        return block
+
+    def _recognize(self, started):
+        """After a card had gone: it must be the same. started: as _start() returns it"""
+        if started != (self._id, self.count):
+            raise _Fault(errors.CARD_CHANGED, started[1])
+        self._lost = False
+        self._backs += 1
+        self.error = errors.CARD_BACK, self._backs
+
+    def _ended(self, fault):
+        """Deselect; returns 0, or the negative errno of what went wrong."""
         try:
             self._release()
         except OSError as error:
-            code = self._bus_failed(error)
-        return code
-
-    def _bus_failed(self, error):
-        self.error = errors.NO_DEVICE, error.errno
-        self._lost = True
-        return -ENODEV
-
-    def _transfer(self, act, block, buf, offset):
-        """act(block, memoryview), when that lies on the card, and the card is there."""
-        count = len(buf) // _BLOCK
-        block += offset // _BLOCK
-        if offset % _BLOCK or len(buf) % _BLOCK or not 0 <= block <= self.count - count:
-            raise _Fault(errors.OUTSIDE, block)
-        if self._lost:
-            self._again()
-        if count:
-            act(block, memoryview(buf), count)
+            fault = error
+        if fault is None:
+            return 0
+        what = fault.args if isinstance(fault, _Fault) else (errors.NO_DEVICE, fault.errno)
+        self.error = what
+        if what[0] not in _SOUND:
+            self._lost = True
+        return -_ERRNO.get(what[0], EIO)
 
     # Transfers
 
-    def _read(self, block, mv, count):
-        self._command(17 if count == 1 else 18, block << self._shift)
-        try:
-            for i in range(count):
-                self._take(mv[i * _BLOCK : (i + 1) * _BLOCK], block + i)
-        except _Fault as fault:
-            self._cut_short(fault, count)
-            raise
-        if count > 1:
-            self._stop_sending()
-            if block + count == self.count:
-                self._forget()  # it may have read ahead, past its end
-        self._wait_ready()  # zeros have a CRC of 0: a line that fell to 0 looks like them so far
+    def _take(self, block, mv, count):
+        """Receive blocks of data; of another size they are a register."""
+        size = len(mv) // count
+        for i in range(count):
+            token = self._poll(False, _READ_MS)
+            if token != _DATA:
+                if token > 0x1F:  # no token at all: who knows what goes on
+                    self._lost = True
+                raise _Fault(errors.TOKEN, token)
+            data = mv[i * size : (i + 1) * size]
+            self._spi.readinto(data, 0xFF)
+            self._spi.readinto(self._crc, 0xFF)
+            if crc16(data, self._tables) != self._crc[0] << 8 | self._crc[1]:
+                raise _Fault(errors.CRC_READ, block + i)
+            self._feed()
 
-    def _write(self, block, mv, count):
-        if self._protected:
-            raise _Fault(errors.PROTECTED, block)
-        if count > 1 and self._is_sd:
-            self._command(55, 0)
-            self._command(23, count)  # it may erase them all at once
-        self._command(24 if count == 1 else 25, block << self._shift)
-        token = _DATA if count == 1 else _DATA_OF_MANY
-        try:
-            for i in range(count):
-                self._give(token, mv[i * _BLOCK : (i + 1) * _BLOCK])
-        except _Fault as fault:
-            self._cut_short(fault, count)
-            raise
-        if count > 1:
-            self._put(_STOP)
-            self._get()  # its busy begins one byte later
-            self._wait_ready()
-        self._ask_status()
+    def _give(self, mv, count):
+        """Send blocks of data, and wait after each until the card has written it."""
+        for i in range(count):
+            data = mv[i * _BLOCK : (i + 1) * _BLOCK]
+            crc = crc16(data, self._tables)
+            self._crc[0] = crc >> 8
+            self._crc[1] = crc & 0xFF
+            self._put(_DATA if count == 1 else _DATA_OF_MANY)
+            self._spi.write(data)
+            self._spi.write(self._crc)
+            for _ in range(_NCR):
+                answer = self._get()
+                if answer != 0xFF:
+                    break
+            said = _RESPONSES.get(answer & 0x1F, errors.NO_DEVICE)
+            if said != errors.NO_DEVICE:
+                self._poll(True, self._busy_ms)
+            if said:
+                raise _Fault(said, answer)
+            self._feed()
 
-    def _take(self, mv, block):
-        """Receive a block of data, or a register."""
-        token = self._poll(False, _READ_MS)
-        if token < 0:
-            raise _Fault(errors.STUCK, _READ_MS)
-        if token != _DATA:
-            if token > 0x1F:  # no token at all: who knows what goes on
-                self._lost = True
-            raise _Fault(errors.TOKEN, token)
-        self._spi.readinto(mv, 0xFF)
-        self._spi.readinto(self._crc, 0xFF)
-        if crc16(mv, self._tables) != self._crc[0] << 8 | self._crc[1]:
-            raise _Fault(errors.CRC_READ, block)
-        self._fed()
-
-    def _give(self, token, mv):
-        """Send a block of data and wait until the card has written it."""
-        crc = crc16(mv, self._tables)
-        self._crc[0] = crc >> 8
-        self._crc[1] = crc & 0xFF
-        self._put(token)
-        self._spi.write(mv)
-        self._spi.write(self._crc)
-        for _ in range(_NCR):
-            answer = self._get()
-            if answer != 0xFF:
-                break
-        said = _RESPONSES.get(answer & 0x1F, errors.NO_DEVICE)
-        if said != errors.NO_DEVICE:
-            self._wait_ready()
-        if said:
-            raise _Fault(said, answer)
-        self._fed()
-
-    def _ask_status(self):
-        """Of what was accepted, what failed while it was written."""
-        self._command(13, 0)
+    def _take_status(self):
+        """Of what was accepted, what failed while it was written: what CMD13 is answered."""
         status = self._get()
         if status == 0xFF:  # nobody says so
             raise _Fault(errors.NO_DEVICE, 13)
@@ -240,35 +273,12 @@ class SDCard:
             try:
                 if count > 1:
                     self._stop_sending()
-                self._forget()
+                self._command(13, 0)  # what it tells now it does not tell of the next transfer
+                self._get()
             except _Fault:
                 self._lost = True  # what made the transfer fail is told, not this
 
-    def _forget(self):
-        """Have the card forget what failed: what it tells once, it does not tell of the next."""
-        self._command(13, 0)
-        self._get()
-
     # Starting a card
-
-    def _init(self):
-        if not self._lost:
-            try:
-                self._ask_status()
-                return
-            except _Fault:
-                self._lost = True
-        self._id, self.count = self._start()
-        self._lost = False
-
-    def _again(self):
-        """Start a card that had gone; another one is refused."""
-        found, count = self._start()
-        if (found, count) != (self._id, self.count):
-            raise _Fault(errors.CARD_CHANGED, count)
-        self._lost = False
-        self._backs += 1
-        self.error = errors.CARD_BACK, self._backs
 
     def _start(self):
         """Bring a card from whatever it was doing to ready; returns (CID, blocks)."""
@@ -291,7 +301,8 @@ class SDCard:
                 raise _Fault(errors.WRONG_DEVICE, 58)
             by_block = self._reply[0] & 0x40 != 0
         self._shift = 0 if by_block else 9
-        count = self._read_csd()
+        self._read_register(9)
+        count = self._size()
         if not by_block:
             self._command(16, _BLOCK)
         self._read_register(10)
@@ -305,13 +316,13 @@ class SDCard:
             self._cs(1)
             self._spi.write(b"\xff" * 10)  # 74 clocks at least
             self._cs(0)
-            ready = self._poll(True, _AGAIN_MS if i else _WRITE_XC_MS)
+            ready = self._poll(True, _AGAIN_MS if i else _WRITE_XC_MS, False)
             r1 = self._send(0, 0)
             if r1 == _IDLE:
                 return
             if i == 1 and r1 < 0:
                 self._fill_up()
-            self._fed()
+            self._feed()
         if ready < 0:
             raise _Fault(errors.STUCK, 0)
         raise _Fault(errors.NO_DEVICE if r1 < 0 else errors.WRONG_DEVICE, 0)
@@ -321,10 +332,10 @@ class SDCard:
         rest = b"\xff" * (_BLOCK + 2)
         self._spi.write(rest)  # of a block
         for token in (_STOP, _DATA):  # if it is many, or if it waits for its only one
-            self._poll(True, _WRITE_XC_MS)
+            self._poll(True, _WRITE_XC_MS, False)
             self._put(token)
             self._spi.write(rest)
-        self._poll(True, _WRITE_XC_MS)
+        self._poll(True, _WRITE_XC_MS, False)
 
     def _power_up(self, version_2):
         """Have the card start; it may take a second."""
@@ -344,12 +355,11 @@ class SDCard:
             if waited > _START_MS:
                 raise _Fault(errors.STUCK, 41 if self._is_sd else 1)
             time.sleep_ms(5)
-            self._fed()
+            self._feed()
 
-    def _read_csd(self):
-        """Blocks of the card, by its CSD."""
+    def _size(self):
+        """Blocks of the card, by the CSD that was read."""
         csd = self._register
-        self._read_register(9)
         self._protected = csd[14] & 0x30 != 0
         version = csd[0] >> 6
         if self._is_sd and version == 1:
@@ -365,8 +375,8 @@ class SDCard:
 
     def _read_register(self, command):
         self._command(command, 0)
-        self._take(memoryview(self._register), command)
-        self._wait_ready()  # as after any read
+        self._take(command, memoryview(self._register), 1)
+        self._poll(True, self._busy_ms)  # as after any read
 
     # Commands
 
@@ -374,7 +384,7 @@ class SDCard:
         """Select the card anew and send; returns R1, which has no bits but the allowed ones."""
         self._release()
         self._cs(0)
-        self._wait_ready()
+        self._poll(True, self._busy_ms)
         r1 = self._send(number, argument)
         if r1 < 0:
             raise _Fault(errors.NO_DEVICE, number)
@@ -390,12 +400,13 @@ class SDCard:
             frame[1 + i] = argument >> 24 - 8 * i & 0xFF
         frame[5] = crc7(memoryview(frame)[:5]) << 1 | 1
         self._spi.write(frame)
+        one = self._one
         if number == 12:
-            self._get()  # of the data that it was sending
+            self._spi.readinto(one, 0xFF)  # of the data that it was sending
         for _ in range(_NCR):
-            r1 = self._get()
-            if not r1 & 0x80:
-                return r1
+            self._spi.readinto(one, 0xFF)
+            if not one[0] & 0x80:
+                return one[0]
         return -1
 
     # Bytes
@@ -403,7 +414,7 @@ class SDCard:
     def _release(self):
         """Deselect, with the clocks a card needs to let go of the line that others may use."""
         self._cs(1)
-        self._put(0xFF)
+        self._spi.write(b"\xff")
 
     def _put(self, byte):
         self._one[0] = byte
@@ -416,29 +427,25 @@ class SDCard:
     def _get_reply(self):
         self._spi.readinto(self._reply, 0xFF)
 
-    def _wait_ready(self):
-        if self._poll(True, self._busy_ms) < 0:
-            raise _Fault(errors.STUCK, self._busy_ms)
-
-    def _poll(self, ready, ms):
-        """The next byte that is FF (ready) or is not (else), or -1 after ms.
+    def _poll(self, ready, ms, must=True):
+        """The next byte that is FF (ready) or is not (else); after ms STUCK, or -1 if it need not.
 
         The pauses grow with the time that was waited: no more than a 16th of it is lost.
         """
+        one = self._one
         start = time.ticks_us()
         while True:
             waited = time.ticks_diff(time.ticks_us(), start)  # first: the last look is a late one
-            byte = self._get()
-            if (byte == 0xFF) == ready:
-                return byte
+            self._spi.readinto(one, 0xFF)
+            if (one[0] == 0xFF) == ready:
+                return one[0]
             if waited >= 1000 * ms:
-                return -1
+                break
             time.sleep_us(min(waited >> 4, _PAUSE_US))
-            self._fed()
-
-    def _fed(self):
-        if self._feed:
             self._feed()
+        if must:
+            raise _Fault(errors.STUCK, ms)
+        return -1
 
 
 class _Fault(Exception):
@@ -454,6 +461,10 @@ _ERRNO = {
 }
 
 _RESPONSES = {0x05: 0, 0x0B: errors.CRC_WRITTEN, 0x0D: errors.NOT_WRITTEN}
+
+
+def _nothing():
+    pass
 
 
 def crc7(data):

@@ -39,7 +39,6 @@ from micropython import const
 from bdev import errors, sfdp
 from bdev.norchip import NorChip
 
-_PAGE = const(256)  # larger ones take these too; no chip of this family has smaller ones
 _BLANK = b"\xff" * 256
 
 _COUNT = const(4)  # requests of ioctl
@@ -64,11 +63,6 @@ class SpiNor(NorChip):
                  size), STUCK (busy from before), NO_ADDRESS
     """
 
-    def __init__(self, spi, cs, size=None, feed=None, read_back=False):
-        self.read_back = read_back
-        super().__init__(spi, cs, size, feed)
-        self.block_size = self._erases[0][0]
-
     # The block protocol: 0, or a negative errno; never an exception of its own
 
     def readblocks(self, block, buf, offset=0):
@@ -77,25 +71,35 @@ class SpiNor(NorChip):
         try:
             self._within(at, len(buf), 1)
             self._ready(at)
-            self._read(at, buf)
+            self._aim(at)
+            self._command(self._read_op, buf, self._long)
         except OSError as error:
             return self._failed(error, at)
         return 0
 
     def writeblocks(self, block, buf, offset=None):
         """Program buf; without an offset, erase the blocks first, each just before its bytes."""
-        at = block * self.block_size + (offset or 0)
+        start = block * self.block_size + (offset or 0)
         mv = memoryview(buf)
+        at, end = start, start + len(mv)
         try:
             self._within(at, len(mv), 1 if offset is not None else self.block_size)
-            if offset is not None:
-                self._write(at, mv)
-            else:
-                for i in range(0, len(mv), self.block_size):
-                    self._erase(at + i, self._erases[0])
-                    self._write(at + i, mv[i : i + self.block_size])
+            while at < end:
+                if offset is None and at % self.block_size == 0:
+                    self._ready(at)
+                    self._start(self._erases[0], at)
+                    self._wait(self._erases[0], at)
+                    self._compare(at, None, self.block_size)
+                count = min(self._page[0] - at % self._page[0], end - at)
+                piece = mv[at - start : at - start + count]
+                if piece != _BLANK:
+                    self._ready(at)
+                    self._start(self._page, at, piece)
+                    self._wait(self._page, at)
+                self._compare(at, piece, count)
+                at += count
         except OSError as error:
-            return self._failed(error, at)
+            return self._failed(error, start)
         return 0
 
     def ioctl(self, request, argument):
@@ -108,7 +112,10 @@ class SpiNor(NorChip):
             at = argument * self.block_size
             try:
                 self._within(at, self.block_size, self.block_size)
-                self._erase(at, self._erases[0])
+                self._ready(at)
+                self._start(self._erases[0], at)
+                self._wait(self._erases[0], at)
+                self._compare(at, None, self.block_size)
             except OSError as error:
                 return self._failed(error, at)
         return 0 if 1 <= request <= _ERASE else None
@@ -126,51 +133,23 @@ class SpiNor(NorChip):
             self._within(at, size, self.block_size)
             for kind in reversed(self._erases):
                 if at % kind[0] == 0 and kind[0] <= size:
-                    self._erase(at, kind)
+                    self._ready(at)
+                    self._start(kind, at)
+                    self._wait(kind, at)
+                    self._compare(at, None, kind[0])
                     return at + kind[0]
         except OSError as error:
             self._failed(error, at)
             raise
         return at
 
-    def _write(self, at, mv):
-        """Program whatever is in mv, page by page."""
-        i = 0
-        while i < len(mv):
-            count = min(_PAGE - (at + i) % _PAGE, len(mv) - i)
-            piece = mv[i : i + count]
-            if piece != _BLANK:
-                self._program(at + i, piece)
-            if self.read_back or self.protection:
-                self._compare(at + i, piece, count)
-            i += count
-
-    def _program(self, at, mv):
-        """Program inside of one page."""
-        self._enable(at)
-        self._aim(self._program_op, at)
-        self._cs(0)
-        try:
-            self._spi.write(self._short)
-            self._spi.write(mv)
-        finally:
-            self._cs(1)
-        self._finish(self._page_us, self._page_ms, at)
-
-    def _erase(self, at, kind):
-        """One erase command. kind: one of _erases"""
-        size, op, typical_us, limit_ms = kind
-        self._enable(at)
-        self._aim(op, at)
-        self._send(self._short)
-        self._finish(typical_us, limit_ms, at)
-        if self.read_back or self.protection:
-            self._compare(at, None, size)
-
     def _compare(self, at, mv, size):
-        """What is there must be mv; None: blank."""
+        """What is there must be mv (None: blank), if that is to be looked at."""
+        if not (self.read_back or self.protection):
+            return
         blank = memoryview(_BLANK)
-        self._aim(self._read_op, at)
+        self._aim(at)
+        self._head[0] = self._read_op
         self._cs(0)
         try:
             self._spi.write(self._long)
