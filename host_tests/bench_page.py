@@ -95,6 +95,7 @@ def _bounds(groups):
         for group, rows in groups.items()
         for row in rows
         if row["bound"] is not None
+        and (row is rows[0] or "beside" not in row)  # of a stack the deepest
     ]
     return "## Bounds\n\nWhat must not be more, or `make bench` fails.\n\n" + _lines(
         ["row", "what", "figure", "bound", ""], held
@@ -106,8 +107,17 @@ def _verdict(row):
 
 
 def _table(rows):
-    cells = [[_plain(row["name"]), _figure(row), _plain(row["note"])] for row in rows]
-    return _lines(["what", "figure", "notes"], cells) + _values(rows)
+    beside = rows[0].get("beside", {})  # {column: what others have found, or ""}
+    cells = [
+        [
+            _plain(row["name"]),
+            _figure(row),
+            *(str(row["beside"][name]) for name in beside),
+            _plain(row["note"]),
+        ]
+        for row in rows
+    ]
+    return _lines(["what", "figure", *beside, "notes"], cells) + _values(rows)
 
 
 def _values(rows):

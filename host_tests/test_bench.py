@@ -18,7 +18,7 @@ def test_benches_run_and_heaps_are_within_their_bounds():
     done = bench("--quick", "--json", *ROWS)
     assert done.returncode == 0, done.stdout + done.stderr
     rows = {row["name"]: row for row in json.loads(done.stdout)["rows"]}
-    assert rows["heap of an update, PublicKey"]["figure"] <= 48
+    assert rows["heap of an update, PublicKey"]["figure"] <= 52
     assert all(row["ok"] and row["figure"] > 0 for row in rows.values())
 
 
