@@ -62,9 +62,10 @@ def _fill(stack_use, end):
 
 def _find(board):
     # Imports are inside, so that nothing of the boot stage stays referenced.
-    from fwcore.modules import STATE, load
+    from fwcore.modules import SLOT, STATE, load
 
-    load("fwcore", STATE)  # one after the other: C stack
+    # One after the other: C stack.
+    load("fwcore", STATE if "state" in board.layout else SLOT)
     from fwboot.main import run
     from fwcore.errors import FwError
 

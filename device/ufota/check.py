@@ -30,9 +30,8 @@ def check(intake, found):
             from ufota.proposal import Proposal
 
             state = states().State(board)
-            slots = state.candidate_slots(board)
-            mv = intake.buf[_SCRATCH_AT:]
-            intake.proposal = Proposal(board, state, slots, found, mv, intake.permanent)
+            its_slots, mv = state.candidate_slots(board), intake.buf[_SCRATCH_AT:]
+            intake.proposal = Proposal(board, state, its_slots, found, mv, intake.permanent)
         else:
             _check_newer(intake, found)
         intake.slot = _choose_slot(intake, found.installed_size)
