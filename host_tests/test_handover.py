@@ -8,6 +8,7 @@ from fwboot.images import Image
 from fwcore.header import NO_CAMPAIGN, Header
 from fwcore.slot import active_slot
 from fwcore.storage import Storage
+from fwcore.window import Window
 from helpers import noise
 from simdisk import Disk
 
@@ -55,6 +56,38 @@ def test_a_window_ends_with_the_image():
     view = window(disk_with_image())
     assert view.readblocks(2, bytearray(PROGRAM)) == EIO
     assert view.readblocks(1, bytearray(ERASE), PROGRAM) == EIO
+
+
+def test_a_window_on_a_part_of_a_device_is_of_that_part():
+    part = Window(disk_with_image(), ERASE, 7 * ERASE)
+    view = handover.Window(Storage(part, ERASE, PROGRAM), PROGRAM, len(IMAGE), ERASE)
+    buf = bytearray(PROGRAM)
+    assert view.readblocks(1, memoryview(buf), PROGRAM) == 0
+    assert buf == IMAGE[ERASE + PROGRAM : ERASE + 2 * PROGRAM]
+    card = Disk(8 * 512, 512, 512, True)
+    card.load(3 * 512, IMAGE[:1024])
+    part = Window(card, 2 * 512, 4 * 512)
+    view = handover.Window(Storage(part, 512, 512, True), 512, 1024, 512)
+    buf = bytearray(512)
+    assert view.readblocks(1, buf) == 0 and buf == IMAGE[512:1024]
+
+
+def test_a_device_that_fails_or_returns_nothing_is_told_as_a_number():
+    class Device:
+        def __init__(self, answer):
+            self.answer = answer
+
+        def readblocks(self, *_):
+            if isinstance(self.answer, OSError):
+                raise self.answer
+            return self.answer
+
+        def ioctl(self, request, _):
+            return ERASE if request == 5 else 8
+
+    for answer, want in ((None, 0), (0, 0), (-5, -5), (1, EIO), (OSError(19), -19)):
+        view = window(Device(answer))
+        assert view.readblocks(0, bytearray(PROGRAM), 0) == want, answer
 
 
 def test_blocks_before_the_window_are_out_of_reach():
