@@ -8,6 +8,7 @@ from helpers import raises
 from ufota.client import FAILED, READY
 from ufota.retry import Retry
 from ufota.sources import poll
+from ufota.sources.relay import Relay
 from virtual_clock import Clock, high, low, middle
 
 BOTH = True  # runs on CPython and on MicroPython
@@ -248,3 +249,20 @@ def test_the_header_is_as_before_when_open_fails():
 def test_it_is_a_news_source_of_the_cost_it_is_given():
     assert made().cost == 700
     assert made(cost=300).cost == 300
+
+
+def test_what_a_source_has_found_when_it_is_opened_is_what_is_read():
+    class Finding(Source):
+        """As a Group, which may open another source than the one before."""
+
+        def open(self, url, at, tag):
+            self.readinto = lambda mv: 2
+
+        def readinto(self, mv):
+            return 1
+
+    for make in Relay, lambda source: poll.Poll(source, URL, 60):
+        relay = make(Finding())
+        assert relay.readinto(bytearray(1)) == 1
+        relay.open(URL, 0, b"")
+        assert relay.readinto(bytearray(1)) == 2
