@@ -191,12 +191,17 @@ class Client:
         source, board = self.source, self.board
         if not source.header and "state" not in board.layout:
             return
-        from fwcore.modules import load, states
+        from fwcore.modules import STATE, load
 
         load("ufota", "lines")
         from ufota import lines
 
-        state = states().State(board) if "state" in board.layout else None
+        state = None
+        if "state" in board.layout:
+            load("fwcore", STATE)
+            from fwcore.state import State
+
+            state = State(board)
         source.header = lines.of(source, self._url, self.url, state)
 
     def _read_manifest(self):

@@ -105,6 +105,8 @@ class FleetClient(Client):
             self._tell()
             if self.state == FAILED:
                 raise self.error
+        elif self._has_news:
+            self._tell()
         return worked
 
     def _changed(self):
@@ -119,6 +121,7 @@ class FleetClient(Client):
         self._tag = b""  # the source's word for the object that brings the payload
         self._whole = False  # True: all of the payload is here, and no end is asked for
         self._told = None  # (bytes, ms) of the last report of progress
+        self._has_news = False  # True: progress that the source has not been told
 
     def _open_payload(self):
         kept = self.intake.kept
@@ -149,6 +152,7 @@ class FleetClient(Client):
 
     def _tell(self):
         """The source may tell its service; that must never stop an update."""
+        self._has_news = False
         if hasattr(self.source, "told"):
             try:
                 self.source.told(self)
@@ -165,7 +169,7 @@ class FleetClient(Client):
         self._told = done, now_ms
         if self._progress:
             self._progress(done, total)
-        self._tell()
+        self._has_news = True  # told by step(): sources take requests of their own to tell it
 
     def _forget_url(self):
         if "client" in self.board.layout:

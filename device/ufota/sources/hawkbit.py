@@ -207,25 +207,22 @@ class Hawkbit(Relay):
 
     def _look(self, http):
         """What a poll does while an update is under way. No news when the link fails."""
+        server = self._server
         try:
-            self._hear(http)
+            found = server.get(http, server.url)
+            self._set_interval(found)
+            href = ddi.link(found, "cancelAction")
+            if href:
+                self._cancel(http, href)
+            href = ddi.link(found, "deploymentBase")
+            if href:
+                job = ddi.job(server.get(http, href), "deployment", server.has_tls)
+                self._open = _is_open(job)
+                if job.id != self._action.id:
+                    self._give_up()
             self._on_time()
         except FwError as error:
             self.pace.failed(error, self.source)
-
-    def _hear(self, http):
-        server = self._server
-        found = server.get(http, server.url)
-        self._set_interval(found)
-        href = ddi.link(found, "cancelAction")
-        if href:
-            self._cancel(http, href)
-        href = ddi.link(found, "deploymentBase")
-        if href:
-            job = ddi.job(server.get(http, href), "deployment", server.has_tls)
-            self._open = _is_open(job)
-            if job.id != self._action.id:
-                self._give_up()
 
     def _set_interval(self, found):
         sleep_s = ddi.sleep_s(found)
