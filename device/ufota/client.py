@@ -23,7 +23,7 @@ alone in the field (broken links, resets, services) is fleet.py's; this one take
 
 from micropython import const
 
-from fwcore import errors
+from fwcore import errors, modules
 from fwcore.errors import FwError
 from ufota.intake import SCRATCH_AT, Intake
 
@@ -61,6 +61,7 @@ class Client:
     An OSError that a callback lets out is taken for the storage's.
     """
 
+    _more_lines = None  # () -> bytes: lines of a request header besides those of lines.py
     # What a step does, by state.
     _steps = (
         None,
@@ -182,27 +183,14 @@ class Client:
         source = self.source
         own = source.header
         try:
-            self._add_lines()
+            if own or self._more_lines or "state" in self.board.layout:
+                modules.load("ufota", "lines")
+                from ufota import lines
+
+                lines.add(self)
             source.open(self._url, at, tag)
         finally:
             source.header = own
-
-    def _add_lines(self):
-        source, board = self.source, self.board
-        if not source.header and "state" not in board.layout:
-            return
-        from fwcore.modules import STATE, load
-
-        load("ufota", "lines")
-        from ufota import lines
-
-        state = None
-        if "state" in board.layout:
-            load("fwcore", STATE)
-            from fwcore.state import State
-
-            state = State(board)
-        source.header = lines.of(source, self._url, self.url, state)
 
     def _read_manifest(self):
         """Read until the byte behind the manifest, or the end, shows which delivery this is."""

@@ -5,21 +5,25 @@ Owns both rules. client.py loads this file only when there are such lines.
 
 from binascii import hexlify
 
-from fwcore.modules import load, states
+from fwcore.modules import STATE, load, states
 
 
-def of(source, url, home, state):
-    """The header lines of a request.
+def add(client):
+    """Make the source's header that of the client's next request. Raises OSError.
 
     With a state region the server of any address is told what came of the last update. The
     source's own lines, a password for instance, are for the server of the manifest only.
-
-    source:  with its own lines
-    url:     of the request;  home: of the manifest
-    state:   State, or None where there is no state region
     """
-    lines = source.header if _site(url) == _site(home) else b""
-    return lines + result(state) if state else lines
+    source = client.source
+    lines = source.header if _site(client._url) == _site(client.url) else b""
+    if "state" in client.board.layout:
+        load("fwcore", STATE)
+        from fwcore.state import State
+
+        lines += result(State(client.board))
+    if client._more_lines:
+        lines += client._more_lines()
+    source.header = lines
 
 
 def result(state):

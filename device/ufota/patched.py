@@ -35,14 +35,14 @@ class PatchClient(FleetClient):
         self._begin(url)
         self.step()
 
-    def _add_lines(self):
-        super()._add_lines()
-        if self._tells and self._url == self.url:
-            load("fwcore", "manifest")
-            from ufota.running import active
+    def _more_lines(self):
+        if not self._tells or self._url != self.url:
+            return b""
+        load("fwcore", "manifest")
+        from ufota.running import active
 
-            head = active(self.board)[1]
-            self.source.header += _line(head) if head else b""
+        head = active(self.board)[1]
+        return _line(head) if head else b""
 
     def _after_error(self, state):
         if self._tells and self._is_payload_bad():

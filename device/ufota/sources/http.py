@@ -91,7 +91,7 @@ class HttpSource:
             self._addresses = self._look_up(*where)
             self._connect_next(0)
 
-    def readinto(self, mv):
+    def readinto(self, mv):  # noqa: C901 (what is in it is not in a call of its own: C stack)
         """Read what has arrived of the body.
 
         mv:       memoryview, not empty
@@ -102,17 +102,22 @@ class HttpSource:
                   raises; with TLS 101..107 of net_errors
         """
         if self._in_header:
-            if self._request:
-                count = failed = None
-                try:
-                    if self._poll.poll(0):  # connected, or refused
-                        # Not a call deeper: for TLS it shakes hands, on 2 KiB of C stack.
-                        count = self._socket.send(self._request[self._sent :])
-                except (OSError, ValueError) as error:
-                    failed = error
-                if not self._is_sent(count, failed):
+            try:
+                if self._request:
+                    count = failed = None
+                    try:
+                        if self._poll.poll(0):  # connected, or refused
+                            # Not a call deeper: for TLS it shakes hands, on 2 KiB of C stack.
+                            count = self._socket.send(self._request[self._sent :])
+                    except (OSError, ValueError) as error:
+                        failed = error
+                    if not self._is_sent(count, failed):
+                        return None
+                if not self._read_header():
                     return None
-            if not self._read_header():
+            except FwError as error:
+                if not self._renew(error):
+                    raise
                 return None
         left = self._left
         if left is None:
@@ -173,6 +178,10 @@ class HttpSource:
 
     def _reuse(self):
         """True when there is a connection already: see rest.py."""
+        return False
+
+    def _renew(self, error):
+        """Begin anew after this error, where that may help: see rest.py. True when it has."""
         return False
 
     def _look_up(self, host, port):

@@ -138,26 +138,14 @@ class Rest(HttpSource):
         self._poll.modify(self._socket, select.POLLOUT)
         return True
 
-    def _is_sent(self, *result):
-        try:
-            return super()._is_sent(*result)
-        except FwError as error:
-            return self._renew(error)
-
-    def _read_header(self):
-        try:
-            return super()._read_header()
-        except FwError as error:
-            return self._renew(error)
-
     def _renew(self, error):
-        """Begin anew when a kept connection turned out dead. Returns False; else raises error."""
+        """True when a kept connection turned out dead; then the request has begun anew."""
         silent = self._in_header and self._header_bytes <= 1
         if not (self._reused and silent and error.code in _LONELY):
-            raise error
+            return False
         self.close()
         self._restart(self._url, self._header)
-        return False
+        return True
 
     def _take_line(self, line):
         opens = not self.status
