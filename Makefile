@@ -85,10 +85,11 @@ test: lint types $(ARM_READY)
 	$(PY) -m pytest -q -n $(JOBS) --maxschedchunk 1
 
 # FIRMWARE, BOOTROM: files of yours; without them this says where they come from, installs nothing.
+# KEEP: a file for the figures; host_tests/stack_pico.json has those of the tree.
 test-pico: $(READY)
 	@$(PICO_RUN) --files-only "$(FIRMWARE)" "$(BOOTROM)"
 	@$(MAKE) --silent --no-print-directory $(EMULATOR_READY) $(ARM_READY)
-	@$(PICO_RUN) "$(FIRMWARE)" "$(BOOTROM)"
+	@$(PICO_RUN) "$(FIRMWARE)" "$(BOOTROM)" $(if $(KEEP),--keep "$(KEEP)")
 
 bench: $(READY) $(ARM_READY)
 	$(PY) host_tests/bench.py --page

@@ -21,6 +21,7 @@ from fwtool import (
     arm_delta,
     class_key,
     combine,
+    demo_mqtt_client,
     filesystems,
     headers,
     image,
@@ -28,8 +29,10 @@ from fwtool import (
     layouts,
     manifests,
     packing,
+    paths,
     payloads,
     provision,
+    stage,
 )
 
 HERE = Path(__file__).parent
@@ -38,12 +41,15 @@ LAYOUT = layouts.load(str(HERE.parents[1] / "boards" / NAME / "layout.py"))
 AREA = 0x12C000  # where rp2.Flash begins in the flash
 WEB = 4 << 20
 IMAGE_SIZE = 102400  # bytes
-_FILLER_SIZE = 60000
+_FILLER_SIZE = 24000
+_IMAGES_SIZE = 32000
+_SIGNED = slice(2000, 18000)  # the image that scenes_stage.py has as version 2
+_SYSTEM_SIZE = 20000
 _CHANGED = 1000  # bytes from one change to the next
 _BLOCK = LAYOUT["devices"]["flash"]["erase"]
 VENDOR = uuid.uuid5(uuid.NAMESPACE_DNS, "vendor.example")
 CLASS = uuid.uuid5(VENDOR, "demo-board")
-KEY = ec.generate_private_key(ec.SECP256R1())
+KEY, STRANGER = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
 CLASS_KEY = secrets.token_bytes(16)
 
 
@@ -52,6 +58,8 @@ def release(version, is_broken=False):
     tree = image.collect(str(HERE / "app"))
     tree["release.py"] = f"VERSION = {version!r}\nIS_BROKEN = {is_broken}\n".encode()
     tree["fake_hawkbit.py"] = (HERE.parent / "fake_hawkbit.py").read_bytes()
+    mqtt = demo_mqtt_client.fetch(HERE.parents[1] / "build" / "umqtt")
+    tree["umqtt/simple.py"] = (mqtt / "umqtt" / "simple.py").read_bytes()
     tree["filler.bin"] = _filler(version)
     data = image.build(image.compile_all(tree), "lfs2", _BLOCK, IMAGE_SIZE)
     image.check(LAYOUT, version, data)
@@ -67,10 +75,10 @@ def _filler(version):
     return bytes(data)
 
 
-def bundle(version, data, old, kind):
+def bundle(version, data, old, kind, key=KEY):
     """Signed manifest and payload, as a server has them.
 
-    data:   the image;  old: the one before
+    data:   the image;  old: the one before;  key: that signs
     kind:   of payloads.KINDS, and "-encrypted" behind it when only our class may read it
     """
     name, _, is_encrypted = kind.partition("-")
@@ -79,7 +87,30 @@ def bundle(version, data, old, kind):
     if is_encrypted:
         number = packed.format | formats.ENCRYPTED
         packed = packed._replace(format=number, data=class_key.encrypt(packed.data, CLASS_KEY))
-    return manifests.create(KEY, data, VENDOR, CLASS, version, packed=packed) + packed.data
+    return manifests.create(key, data, VENDOR, CLASS, version, packed=packed) + packed.data
+
+
+def two_files(version, data):
+    """{path: bytes} of a manifest, and of the payload that it names."""
+    made = manifests.create(KEY, data, VENDOR, CLASS, version, uri="payload.bin")
+    return {"/app.man": made, "/payload.bin": data}
+
+
+def fixed_pages():
+    """{path: bytes} of what scenes want that is no new release: images for the boot stage, the
+    signature of one, a boot stage, the firmware of another chip.
+    """
+    data = random.Random(1).randbytes(_IMAGES_SIZE)
+    signature = keys.sign(KEY, sha256(data[_SIGNED]).digest())
+    tree = image.compile_all(stage.collect(paths.board()))
+    system = data[:_SYSTEM_SIZE]
+    head = manifests.create(KEY, system, VENDOR, CLASS, "2.0.0", component="SYSTEM")
+    return {
+        "/image": data,
+        "/signature": signature,
+        "/stage": image.build(tree, "lfs2", _BLOCK),
+        "/system.fw": head + system,
+    }
 
 
 def identity():

@@ -3,14 +3,15 @@
 import compose
 import play
 from pico import TEARS
-from stories import NEW, OLD, Story, tell
+from stories import NEW, OLD, Story
 
 EVERY = 50
 _LAST = 14  # operations of the first start and of confirm(): each of them
 _PLAYS = 4
 _TELLS = ["confirm start 2.0.0", "confirm done"]
-STORY = Story("update", {OLD: "update", NEW: "confirm"}, _TELLS)
-RESUMED = Story("fleet", {OLD: "fleet", NEW: "confirm"}, _TELLS)  # it goes on where it was
+STORY = Story("update", {OLD: "client.update", NEW: "calls.confirm"}, _TELLS)
+# It goes on where it was.
+RESUMED = Story("fleet", {OLD: "client.fleet", NEW: "calls.confirm"}, _TELLS)
 
 
 def numbers(total):
@@ -38,7 +39,7 @@ def survive(pico, shop, story, at):
         return tear, [], "power was not cut"
     pico.cut(0)
     pico.power()
-    steps, wrong = tell(pico, story)
+    steps, wrong = play.tell(pico, story)
     area = pico.read(compose.AREA, compose.LAYOUT["devices"]["flash"]["size"])
     if not wrong and not all(image in area for image in (shop.old, shop.new)):
         wrong = "an image is not whole"

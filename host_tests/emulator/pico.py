@@ -120,11 +120,15 @@ class Pico:
                 return said
         raise AssertionError("no prompt: " + said[-500:])
 
-    def execute(self, code, ms=60000):
-        """Run code at the prompt, by the raw REPL. Returns what it printed, errors too."""
+    def enter(self, code):
+        """Begin to run code at the prompt, by the raw REPL."""
         self.type("\x01")
         self._expect(_RAW_PROMPT, 1000)
         self.type(code + "\x04")
+
+    def execute(self, code, ms=60000):
+        """Run code at the prompt, by the raw REPL. Returns what it printed, errors too."""
+        self.enter(code)
         said = self._expect("\x04>", ms)
         self.type("\x02")
         self._expect(_PROMPT, 1000)

@@ -7,9 +7,12 @@ import cuts
 import pico_run
 import play
 import pytest
+import unix_names
 from pico import uf2
-from stories import NEW, OLD, STORIES, Shop
+from shop import Shop
+from stories import NEW, OLD, STORIES
 
+import stack_table
 import ufota
 from boards_kit import World, read
 from fwboot import main
@@ -50,11 +53,34 @@ def test_composed_flash_is_a_board_that_starts_its_application():
 
 
 def test_a_scene_that_a_story_asks_for_is_there():
-    text = (compose.HERE / "app" / "scenes.py").read_text()
     for story in STORIES:
-        for name in ", ".join(story.scenes.values()).split(", "):
-            assert not name or f"\ndef {name.split()[0]}(" in text
-        assert set(story.scenes) <= {OLD, NEW}
+        asked = ", ".join((*story.scenes.values(), story.typed)).split(", ")
+        for name in filter(None, asked):
+            topic, function = name.split()[0].split(".")
+            text = (compose.HERE / "app" / f"scenes_{topic}.py").read_text()
+            assert f"\ndef {function}(" in text
+        assert set(story.scenes) <= {OLD, NEW} and story.tells
+    assert len({story.name for story in STORIES}) == len(STORIES)
+
+
+def test_figures_that_are_kept_are_of_scenes_that_both_have():
+    assert set(unix_names.NAMES) <= set(stack_table.scenes())
+    assert {place[0] for place in unix_names.NAMES.values()} <= {story.name for story in STORIES}
+
+
+def test_the_deepest_of_the_steps_that_are_meant_is_kept():
+    def step(scene, word, stack):
+        return play.Step(scene, word, stack, 0, 0, 0, "", "")
+
+    told = [("mode", "idle", 7), ("mode", "installed", 9)]
+    update = [("update", "start", 9), ("update", "made", 5), ("update", "done", 6)]
+    found = unix_names.kept(
+        {
+            "swap": [step(*each) for each in told],
+            "update": [step(*each) for each in update],
+        }
+    )
+    assert found == {"boot, swap": 7, "install, swap": 9, "run": 6}
 
 
 def test_a_release_is_as_large_as_an_update_is_to_be():

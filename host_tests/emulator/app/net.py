@@ -7,9 +7,11 @@ more stack than a socket's: u32 length and JSON, {path: [offset, size]}, then th
 import io
 import json
 import struct
+from errno import ECONNRESET
 
 import uctypes
-from report import unwatched
+from machine import mem32
+from report import UNWATCHED
 
 SOCK_STREAM = 1
 POLLIN = 1
@@ -23,6 +25,9 @@ _RANGE = b"Range: bytes="
 _LENGTH = b"Content-Length: "
 _pages = {}  # path -> memoryview
 socket = None  # class or function that makes one: see plug()
+serve = None  # of a service: serve(request) -> parts(); as few calls as can be, of C stack
+drops = []  # bytes after which a connection breaks, for each of the next ones
+asked = b""  # the last request that answer() has answered
 
 
 def plug(http, far=None):
@@ -56,18 +61,38 @@ def read(path):
     return bytes(page(path))
 
 
+def is_whole(request):
+    """True when head and body of a request are there."""
+    head, end, body = request.partition(b"\r\n\r\n")
+    return bool(end) and len(body) == _length(head)
+
+
+def parts(status, body, lines=""):
+    """[head, body], as memoryviews. lines: of the head"""
+    text = "HTTP/1.1 {} X\r\n{}Content-Length: {}\r\n\r\n".format(status, lines, len(body))
+    return [memoryview(text.encode()), memoryview(body)]
+
+
+def split(request):
+    """(method, path, head, body)"""
+    head, _, body = request.partition(b"\r\n\r\n")
+    method, path = head.split(None, 2)[:2]
+    return method.decode(), path.decode(), head + b"\r\n", body
+
+
 def answer(request):
-    """[header, body] to a GET, as memoryviews; the body from where the range begins."""
+    """parts() for a GET; the body from where the range begins."""
+    global asked
+    asked = request
     lines = request.split(b"\r\n")
     body = _pages.get(lines[0].split()[1].decode(), memoryview(b""))
-    text = "HTTP/1.1 200 OK" if body else "HTTP/1.1 404 Not Found"
+    status, more = (200 if body else 404), ""
     for line in lines:
         if line.startswith(_RANGE):
             at, size = int(line[len(_RANGE) : -1]), len(body)
             body = body[at:]
-            text = "HTTP/1.1 206 OK\r\nContent-Range: bytes {}-{}/{}".format(at, size - 1, size)
-    text += '\r\nETag: "1"\r\nContent-Length: {}\r\n\r\n'.format(len(body))
-    return [memoryview(text.encode()), body]
+            status, more = 206, "Content-Range: bytes {}-{}/{}\r\n".format(at, size - 1, size)
+    return parts(status, body, 'ETag: "1"\r\n' + more)
 
 
 def _length(head):
@@ -75,8 +100,8 @@ def _length(head):
     return int(head[at + len(_LENGTH) :].split(None, 1)[0]) if at >= 0 else 0
 
 
-def getaddrinfo(host, port, family, kind):
-    return [(2, kind, 0, "", (host, port))]
+def getaddrinfo(host, port, *_):
+    return [(2, 1, 0, "", (host, port))]
 
 
 class Plain:
@@ -84,7 +109,9 @@ class Plain:
 
     _request = b""
     _parts = ()
-    serve = None  # serve(method, path, header, body): (status, body), of a service
+
+    def __init__(self, family, kind):
+        self._left = drops.pop(0) if drops else -1  # bytes until it breaks; -1: never
 
     def setblocking(self, flag):
         pass
@@ -96,21 +123,15 @@ class Plain:
         pass
 
     def send(self, data):
-        self._request += data
-        head, end, body = self._request.partition(b"\r\n\r\n")
-        if end and len(body) == _length(head):
-            self._request = b""
-            unwatched(lambda: self._answer(head, body))
+        mem32[UNWATCHED] = 1  # what follows is not the device's
+        try:
+            self._request += data
+            if is_whole(self._request):
+                self._parts = (serve or answer)(self._request)
+                self._request = b""
+        finally:
+            mem32[UNWATCHED] = 0
         return len(data)
-
-    def _answer(self, head, body):
-        if not Plain.serve:
-            self._parts = answer(head)
-            return
-        method, path = head.split(None, 2)[:2]
-        status, found = Plain.serve(method.decode(), path.decode(), head + b"\r\n", body)
-        text = "HTTP/1.1 {} X\r\nContent-Length: {}\r\n\r\n".format(status, len(found))
-        self._parts = [memoryview(text.encode()), memoryview(found)]
 
     def readinto(self, mv):
         while self._parts and not self._parts[0]:
@@ -118,6 +139,11 @@ class Plain:
         if not self._parts:
             return 0
         count = min(len(mv), len(self._parts[0]), _SEGMENT)
+        if self._left >= 0:
+            count = min(count, self._left)
+            self._left -= count
+        if not count:
+            raise OSError(ECONNRESET)
         mv[:count] = self._parts[0][:count]
         self._parts[0] = self._parts[0][count:]
         return count
@@ -130,6 +156,7 @@ class Pipe(io.IOBase):
     """
 
     def __init__(self, other=None):
+        self.is_open = True
         self._buf = bytearray(_PIPE)
         self._have = 0
         self._other = other
@@ -143,7 +170,7 @@ class Pipe(io.IOBase):
         pass
 
     def close(self):
-        pass
+        self.is_open = False
 
     def write(self, data):
         """Bytes the other end had room for; None: none."""

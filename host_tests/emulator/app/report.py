@@ -12,26 +12,31 @@ import machine
 import micropython
 
 _QUIET_MS = 30  # the host looks at the stack meanwhile
-_UNWATCHED = 0x4005800C  # the watchdog's first scratch register: 1 tells the emulator
+UNWATCHED = 0x4005800C  # the watchdog's first scratch register: 1 tells the emulator
 _scene = ""
 
 
-def run(scenes, names, version, start):
-    """Run scenes, and stay alive; a scene that returns a board wants it reset.
+def run(names, version, start):
+    """Run scenes, and stay alive; a scene that returns a board wants it reset. One that returns
+    a function goes on with that, as deep as it began.
 
     names:    as in /user/scene;  version: of the release that runs
     start:    bytes of stack in use where the application began
     """
     global _scene
-    found = None
     for text in names.split(","):
-        name, *words = text.split()
-        _scene = name
+        place, *words = text.split()
+        topic, _scene = place.split(".")
+        scenes = __import__("scenes_" + topic)
         step("start", version, _depth() - start)
+        found = None
         try:
-            found = getattr(scenes, name)(*words)
+            found = getattr(scenes, _scene)(*words)
+            while callable(found):
+                found = found()
             step("done")
         except Exception as error:
+            found = None
             sys.print_exception(error)
             step("error", getattr(error, "code", error), getattr(error, "at", ""))
     _stay(found)
@@ -60,7 +65,9 @@ def step(word, *words):
 
 
 def unwatched(act):
-    """Call a function whose stack is not to be counted."""
-    machine.mem32[_UNWATCHED] = 1
-    act()
-    machine.mem32[_UNWATCHED] = 0
+    """Call a function whose stack is not to be counted. Returns what it does."""
+    machine.mem32[UNWATCHED] = 1
+    try:
+        return act()
+    finally:
+        machine.mem32[UNWATCHED] = 0

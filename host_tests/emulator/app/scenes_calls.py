@@ -1,0 +1,160 @@
+"""Scenes: what an application calls besides its client. Each is a function, whose arguments are
+words; it may tell its steps, and returns a board that is to be reset, or None.
+"""
+
+import json
+import time
+
+import net
+from report import step
+
+_PIECE = 700  # bytes
+_FRAGMENT = 512
+_STRIDE = 37  # no divisor of the number of fragments: each comes once, none beside the last
+
+
+def boot():
+    """Nothing but the start."""
+
+
+def first_start():
+    from board import Board
+
+    from ufota import provision
+
+    assert provision.first_start(Board())
+
+
+def provision():
+    """The same identity, by an application that has it from elsewhere."""
+    from board import Board
+
+    from ufota.provision import provision
+
+    with open("/user/identity.json") as file:
+        identity = json.load(file)
+    assert provision(Board(), identity)
+
+
+# Trial
+
+
+def confirm():
+    from board import Board
+
+    import ufota
+
+    ufota.confirm(Board())
+
+
+def confirm_when():
+    from board import Board
+
+    from ufota.trial import confirm_when
+
+    answers = [False, True]
+    assert confirm_when(Board(), lambda: answers.pop(0), 60000)
+
+
+def aconfirm_when():
+    import asyncio
+
+    from board import Board
+
+    from ufota.trial import aconfirm_when
+
+    answers = [False, True]
+
+    async def check():
+        return answers.pop(0)
+
+    assert asyncio.run(aconfirm_when(Board(), check, 60000))
+
+
+def reject():
+    from board import Board
+
+    import ufota
+
+    board = Board()
+    ufota.reject(board, 300)
+    return board
+
+
+def result():
+    """What came of the last update."""
+    from board import Board
+
+    import ufota
+
+    found = ufota.last_result(Board())
+    step("result", *(found[:2] if found else ("none",)))
+
+
+def hang():
+    while True:  # nobody feeds the watchdog
+        time.sleep(1)
+
+
+# A transport of the application's own
+
+
+def intake():
+    """The pieces come in order."""
+    from board import Board
+
+    from ufota.intake import Intake
+
+    board = Board()
+    page = net.page("/app.fw")
+    door = Intake(board)
+    found = door.begin(page)
+    step("begun")
+    for at in range(found.end, len(page), _PIECE):
+        door.write(page[at : at + _PIECE])
+    door.end()
+    return board
+
+
+def fragments():
+    """They come in any order."""
+    from board import Board
+
+    from ufota.intake import Intake
+
+    board = Board()
+    page = net.page("/app.fw")
+    door = Intake(board)
+    found = door.begin(page, False, _FRAGMENT)
+    step("begun")
+    count = found.size // _FRAGMENT
+    for i in range(count):
+        at = i * _STRIDE % count * _FRAGMENT
+        door.write(page[found.end + at : found.end + at + _FRAGMENT], at)
+    step("written")
+    door.end()
+    return board
+
+
+def unsigned():
+    from hashlib import sha256
+
+    from board import Board
+
+    from ufota import unsigned
+    from ufota.intake import Intake
+
+    board = Board()
+    board.layout = dict(board.layout, unsigned=True)
+    data = net.page("/image")
+    door = Intake(board)
+    unsigned.begin(door, "2.0.0", len(data), sha256(data).digest())
+    door.write(data)
+    door.end()
+    return board
+
+
+def login():
+    from ufota.sources.aliyun_login import login
+
+    assert login("a1B2c3D4e5F", "dev001", "secret")
