@@ -61,7 +61,7 @@ class Client:
     An OSError that a callback lets out is taken for the storage's.
     """
 
-    _more_lines = None  # () -> bytes: lines of a request header besides those of lines.py
+    _tells = False  # True: which image runs; see patched.py
     # What a step does, by state.
     _steps = (
         None,
@@ -126,11 +126,11 @@ class Client:
         try:
             return getattr(self, work)() if work else False
         except (FwError, OSError, MemoryError) as error:
-            self._fail(error, state)
-        raise self.error
+            failed = self._fail(error, state)
+        raise failed
 
     def _fail(self, error, state):
-        """A step of this state has failed."""
+        """A step of this state has failed. Returns the FwError."""
         if isinstance(error, MemoryError):
             error = FwError(errors.NO_MEMORY)
         elif isinstance(error, OSError):
@@ -139,6 +139,7 @@ class Client:
         self.error = error
         self.source.close()
         self.state = FAILED
+        return error
 
     def run(self):
         """Step until READY (returns True), or until an approval says later (returns False).
@@ -183,7 +184,7 @@ class Client:
         source = self.source
         own = source.header
         try:
-            if own or self._more_lines or "state" in self.board.layout:
+            if own or self._tells or "state" in self.board.layout:
                 modules.load("ufota", "lines")
                 from ufota import lines
 

@@ -104,7 +104,7 @@ class FleetClient(Client):
             self._changed()
             self._tell()
             if self.state == FAILED:
-                raise self.error
+                raise self.error  # type: ignore[misc]  # None it is only while nothing failed
         elif self._has_news:
             self._tell()
         return worked

@@ -21,8 +21,8 @@ def add(client):
         from fwcore.state import State
 
         lines += result(State(client.board))
-    if client._more_lines:
-        lines += client._more_lines()
+    if client._tells:
+        lines += client.image_line()
     source.header = lines
 
 

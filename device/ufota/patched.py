@@ -35,8 +35,9 @@ class PatchClient(FleetClient):
         self._begin(url)
         self.step()
 
-    def _more_lines(self):
-        if not self._tells or self._url != self.url:
+    def image_line(self):
+        """For lines.py: the line that names the image that runs, for the manifest's server."""
+        if self._url != self.url:
             return b""
         load("fwcore", "manifest")
         from ufota.running import active

@@ -142,6 +142,6 @@ STORIES = [
     _short("TLS, stranger", "sources.tls p256 rsa", "tls error 101", certs=True),
     # With RSA they take as much of the stack, and a minute more.
     _taken("asyncio TLS, P-256", "sources.atls p256", certs=True),
-    # At its deepest mbedTLS reads from net.py, in Python: 620 B that a socket in C does not take.
-    _taken("hawkBit TLS, P-256", "services.hawkbit p256", certs=True, more=620),
+    # Within the 8 KiB, but above the bound: mbedTLS deciphers an answer under a report's calls.
+    _taken("hawkBit TLS, P-256", "services.hawkbit p256", certs=True, more=512),
 ]
