@@ -30,8 +30,9 @@ def check(intake, found):
             from ufota.proposal import Proposal
 
             state = states().State(board)
-            its_slots, mv = state.candidate_slots(board), intake.buf[_SCRATCH_AT:]
-            intake.proposal = Proposal(board, state, its_slots, found, mv, intake.permanent)
+            places = state.active_slot(board)[0], state.candidate_slots(board)
+            mv = intake.buf[_SCRATCH_AT:]
+            intake.proposal = Proposal(board, state, places, found, mv, intake.permanent)
         else:
             _check_newer(intake, found)
         intake.slot = _choose_slot(intake, found.installed_size)

@@ -26,7 +26,7 @@ class Proposal:
     """One new image, allowed by the state.
 
     board:      see docs/DESIGN.md, "What a board offers"
-    state:      its State, just loaded;  slots: its candidate slots
+    state:      its State, just loaded;  places: its active Slot, and a list of its candidate slots
     found:      Manifest, for this device
     buf:        memoryview, scratch for a header
     permanent:  True: no trial, and no way back once it is installed. The image that is
@@ -37,9 +37,9 @@ class Proposal:
                 before anything is written
     """
 
-    def __init__(self, board, state, slots, found, buf, permanent):
+    def __init__(self, board, state, places, found, buf, permanent):
         self._board = board
-        self._slots = slots
+        active, self._slots = places
         self._head = Header(
             found.version, found.installed_size, found.installed_digest, NO_CAMPAIGN
         )
@@ -51,7 +51,6 @@ class Proposal:
             raise FwError(boot_errors.BLACK_LISTED)
         if self._head.version < state.floor:
             raise FwError(boot_errors.BELOW_FLOOR)
-        active, _ = state.active_slot(board)
         self._running = _header_in(active, buf, None)
         self.active = active, self._running
         if not permanent or self._is_whole(active, buf):
