@@ -97,7 +97,7 @@ class Candidate:
     def commit(self):
         """Write the header: the durable moment. Raises FwError WRITE_FAILED; OSError."""
         modules.make_room(("fwcore", "reader"))
-        if self._intake.kept:
+        if self._intake.kept:  # not by _forget(): C stack
             self._intake.kept.forget()
         self.write_header()
 

@@ -5,7 +5,7 @@ Owns both rules. client.py loads this file only when there are such lines.
 
 from binascii import hexlify
 
-from fwcore.modules import STATE, load, states
+from fwcore.modules import load, states
 
 
 def add(client):
@@ -17,10 +17,7 @@ def add(client):
     source = client.source
     lines = source.header if _site(client._url) == _site(client.url) else b""
     if "state" in client.board.layout:
-        load("fwcore", STATE)
-        from fwcore.state import State
-
-        lines += result(State(client.board))
+        lines += result(states().State(client.board))
     if client._tells:
         lines += client.image_line()
     source.header = lines

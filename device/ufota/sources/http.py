@@ -86,7 +86,7 @@ class HttpSource:
         self.length = None
         self.tag = tag
         self._until_ms = time.ticks_add(time.ticks_ms(), self.limit_ms)
-        where = self._begin(url, self.header)
+        where = self._begin(url, self.header)  # not by _restart(): 240 B of C stack on the board
         if not self._reuse():
             self._addresses = self._look_up(*where)
             self._connect_next(0)
