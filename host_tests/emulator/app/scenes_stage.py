@@ -104,9 +104,9 @@ def _boots(layout, version, asked=False):
 
 def _run(board):
     """What stage.py's _find() does."""
-    from fwcore.modules import STORE, load
+    from fwcore.modules import SLOT, STATE, load
 
-    load("fwcore", STORE + " state")
+    load("fwcore", STATE if "state" in board.layout else SLOT)
     from fwboot.main import run
 
     return run(board)
