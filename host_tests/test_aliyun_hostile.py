@@ -17,6 +17,7 @@ import pytest
 import brokers
 from aliyun_driver import KEY, NAME, SECRET
 from conftest import run_micropython
+from fake_broker import publication
 from fwcore import errors, net_errors
 from fwtool import paths, run
 from fwtool.demo_mqtt_client import fetch
@@ -104,16 +105,6 @@ def welcome(device, acknowledge=True):
             device.sendall(b"\x90\x03" + body[:2] + b"\x01")
         elif kind == 0x32:
             return body
-
-
-def publication(topic, msg, kind=0x30):
-    body = struct.pack(">H", len(topic)) + topic + msg
-    length, left = b"", len(body)
-    while True:
-        length += bytes([left & 0x7F | (0x80 if left > 0x7F else 0)])
-        left >>= 7
-        if not left:
-            return bytes([kind]) + length + body
 
 
 def hold(device):

@@ -1,4 +1,4 @@
-"""A broker of MQTT with Alibaba Cloud IoT's OTA right behind it, for umqtt.simple."""
+"""`socket` for umqtt.simple: a broker of MQTT, and Alibaba Cloud IoT's OTA right behind it."""
 
 import json
 import struct
@@ -8,6 +8,7 @@ from hashlib import sha256
 from machine import mem32
 from report import UNWATCHED, unwatched
 
+from fake_broker import Broker
 from ufota.sources.aliyun_blocks import crc16
 
 KEY, NAME = "a1B2c3D4e5F", "dev001"
@@ -27,8 +28,8 @@ class Cloud:
         self.steps = []
         self.informs = []
 
-    def hear(self, topic, data):
-        message = json.loads(data)
+    def publish(self, topic, msg):
+        topic, message = topic.decode(), json.loads(msg)
         if topic.endswith("/thing/ota/firmware/get"):
             self._say(_GOT, {"id": message["id"], "code": 200, "data": self._offer()})
         elif topic.endswith("/thing/file/download"):
@@ -75,8 +76,7 @@ class Network:
 
 class Socket:
     def __init__(self, cloud):
-        self._cloud = cloud
-        self._heard = b""
+        self._broker = Broker(cloud)
         self._out = b""
 
     def setblocking(self, flag):
@@ -91,7 +91,8 @@ class Socket:
     def write(self, data, size=-1):
         mem32[UNWATCHED] = 1  # what follows is not the device's
         try:
-            self._hear(data, size)
+            data = data.encode() if isinstance(data, str) else bytes(data)
+            self._out += self._broker.hear(data if size < 0 else data[:size])
         finally:
             mem32[UNWATCHED] = 0
         return len(data) if size < 0 else size
@@ -101,59 +102,9 @@ class Socket:
         return found or None
 
     def readinto(self, mv):
-        if not self._out and self._cloud.inbox:
-            unwatched(self._fetch)
+        if not self._out:
+            self._out = unwatched(self._broker.asks)
         count = min(len(mv), len(self._out), _SEGMENT)
         mv[:count] = self._out[:count]
         self._out = self._out[count:]
         return count or None
-
-    def _fetch(self):
-        topic, msg = self._cloud.inbox.pop(0)
-        size = 2 + len(topic) + len(msg)
-        self._out = b"\x30" + _length(size) + struct.pack(">H", len(topic)) + topic.encode() + msg
-
-    def _hear(self, data, size):
-        data = data.encode() if isinstance(data, str) else bytes(data)
-        self._heard += data if size < 0 else data[:size]
-        while True:
-            found = _packet(self._heard)
-            if not found:
-                return
-            kind, body, self._heard = found
-            self._out += self._reply(kind, body)
-
-    def _reply(self, kind, body):
-        if kind == 0x10:
-            return b"\x20\x02\0\0"
-        if kind == 0x82:
-            return b"\x90\x03" + body[:2] + b"\0"
-        if kind & 0xF0 != 0x30:
-            return b""
-        end = 2 + struct.unpack(">H", body)[0]
-        topic, said = body[2:end].decode(), b""
-        if kind & 6:
-            said = b"\x40\x02" + body[end : end + 2]
-            end += 2
-        self._cloud.hear(topic, body[end:])
-        return said
-
-
-def _packet(data):
-    """(first byte, rest, what follows) of an MQTT packet; None while it is not whole."""
-    size = shift = 0
-    for at in range(1, len(data)):
-        size |= (data[at] & 0x7F) << shift
-        shift += 7
-        if not data[at] & 0x80:
-            end = at + 1 + size
-            return (data[0], data[at + 1 : end], data[end:]) if end <= len(data) else None
-    return None
-
-
-def _length(size):
-    out = b""
-    while size > 127:
-        out += bytes((size & 127 | 128,))
-        size >>= 7
-    return out + bytes((size,))
