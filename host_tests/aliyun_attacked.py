@@ -17,8 +17,8 @@ from hashlib import sha256
 from umqtt.simple import MQTTClient
 
 from fwcore.errors import FwError
-from ufota.sources.aliyun import Aliyun
-from ufota.sources.aliyun_login import login
+from ufota.alibaba.login import login
+from ufota.sources.alibaba import Aliyun
 
 _END_MS = 15000
 

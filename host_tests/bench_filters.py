@@ -56,7 +56,7 @@ class Payloads:
         return Digest(self.digest)
 
     def old(self):
-        from ufota.filters.precursor import Precursor
+        from ufota.decoders.precursor import Precursor
 
         storage = Storage(Card(self.folder + "/old"), 512, 512, True)
         return Precursor(Slot(storage, 0, 0, 1 << 29, False), self.old_size)
@@ -72,29 +72,29 @@ class Payloads:
             filter = filter.end()
 
     def deflated(self):
-        from ufota.filters.inflate import Inflate
+        from ufota.decoders.inflate import Inflate
 
         self.pour("new.z", Inflate(self.sink(), self.size))
 
     def patch(self, native):
-        from ufota.filters.delta import Patch
+        from ufota.decoders.delta import Patch
 
         self.pour("detools", Patch(self.sink(), self.old(), self.size, native))
 
     def deflated_patch(self, native):
-        from ufota.filters.delta import Patch
-        from ufota.filters.inflate import Inflate
+        from ufota.decoders.delta import Patch
+        from ufota.decoders.inflate import Inflate
 
         patch = Patch(self.sink(), self.old(), self.size, native)
         self.pour("detools.z", Inflate(patch, None))
 
     def arm(self, native):
-        from ufota.filters.delta_arm import ArmPatch
+        from ufota.decoders.delta_arm import ArmPatch
 
         self.pour("arm", ArmPatch(self.sink(), self.old(), self.size, 1024, None, native))
 
     def lz4(self):
-        from ufota.filters import lz4
+        from ufota.decoders import lz4
 
         sink, out = self.sink(), memoryview(bytearray(1024))
         with open(self.folder + "/new.lz4", "rb") as file:

@@ -18,8 +18,8 @@ def update(path, url, memory=""):
     buf = bytearray(4096)
     from bench_board import Board
     from ufota.client import Client
-    from ufota.sources import tls
     from ufota.sources.http import HttpSource
+    from ufota.web import tls
 
     with open(path + "/ca.der", "rb") as file:
         context = tls.context(file.read())

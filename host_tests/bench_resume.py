@@ -11,9 +11,9 @@ import sys
 
 from bench_board import Board
 from ufota import client
-from ufota.fleet import FleetClient
-from ufota.retry import Retry
+from ufota.fleet_client import FleetClient
 from ufota.sources.http import HttpSource
+from ufota.sources.retry import Retry
 
 
 class NotedBoard(Board):

@@ -8,7 +8,7 @@ import servers
 from aliyun_driver import KEY, NAME, SECRET
 from fwtool import demo_mqtt_cloud as cloud
 from fwtool.demo_mqtt_broker import Broker, free_port, wait_for_port
-from ufota.sources.aliyun_login import login
+from ufota.alibaba.login import login
 
 KINDS = ("amqtt", "mosquitto")
 DEVICES = {(KEY, NAME): SECRET}

@@ -33,8 +33,8 @@ def client_of(folder, source, attempts):
         from ufota.client import Client
 
         return Client(board, source, _BUFFER)
-    from ufota.fleet import FleetClient
-    from ufota.retry import Retry
+    from ufota.fleet_client import FleetClient
+    from ufota.sources.retry import Retry
 
     return FleetClient(board, source, Retry(0, max_s=0, attempts=attempts), buf=_BUFFER)
 
@@ -44,7 +44,7 @@ def source_of(timeout_ms, verb=None, path=None):
 
     if verb != "ca":
         return HttpSource(int(timeout_ms))
-    from ufota.sources.tls import context
+    from ufota.web.tls import context
 
     with open(path, "rb") as file:
         return HttpSource(int(timeout_ms), context(file.read()))

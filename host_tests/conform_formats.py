@@ -143,7 +143,9 @@ def _read(data, binary, key, ids):
     verify = _key(key).verify
     found = manifest.read(data, verify)
     check(found, formats)
-    if "_signed" in binary and not found.image_signature:  # a device asks in ufota/check.py
+    if (
+        "_signed" in binary and not found.image_signature
+    ):  # a device asks in ufota/update/acceptance.py
         raise FwError(errors.MALFORMED)
     if ids and found.vendor_id != ids[0]:
         raise FwError(errors.WRONG_VENDOR)

@@ -8,7 +8,7 @@ import sys
 from errno import ENODEV
 
 from simdisk import Disk
-from ufota.sources import drop
+from ufota.sources import card as card_source
 
 ON_MICROPYTHON = sys.implementation.name == "micropython"
 _SIZE = 128 * 512
@@ -101,7 +101,7 @@ class FolderCard:
         self._old = None  # what is remembered of the card before: (path, OSError or stat)
         self.files = 0  # that are open
         _clean_up(self)
-        drop.os, drop.open = self, self.open
+        card_source.os, card_source.open = self, self.open
 
     def mount(self):
         self._answer()
@@ -151,9 +151,9 @@ class FolderCard:
         return _File(self, open(path, mode))  # noqa: SIM115
 
     def remove(self):
-        drop.os = os
-        if hasattr(drop, "open"):
-            del drop.open
+        card_source.os = os
+        if hasattr(card_source, "open"):
+            del card_source.open
         self._folder.cleanup()
 
 

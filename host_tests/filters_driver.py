@@ -14,8 +14,8 @@ from hashlib import sha256
 
 from filters_kit import FUZZ_SIZE, FUZZED, Old, Sink, outcome, pour
 from fwcore.errors import FwError
-from ufota.filters.delta import Patch
-from ufota.filters.inflate import Inflate
+from ufota.decoders.delta import Patch
+from ufota.decoders.inflate import Inflate
 
 
 def apply(case, payload, old):

@@ -10,10 +10,10 @@ from deflate import RAW, DeflateIO
 
 from fwcore.errors import FwError
 from helpers import here, noise, vectors
-from ufota.filters import errors
-from ufota.filters.delta import Patch
-from ufota.filters.delta_arm import ArmPatch
-from ufota.filters.inflate import Inflate
+from ufota.decoders import errors
+from ufota.decoders.delta import Patch
+from ufota.decoders.delta_arm import ArmPatch
+from ufota.decoders.inflate import Inflate
 
 CODES = {getattr(errors, name) for name in dir(errors) if name.isupper()}
 CODES -= set(range(errors.NO_CIPHER, errors.BAD_PADDING + 1))  # test_decrypt.py

@@ -1,6 +1,6 @@
 """A fleet polls one server, which fails for an hour: requests per second, with and without jitter.
 
-The devices are the real ufota/sources/poll.py and ufota/retry.py, each with its own Poll; only
+The devices are the real poll.py and retry.py of ufota/sources, each with its own Poll; only
 clock, network and client are played. Without jitter means a source of random numbers that
 always gives the middle. Runs on CPython; as a script it prints the plots.
 """
@@ -14,8 +14,8 @@ from heapq import heapify, heapreplace
 from fwcore import errors
 from fwcore.errors import FwError
 from ufota.client import FAILED
-from ufota.retry import Retry
 from ufota.sources import poll
+from ufota.sources.retry import Retry
 from virtual_clock import Clock
 
 INTERVAL_S = 3600

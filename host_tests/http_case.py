@@ -86,11 +86,11 @@ def calls(spec):
 def _source(spec):
     kind = http.HttpSource
     if spec.get("rest"):
-        from ufota.sources.rest import Rest
+        from ufota.web.service import Rest
 
         kind = Rest
     if "year" in spec:
-        from ufota.sources import tls_errors
+        from ufota.web import tls_errors
 
         tls_errors.time = Clock(spec["year"])
     if "addresses" in spec:
@@ -106,7 +106,7 @@ def _context(spec):
         return _lax()
     if "ca" not in spec:
         return None
-    from ufota.sources import tls
+    from ufota.web import tls
 
     found = [_read(name) for name in spec["ca"]]
     if "cert" not in spec:

@@ -20,7 +20,7 @@ from badserver import (
     takes_leave,
 )
 from conform_http import bundle, eq, signed
-from fwcore import errors, net_errors
+from fwcore import errors, errors_net
 from helpers import noise
 
 IMAGE = noise(20_000, 3)
@@ -241,4 +241,4 @@ CASES = {
     for name, function in list(globals().items())
     if len(name) == 3 and name[1:].isdigit()
 }
-assert bench_lab and net_errors
+assert bench_lab and errors_net

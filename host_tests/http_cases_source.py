@@ -27,7 +27,7 @@ from badserver import (
     silent,
 )
 from conform_http import HASTY_MS, eq
-from fwcore import errors, net_errors
+from fwcore import errors, errors_net
 from helpers import noise
 
 BODY = noise(3000, 8)
@@ -68,20 +68,20 @@ def r02(trial):
 
 def r03(trial):
     for first in (999, 1001, 0):
-        found = trial.fetch(trial.server(part(BODY, first, 2999)), net_errors.BAD_RANGE, at=1000)
+        found = trial.fetch(trial.server(part(BODY, first, 2999)), errors_net.BAD_RANGE, at=1000)
         eq("size", found["size"], 0)
 
 
 def r05(trial):
     answer = lines(LENGTH, body=BODY, start=b"HTTP/1.1 206 P")
-    trial.fetch(trial.server(answer), net_errors.BAD_RANGE, at=1000)
+    trial.fetch(trial.server(answer), errors_net.BAD_RANGE, at=1000)
 
 
 def r06(trial):
     body = b"--x\r\nContent-Range: bytes 1000-2999/3000\r\n\r\n" + BODY[1000:] + b"\r\n--x--\r\n"
     kind = b"Content-Type: multipart/byteranges; boundary=x"
     answer = lines(kind, body=body, start=b"HTTP/1.1 206 P")
-    trial.fetch(trial.server(answer), net_errors.BAD_RANGE, at=1000)
+    trial.fetch(trial.server(answer), errors_net.BAD_RANGE, at=1000)
 
 
 def r07(trial):
@@ -94,7 +94,7 @@ def r07(trial):
     eq("place", found["where"], 1700)  # the caller has bytes of the old object
     eq("tag", found["tag"], TAG)
     tiny = trial.server(ranged(BODY, most=1))
-    trial.fetch(tiny, net_errors.TOO_SLOW, at=10, limit_ms=HASTY_MS)
+    trial.fetch(tiny, errors_net.TOO_SLOW, at=10, limit_ms=HASTY_MS)
     return "each part brings a byte at least"
 
 
@@ -141,10 +141,10 @@ def r12(trial):
     eq("ranges", asked(server, b"range"), [f"bytes={at}-"])
     for wrong in (b"9" * 40 + b"-", b"1000-" + b"9" * 40, b"1e3-2999", b"-1000", b"1000-999"):
         answer = lines(b"Content-Range: bytes %s/3000" % wrong, start=b"HTTP/1.1 206 P")
-        trial.fetch(trial.server(answer), net_errors.BAD_RANGE, at=1000)
+        trial.fetch(trial.server(answer), errors_net.BAD_RANGE, at=1000)
     for total in (b"2999", b"+3000", b"", b"9" * 40):
         answer = lines(b"Content-Range: bytes 1000-2999/" + total, start=b"HTTP/1.1 206 P")
-        trial.fetch(trial.server(answer), net_errors.BAD_RANGE, at=1000)
+        trial.fetch(trial.server(answer), errors_net.BAD_RANGE, at=1000)
     return "more than the manifest says: L02"
 
 
@@ -481,21 +481,21 @@ def d04(trial):
     tls = trial.lab.certificates.server_context()
     plain = trial.server({"/end": page(BODY)})
     server = trial.server(_to(plain.url("/end")), tls=tls)
-    trial.fetch(server, net_errors.INSECURE_REDIRECT, **trial.tls())
+    trial.fetch(server, errors_net.INSECURE_REDIRECT, **trial.tls())
     eq("requests", plain.requests, [])
 
 
 def d05(trial):
     server = trial.server(_to("/x"))
-    trial.fetch(server, net_errors.TOO_MANY_REDIRECTS)
+    trial.fetch(server, errors_net.TOO_MANY_REDIRECTS)
     eq("requests", len(server.requests), 6)
     chain = {f"/{n}": _to(f"/{n + 1}") for n in range(6)}
     server = trial.server({**chain, "/6": page(BODY)})
-    trial.fetch(server.url("/0"), net_errors.TOO_MANY_REDIRECTS)
+    trial.fetch(server.url("/0"), errors_net.TOO_MANY_REDIRECTS)
 
 
 def d06(trial):
-    trial.fetch(trial.server(page(b"", status=b"302 X")), net_errors.BAD_REDIRECT)
+    trial.fetch(trial.server(page(b"", status=b"302 X")), errors_net.BAD_REDIRECT)
     for location in (
         "",
         "http://",
@@ -511,7 +511,7 @@ def d06(trial):
         "/" + "x" * 3000 + "\t",
     ):
         server = trial.server(_to(location))
-        trial.fetch(server, net_errors.BAD_REDIRECT)
+        trial.fetch(server, errors_net.BAD_REDIRECT)
         eq("requests", len(server.requests), 1)
     two = page(b"", b"Location: /a", b"Location: /b", status=b"302 X")
     trial.fetch(trial.server(two), errors.BAD_RESPONSE)
@@ -526,14 +526,14 @@ def d07(trial):
     assert HASTY_MS <= found["ms"] < 8 * HASTY_MS
     drip = trial.server({"/end": in_pieces(page(BODY), 300, 0.2)})
     first = trial.server(_to(drip.url("/end")))
-    trial.fetch(first, net_errors.TOO_SLOW, limit_ms=HASTY_MS)
+    trial.fetch(first, errors_net.TOO_SLOW, limit_ms=HASTY_MS)
     loop = trial.server(in_pieces(_to("/x"), 9, 0.03))
-    trial.fetch(loop, net_errors.TOO_SLOW, limit_ms=HASTY_MS)
+    trial.fetch(loop, errors_net.TOO_SLOW, limit_ms=HASTY_MS)
     tls = trial.lab.certificates.server_context
     good = trial.server({"/end": page(BODY)}, tls=tls())
     whole(trial.fetch(trial.server(_to(good.url("/end"))), **trial.tls()))
-    trial.fetch(trial.server(_to(good.url("/end"))), net_errors.NOT_VERIFYING)
-    for name, code in (("elsewhere", net_errors.WRONG_HOST), ("strange", net_errors.UNTRUSTED)):
+    trial.fetch(trial.server(_to(good.url("/end"))), errors_net.NOT_VERIFYING)
+    for name, code in (("elsewhere", errors_net.WRONG_HOST), ("strange", errors_net.UNTRUSTED)):
         bad = trial.server({"/end": page(BODY)}, tls=tls(name))
         trial.fetch(trial.server(_to(bad.url("/end")), tls=tls()), code, **trial.tls())
 
@@ -565,7 +565,7 @@ def t03(trial):
     drip = trial.server(in_pieces(lines(CHUNKED, body=chunked(BODY, 1)), 60, 0.1))
     trial.fetch(drip, errors.TIMEOUT, timeout_ms=HASTY_MS)
     lively = trial.server(in_pieces(page(BODY), 300, 0.1))
-    found = trial.fetch(lively, net_errors.TOO_SLOW, limit_ms=HASTY_MS)
+    found = trial.fetch(lively, errors_net.TOO_SLOW, limit_ms=HASTY_MS)
     assert found["ms"] < 8 * HASTY_MS
 
 
@@ -702,34 +702,34 @@ def x01(trial):
     certificates = trial.lab.certificates
     for name, code in (
         ("good", None),
-        ("strange", net_errors.UNTRUSTED),
-        ("elsewhere", net_errors.WRONG_HOST),
-        ("expired", net_errors.EXPIRED),
-        ("early", net_errors.NOT_YET_VALID),
-        ("selfsigned", net_errors.UNTRUSTED),
+        ("strange", errors_net.UNTRUSTED),
+        ("elsewhere", errors_net.WRONG_HOST),
+        ("expired", errors_net.EXPIRED),
+        ("early", errors_net.NOT_YET_VALID),
+        ("selfsigned", errors_net.UNTRUSTED),
     ):
         server = trial.server(page(BODY), tls=certificates.server_context(name))
         trial.fetch(server, code, **trial.tls())
         if code:
             eq("requests", server.requests, [])
     early = trial.server(page(BODY), tls=certificates.server_context("early"))
-    for year, code in ((2000, net_errors.CLOCK_NOT_SET), (2031, net_errors.NOT_YET_VALID)):
+    for year, code in ((2000, errors_net.CLOCK_NOT_SET), (2031, errors_net.NOT_YET_VALID)):
         trial.fetch(early, code, year=year, **trial.tls())
     good = trial.server(page(BODY), tls=certificates.server_context())
     whole(trial.fetch(good, **trial.tls("stranger", "ca")))
     pinned = trial.server(page(BODY), tls=certificates.server_context("selfsigned"))
     whole(trial.fetch(pinned, **trial.tls("selfsigned")))
-    trial.fetch(good, net_errors.UNTRUSTED, **trial.tls("selfsigned"))
-    trial.fetch(good, net_errors.NOT_VERIFYING)
-    trial.fetch(good, net_errors.NOT_VERIFYING, context="lax")
+    trial.fetch(good, errors_net.UNTRUSTED, **trial.tls("selfsigned"))
+    trial.fetch(good, errors_net.NOT_VERIFYING)
+    trial.fetch(good, errors_net.NOT_VERIFYING, context="lax")
     newer = certificates.server_context(oldest=ssl.TLSVersion.TLSv1_3)
     refused = trial.fetch(
-        trial.server(page(BODY), tls=newer), net_errors.TLS_REFUSED, **trial.tls(old=True)
+        trial.server(page(BODY), tls=newer), errors_net.TLS_REFUSED, **trial.tls(old=True)
     )
     whole(trial.fetch(good.url("/x").replace("127.0.0.1", "localhost"), **trial.tls()))
     plain = trial.server(page(BODY)).url("/x").replace("http:", "https:")
     found = trial.lab.run({"verb": "fetch", "url": plain, "timeout_ms": HASTY_MS, **trial.tls()})
-    assert found["code"] in (errors.CONNECT, net_errors.TLS_FAILED), found
+    assert found["code"] in (errors.CONNECT, errors_net.TLS_FAILED), found
     return f"TLS 1.3 only: {refused['where']}"
 
 
@@ -740,7 +740,7 @@ def x02(trial):
     old = trial.server(page(BODY), tls=context(newest=ssl.TLSVersion.TLSv1_2, client_ca="ca"))
     whole(trial.fetch(old, **trial.tls(cert=trial.certificate("device"))))
     for each in (server, old):
-        trial.fetch(each, net_errors.TLS_REFUSED, **trial.tls())
+        trial.fetch(each, errors_net.TLS_REFUSED, **trial.tls())
 
 
 CASES = {

@@ -11,7 +11,7 @@ import sys
 import simboard
 from fwcore.errors import FwError
 from helpers import noise
-from ufota.fleet import FleetClient
+from ufota.fleet_client import FleetClient
 from ufota.sources.http import HttpSource
 from ufota.sources.poll import Poll
 from update_kit import Key

@@ -8,7 +8,8 @@ Runs on CPython and on MicroPython.
 from fwboot import decide, mode_swap, select, swap, trial
 from fwcore import journal, kv, state
 from simdisk import PowerCut
-from ufota import candidate, client, fleet, kept, notes, proposal
+from ufota import client, fleet_client
+from ufota.update import candidate, client_store, pending, resume
 
 
 def skip_read_back():
@@ -97,7 +98,7 @@ def header_first():
 
 
 def pending_first():
-    write_header = proposal.Proposal.write_header
+    write_header = pending.Proposal.write_header
 
     def late(self, packed):
         slot, headers = self._slot, []
@@ -107,7 +108,7 @@ def pending_first():
         for args in headers:
             slot.write_header(*args)
 
-    return _put(proposal.Proposal, "write_header", late)
+    return _put(pending.Proposal, "write_header", late)
 
 
 def counted_before_it_is_written():
@@ -124,7 +125,7 @@ def counted_before_it_is_written():
 
 
 def one_step_too_many_counted():
-    note = kept.Kept.note
+    note = resume.Kept.note
 
     def eager(self, slot, writer):
         before = self._count
@@ -133,7 +134,7 @@ def one_step_too_many_counted():
             self._count += 1
             self._notes.count_on()
 
-    return _put(kept.Kept, "note", eager)
+    return _put(resume.Kept, "note", eager)
 
 
 def any_image_gone_on_with():
@@ -141,18 +142,18 @@ def any_image_gone_on_with():
         record = self._notes.get(b"job", b"")
         return int.from_bytes(record[:4], "little") if record else None
 
-    return _put(kept.Kept, "_recorded", recorded)
+    return _put(resume.Kept, "_recorded", recorded)
 
 
 def count_of_another_image():
-    return _put(notes.Notes, "restart", notes.Notes.put)
+    return _put(client_store.Notes, "restart", client_store.Notes.put)
 
 
 def counted_from_nought_after_a_reset():
-    def resume(self):
+    def go_on(self):
         self._count = 0
 
-    return _put(kept.Kept, "resume", resume)
+    return _put(resume.Kept, "resume", go_on)
 
 
 def notes_left_until_the_header_is_there():
@@ -164,22 +165,22 @@ def notes_left_until_the_header_is_there():
 
 
 def address_forgotten_too_early():
-    changed = fleet.FleetClient._changed
+    changed = fleet_client.FleetClient._changed
 
     def early(self):
         if self.state == client.VERIFY:
             self._forget_url()
         changed(self)
 
-    return _put(fleet.FleetClient, "_changed", early)
+    return _put(fleet_client.FleetClient, "_changed", early)
 
 
 def address_never_forgotten():
-    return _put(fleet.FleetClient, "_forget_url", lambda self: None)
+    return _put(fleet_client.FleetClient, "_forget_url", lambda self: None)
 
 
 def notes_that_must_be_written():
-    return _put(kept, "OSError", PowerCut)  # so no storage error is caught there
+    return _put(resume, "OSError", PowerCut)  # so no storage error is caught there
 
 
 def fetched_again_after_a_drop():
@@ -187,7 +188,7 @@ def fetched_again_after_a_drop():
         self._begin(self.url)
         return True
 
-    return _put(fleet.FleetClient, "_go_on", go_on)
+    return _put(fleet_client.FleetClient, "_go_on", go_on)
 
 
 def off_by_one_in_the_size():

@@ -17,7 +17,8 @@ from powercut_life import NEW, NO, Life, Truth, Wrong, manifest_of
 from scatter_kit import restarted
 from simboard import BLOCK
 from test_resume import Now
-from ufota import fleet, notes
+from ufota import fleet_client
+from ufota.update import client_store
 from update_kit import MANIFEST_URL, FakeSource
 
 FETCHED_TWICE = "more was fetched twice than cuts explain"
@@ -62,7 +63,7 @@ class Fetched(Life):
         restarted(self.board)
         found = manifest_of(image)
         source = Counted(self, {MANIFEST_URL: found + image}, len(found))
-        return fleet.FleetClient(
+        return fleet_client.FleetClient(
             self.board,
             source,
             retry=Now(attempts=5),
@@ -103,7 +104,7 @@ class Fetched(Life):
     def spoil(self):
         """The most is fetched, and a byte of it turns over: all of it is fetched once more."""
         self.fetch(STEP)
-        record = notes.of(self.board).get(b"job")
+        record = client_store.of(self.board).get(b"job")
         at = int.from_bytes(record[:4], "little")
         area = self.board.layout["candidates"]
         self.board.disks[area["device"]].data[at + 1000] ^= 1

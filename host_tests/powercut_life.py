@@ -17,10 +17,11 @@ from fwcore import manifest
 from fwcore.chain import StageBoard
 from fwcore.errors import FwError
 from fwcore.header import NO_CAMPAIGN, Header, device_key
-from fwcore.places import fixed_slot
+from fwcore.regions import fixed_slot
 from fwcore.state import CONFIRMED, IDLE, PENDING, TRIAL, State
 from helpers import noise
-from ufota import client, proposal, trial
+from ufota import client, trial
+from ufota.update import pending
 from update_kit import AFTER, CLASS_KEY, MANIFEST_URL, FakeSource, Key, bundle, payload, signed
 
 NOTHING_RUNS = "nothing bootable"
@@ -135,11 +136,11 @@ class Life:
     def offer(self):
         """Run the client, from the manifest to PENDING."""
         # The State of a Proposal is what tells the moment at which PENDING is durable.
-        proposal.State = lambda board: Told(board, self)
+        pending.State = lambda board: Told(board, self)
         try:
             self._update(self.images[NEW])
         finally:
-            proposal.State = State
+            pending.State = State
 
     def _update(self, new):
         source = FakeSource({MANIFEST_URL: self._bundle(new)}, pieces=(333, 512, 1))

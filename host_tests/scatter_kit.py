@@ -5,8 +5,8 @@ Runs on CPython and on MicroPython.
 
 import simboard
 from helpers import noise
-from ufota import notes
-from ufota.intake import Intake
+from ufota.update import client_store
+from ufota.update.writer import Intake
 from update_kit import OLD as FIRST
 from update_kit import Key, payload, signed
 
@@ -54,7 +54,7 @@ def door(board, name, each, again=False):
 
 
 def notes_of(board):
-    return notes.of(board)
+    return client_store.of(board)
 
 
 def restarted(board):

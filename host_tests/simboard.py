@@ -13,9 +13,9 @@ Runs on CPython and on MicroPython.
 from errno import ENODEV
 from hashlib import sha256
 
-from fwcore import header, places
+from fwcore import header, regions
 from fwcore.errors import FwError
-from fwcore.places import SwapSlot
+from fwcore.regions import SwapSlot
 from helpers import noise
 from simdisk import Disk, Power
 
@@ -168,8 +168,8 @@ class Board:
 
 
 def _used(layout_):
-    regions = ("active", "candidates", "state", "recovery", "client")
-    return {layout_[name]["device"] for name in regions if name in layout_}
+    names = ("active", "candidates", "state", "recovery", "client")
+    return {layout_[name]["device"] for name in names if name in layout_}
 
 
 # The factory's hand, and a look inside that counts no operation
@@ -184,11 +184,11 @@ def make(kind="sd", locations=1, key=None):
 
 def active_slot(board):
     active = board.layout["active"]
-    return places.fixed_slot(board.layout, active, board.disks[active["device"]])
+    return regions.fixed_slot(board.layout, active, board.disks[active["device"]])
 
 
 def candidate_slots(board):
-    return places.slots(board.layout, board.disks[board.layout["candidates"]["device"]])
+    return regions.slots(board.layout, board.disks[board.layout["candidates"]["device"]])
 
 
 def put(board, slot, version, image):

@@ -117,7 +117,7 @@ def intake(name="two"):
     board = worlds.sold().running()
 
     def act():
-        from ufota.intake import Intake
+        from ufota.update.writer import Intake
 
         intake = Intake(board)
         intake.begin(signed(name))
@@ -137,7 +137,7 @@ def fragments():
     board = worlds.sold().running()
 
     def act():
-        from ufota.intake import Intake
+        from ufota.update.writer import Intake
 
         intake = Intake(board)
         intake.begin(signed("two"), False, 512)
@@ -155,8 +155,8 @@ def unsigned():
     def act():
         from hashlib import sha256
 
-        from ufota import unsigned
-        from ufota.intake import Intake
+        from ufota.update import unsigned
+        from ufota.update.writer import Intake
 
         intake = Intake(board)
         data = payload("small")

@@ -75,7 +75,7 @@ def poll():
     worlds.web()
 
     def act():
-        from ufota.fleet import FleetClient
+        from ufota.fleet_client import FleetClient
         from ufota.sources.http import HttpSource
         from ufota.sources.poll import Poll
 
@@ -99,10 +99,10 @@ def fleet(world=None, name="two", first=False, drops=(), first_bytes=0):
     net.drops.extend(drops)
 
     def act():
-        from ufota.fleet import FleetClient
-        from ufota.retry import Retry
+        from ufota.fleet_client import FleetClient
         from ufota.sources.http import HttpSource
         from ufota.sources.poll import Poll
+        from ufota.sources.retry import Retry
 
         source = Poll(HttpSource(), URL, 3600, first_s=0)
         client = FleetClient(board, source, Retry())
@@ -115,7 +115,7 @@ def fleet(world=None, name="two", first=False, drops=(), first_bytes=0):
 
 def _begin(world, name, size):
     """A client that a reset interrupts with so many bytes in the candidate."""
-    from ufota.fleet import FleetClient
+    from ufota.fleet_client import FleetClient
 
     client = FleetClient(world.start(), FakeSource({URL: bundle(name)}))
     client.start(URL)
@@ -143,7 +143,7 @@ def interrupted_url():
     worlds.web("two")
 
     def act():
-        from ufota.fleet import FleetClient
+        from ufota.fleet_client import FleetClient
         from ufota.sources.http import HttpSource
 
         client = FleetClient(board, HttpSource())
@@ -158,7 +158,7 @@ def patch_client():
     net = worlds.web("packed_deflated_patch")
 
     def act():
-        from ufota.patched import PatchClient
+        from ufota.patch_client import PatchClient
         from ufota.sources.http import HttpSource
 
         client = PatchClient(board, HttpSource())
@@ -176,7 +176,7 @@ def asyncio():
     def act():
         import asyncio
 
-        from ufota.fleet import FleetClient
+        from ufota.fleet_client import FleetClient
         from ufota.sources.http import HttpSource
         from ufota.sources.poll import Poll
 
@@ -199,7 +199,7 @@ def loop():
 
     def act():
         from ufota import loop
-        from ufota.fleet import FleetClient
+        from ufota.fleet_client import FleetClient
         from ufota.sources.http import HttpSource
         from ufota.sources.poll import Poll
 
@@ -217,7 +217,7 @@ def aloop():
         import asyncio
 
         from ufota import loop
-        from ufota.fleet import FleetClient
+        from ufota.fleet_client import FleetClient
         from ufota.sources.http import HttpSource
         from ufota.sources.poll import Poll
 
@@ -235,8 +235,8 @@ def firmware():
     def act():
         from fwcore.storage import Storage
         from ufota.client import Client
+        from ufota.firmware.targets import Place, Target
         from ufota.sources.http import HttpSource
-        from ufota.system import Place, Target
 
         class Radio(Target):
             def version(self):

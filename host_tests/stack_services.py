@@ -40,10 +40,10 @@ def hawkbit(cancel=False, agreed=True, **inner):
 
     def act():
         from fwcore.errors import FwError
-        from ufota.fleet import FleetClient
+        from ufota.fleet_client import FleetClient
         from ufota.sources.hawkbit import Hawkbit
         from ufota.sources.poll import Pace
-        from ufota.sources.rest import Rest
+        from ufota.web.service import Rest
 
         source = Hawkbit(
             board,
@@ -91,10 +91,10 @@ def hawkbit_after():
     board = world.running()
 
     def act():
-        from ufota.fleet import FleetClient
+        from ufota.fleet_client import FleetClient
         from ufota.sources.hawkbit import Hawkbit
         from ufota.sources.poll import Pace
-        from ufota.sources.rest import Rest
+        from ufota.web.service import Rest
 
         pace = Pace(300, first_s=0)
         source = Hawkbit(board, Rest(), server.url, fake_hawkbit.TOKEN, pace=pace)
@@ -106,7 +106,7 @@ def hawkbit_after():
 
 def _take(world, server):
     """The board takes what the server offers, and is ready for its reset."""
-    from ufota.fleet import FleetClient
+    from ufota.fleet_client import FleetClient
     from ufota.sources.hawkbit import Hawkbit
     from ufota.sources.poll import Pace
 
@@ -141,10 +141,10 @@ def alibaba(**fields):
     def act():
         from umqtt.simple import MQTTClient
 
-        from ufota.fleet import FleetClient
-        from ufota.retry import Retry
-        from ufota.sources.aliyun import Aliyun
+        from ufota.fleet_client import FleetClient
+        from ufota.sources.alibaba import Aliyun
         from ufota.sources.http import HttpSource
+        from ufota.sources.retry import Retry
 
         mqtt = MQTTClient("id", "host", user="user", password="password", keepalive=60)
         source = Aliyun(board, mqtt, KEY, NAME, http=HttpSource())
@@ -166,7 +166,7 @@ def login():
     worlds.sold()
 
     def act():
-        from ufota.sources.aliyun_login import login
+        from ufota.alibaba.login import login
 
         assert login(KEY, NAME, "secret")
 

@@ -49,7 +49,7 @@ def rest():
 
     def act():
         from ufota.client import Client
-        from ufota.sources.rest import Rest
+        from ufota.web.service import Rest
 
         client = Client(board, Rest())
         client.start(URL)
@@ -69,7 +69,7 @@ def refused():
 
     def act():
         from fwcore.errors import FwError
-        from ufota.fleet import FleetClient
+        from ufota.fleet_client import FleetClient
         from ufota.sources.http import HttpSource
         from ufota.sources.poll import Poll
 
@@ -103,8 +103,8 @@ def drop(packed="small", group=False):
 
     def act():
         from fwcore.errors import FwError
-        from ufota.fleet import FleetClient
-        from ufota.sources.drop import Drop
+        from ufota.fleet_client import FleetClient
+        from ufota.sources.card import Drop
         from ufota.sources.group import Group
         from ufota.sources.http import HttpSource
         from ufota.sources.poll import Poll
@@ -139,8 +139,8 @@ def group_http():
     worlds.web("small")
 
     def act():
-        from ufota.fleet import FleetClient
-        from ufota.sources.drop import Drop
+        from ufota.fleet_client import FleetClient
+        from ufota.sources.card import Drop
         from ufota.sources.group import Group
         from ufota.sources.http import HttpSource
         from ufota.sources.poll import Poll

@@ -10,7 +10,7 @@ import fake_ports
 import simboard
 from fake_nor import FakeNor
 from fwcore.chain import StageBoard
-from fwcore.places import fixed_slot
+from fwcore.regions import fixed_slot
 from fwcore.state import TRIALS, State
 from helpers import here, noise
 from simdisk import Disk

@@ -17,14 +17,14 @@ from aliyun_kit import (
     with_notes,
 )
 from fwboot import main as boot_stage
-from fwcore import boot_errors, errors, net_errors
+from fwcore import errors, errors_boot, errors_net
 from fwcore.errors import FwError
 from fwcore.manifest import version_word
 from helpers import noise, raises
 from ufota import client as states
-from ufota.retry import Retry
-from ufota.sources import aliyun_told
-from ufota.sources.aliyun import Aliyun
+from ufota.alibaba import reports
+from ufota.sources.alibaba import Aliyun
+from ufota.sources.retry import Retry
 from update_kit import bundle
 
 BOTH = True
@@ -247,7 +247,7 @@ def test_a_lost_block_is_asked_for_again_three_times():
         if lost == 3:
             assert found is True and asked.count(400) == 4
         else:
-            assert found.code == net_errors.NO_ANSWER and asked.count(400) == 4
+            assert found.code == errors_net.NO_ANSWER and asked.count(400) == 4
             assert found.at == 400 and cloud.steps()[-1] == ("-2", "115")
             assert 40000 < device.clock.now_ms < 60000
 
@@ -355,14 +355,14 @@ def test_a_push_under_way_changes_nothing_even_when_the_link_breaks_then():
 
 def finish(device):
     """update(), with the pauses of a retry in fake time."""
-    from ufota import fleet
+    from ufota import fleet_client
 
-    real = fleet.time
-    fleet.time = device.clock
+    real = fleet_client.time
+    fleet_client.time = device.clock
     try:
         return device.update()
     finally:
-        fleet.time = real
+        fleet_client.time = real
 
 
 def test_another_package_in_the_pause_begins_anew():
@@ -491,7 +491,7 @@ def test_a_job_that_is_gone_when_it_is_asked_for_is_canceled():
     assert device.client.poll() is False
     assert device.client.poll() is True
     cloud.file = None
-    assert device.update().code == net_errors.CANCELED
+    assert device.update().code == errors_net.CANCELED
     assert cloud.steps() == [("-1", "114")]
 
 
@@ -502,7 +502,7 @@ def test_a_question_without_an_answer_is_asked_four_times():
     assert device.client.poll() is True
     cloud.answers = False
     before = len(cloud.gets())
-    assert device.update().code == net_errors.NO_ANSWER
+    assert device.update().code == errors_net.NO_ANSWER
     assert len(cloud.gets()) - before == 4
     assert cloud.steps() == [("-2", "115")]
 
@@ -514,7 +514,7 @@ def test_a_page_of_another_length_or_content_is_refused():
         assert device.update().code == errors.CORRUPT and device.staged() == 0
     page = b"<html>" + bytes(len(SMALL) - 6)
     device = Device(cloud, http=Web({URL: page}))
-    assert device.update().code == net_errors.UNSIGNED
+    assert device.update().code == errors_net.UNSIGNED
     assert cloud.steps()[-1] == ("-3", "113")
 
 
@@ -595,7 +595,7 @@ def test_a_job_that_could_not_be_fetched_is_tried_again():
     cloud = Cloud(SMALL)
     cloud.mangle = lambda at, made: []
     device = Device(cloud)
-    assert device.update().code == net_errors.NO_ANSWER
+    assert device.update().code == errors_net.NO_ANSWER
     cloud.mangle = None
     device.clock.sleep_ms(6000)
     assert device.update() is True
@@ -696,7 +696,7 @@ def test_a_job_for_a_module_this_device_lacks_is_refused():
     cloud.file = SMALL
     cloud.push(module="camera")
     assert device.update() is None
-    assert cloud.steps("camera") == [("-1", str(net_errors.WRONG_COMPONENT))]
+    assert cloud.steps("camera") == [("-1", str(errors_net.WRONG_COMPONENT))]
     cloud.say(UPGRADE, {"data": {"version": "2", "module": "MCU", "files": [{}, {}]}})
     assert device.update() is None
     assert cloud.steps("MCU") == [("-1", str(errors.UNSUPPORTED))]
@@ -776,7 +776,7 @@ def test_a_revert_is_told_once_with_its_reason():
     device.clock.sleep_ms(6000)
     device.source.offer()
     assert cloud.informs() == ["1.0.0"]
-    assert cloud.steps() == [("-1", str(boot_errors.NOT_CONFIRMED))]
+    assert cloud.steps() == [("-1", str(errors_boot.NOT_CONFIRMED))]
     reset(device)
     device.source.offer()
     assert cloud.informs() == ["1.0.0"] * 2 and len(cloud.steps()) == 1
@@ -833,17 +833,17 @@ def test_every_error_has_its_step():
         (errors.BAD_URL, "-2"),
         (errors.HTTP_STATUS, "-2"),
         (errors.TOO_LONG, "-2"),
-        (boot_errors.NOT_CONFIRMED, "-1"),
-        (boot_errors.ON_TRIAL, "-1"),
-        (boot_errors.BLACK_LISTED, "-1"),
-        (net_errors.TOO_MANY_REDIRECTS, "-2"),
-        (net_errors.UNTRUSTED, "-2"),
-        (net_errors.NO_ANSWER, "-2"),
-        (net_errors.UNSIGNED, "-3"),
-        (net_errors.CANCELED, "-1"),
+        (errors_boot.NOT_CONFIRMED, "-1"),
+        (errors_boot.ON_TRIAL, "-1"),
+        (errors_boot.BLACK_LISTED, "-1"),
+        (errors_net.TOO_MANY_REDIRECTS, "-2"),
+        (errors_net.UNTRUSTED, "-2"),
+        (errors_net.NO_ANSWER, "-2"),
+        (errors_net.UNSIGNED, "-3"),
+        (errors_net.CANCELED, "-1"),
         (400, "-1"),
     ):
-        assert aliyun_told.step_of(FwError(code)) == step, code
+        assert reports.step_of(FwError(code)) == step, code
 
 
 # Bare images
@@ -859,7 +859,7 @@ def test_a_bare_image_is_refused_unless_the_layout_allows_it():
     for more in ({}, {"unsigned": False}):
         cloud = Cloud(IMAGE)
         device = Device(cloud, layout=open_layout(**more))
-        assert device.update().code == net_errors.UNSIGNED
+        assert device.update().code == errors_net.UNSIGNED
         assert device.staged() == 0 and device.board.lines == []
         assert cloud.steps() == [("-3", "113")]
 
@@ -878,14 +878,14 @@ def test_a_bare_image_is_taken_loudly_where_it_is_allowed():
 def test_a_layout_that_says_signed_too_takes_no_bare_image():
     cloud = Cloud(IMAGE)
     device = Device(cloud, layout=open_layout(unsigned=True, signed=True))
-    assert device.update().code == net_errors.UNSIGNED and device.staged() == 0
+    assert device.update().code == errors_net.UNSIGNED and device.staged() == 0
 
 
 def test_a_bare_image_needs_sha256_a_size_and_a_version():
     for fields, code in (
-        ({"signMethod": None}, net_errors.UNSIGNED),
-        ({"sign": None}, net_errors.UNSIGNED),
-        ({"size": None}, net_errors.UNSIGNED),
+        ({"signMethod": None}, errors_net.UNSIGNED),
+        ({"sign": None}, errors_net.UNSIGNED),
+        ({"size": None}, errors_net.UNSIGNED),
         ({"version": "1.0.0-x"}, errors.BAD_VERSION),
         ({"version": "1.0.0"}, errors.NOT_NEWER),
     ):
@@ -925,7 +925,7 @@ def test_messages_that_are_none_are_passed_over_and_the_next_update_works():
             cloud.inbox.append((topic, msg))
             device.source.offer()
             assert device.source.link.up
-    assert device.source.link.error.code == net_errors.BAD_MESSAGE
+    assert device.source.link.error.code == errors_net.BAD_MESSAGE
     assert cloud.steps() == [] and device.source.offer() is None
     cloud.file = SMALL
     cloud.push()
@@ -947,7 +947,7 @@ def test_replies_with_blocks_that_nobody_asked_for_end_in_an_error():
     cloud = Cloud(SMALL)
     cloud.mangle = lambda at, made: [made] + [bytes(5000), b"", made, b"\0" * 2000] * 5
     device = Device(cloud, block=200)
-    assert device.update().code == net_errors.BAD_MESSAGE
+    assert device.update().code == errors_net.BAD_MESSAGE
     cloud.mangle, cloud.inbox = None, []
     device.clock.sleep_ms(6000)
     assert device.update() is True and device.staged() == NEW

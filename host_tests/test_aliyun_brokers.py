@@ -15,13 +15,13 @@ import brokers
 from aliyun_driver import KEY, NAME, SECRET
 from conftest import run_micropython
 from fake_aliyun import FaultyCloud, Store
-from fwcore import errors, net_errors
+from fwcore import errors, errors_net
 from fwtool import paths
 from fwtool.demo_mqtt_broker import Broker
 from fwtool.demo_mqtt_client import fetch
 from fwtool.demo_mqtt_cloud import Cloud, Package
 from helpers import here, noise
-from ufota.sources.aliyun_login import login
+from ufota.alibaba.login import login
 from umqtt_paho import MQTTClient
 from update_kit import bundle
 
@@ -202,7 +202,7 @@ def test_a_bare_image_is_refused_elsewhere(run, amqtt):
     with Cloud(amqtt.port) as cloud:
         push_when_it_speaks(cloud, Package("2.0.0", noise(900, 3)))
         found = run(amqtt.port, "blocks")
-    assert found["code"] == net_errors.UNSIGNED and found["staged"] == "0"
+    assert found["code"] == errors_net.UNSIGNED and found["staged"] == "0"
     assert steps(cloud)[-1] == ("-3", "113")
 
 

@@ -18,7 +18,7 @@ import brokers
 from aliyun_driver import KEY, NAME, SECRET
 from conftest import run_micropython
 from fake_broker import publication
-from fwcore import errors, net_errors
+from fwcore import errors, errors_net
 from fwtool import paths, run
 from fwtool.demo_mqtt_client import fetch
 from fwtool.demo_mqtt_cloud import Cloud, Package
@@ -170,7 +170,7 @@ ATTACKS = {
     "half a length": (sends(b"\x30\xff"), errors.CONNECT),
     "a length without end": (again_and_again(b"\x30" + b"\xff" * 4000), None),
     "2 MiB announced": (sends(b"\x30\x80\x80\x80\x01\0\x01x" + bytes(9000)), 112),
-    "256 MiB announced": (sends(b"\x30\xff\xff\xff\x7f\0\x01x"), net_errors.BAD_MESSAGE),
+    "256 MiB announced": (sends(b"\x30\xff\xff\xff\x7f\0\x01x"), errors_net.BAD_MESSAGE),
     "a topic of 64 KiB": (sends(b"\x30\x90\x80\x04\xff\xff" + bytes(70000)), 112),
     "a topic longer than its packet": (sends(b"\x30\x05\0\x09topictopic"), None),
     "an empty packet": (sends(b"\x30\0"), errors.CONNECT),

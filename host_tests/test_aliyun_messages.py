@@ -5,9 +5,10 @@ import json
 from binascii import hexlify, unhexlify
 
 from aliyun_kit import MESSAGES, crc16, reply
-from fwcore import errors, net_errors
+from fwcore import errors, errors_net
 from helpers import noise, raises
-from ufota.sources import aliyun_blocks, aliyun_job, aliyun_login
+from ufota.alibaba import blocks, login
+from ufota.alibaba import job as jobs
 
 BOTH = True
 
@@ -18,7 +19,7 @@ def test_logins_are_those_of_the_vectors():
         method = case["signmethod"]
         if method != "hmacsha256" and not hasattr(hashlib, method[4:]):
             continue
-        found = aliyun_login.login(
+        found = login.login(
             case["productKey"],
             case["deviceName"],
             case["deviceSecret"],
@@ -33,31 +34,31 @@ def test_logins_are_those_of_the_vectors():
 
 
 def test_a_login_needs_no_more_than_the_triple():
-    found = aliyun_login.login("key", "name", "secret")
+    found = login.login("key", "name", "secret")
     assert found[0] == "key.name|securemode=3,signmethod=hmacsha256|"
     assert found[1] == "name&key"
-    tls = aliyun_login.login("key", "name", "secret", mode=aliyun_login.TLS)
+    tls = login.login("key", "name", "secret", mode=login.TLS)
     assert "securemode=2" in tls[0] and tls[2] == found[2]
 
 
 def test_a_secret_longer_than_a_block_is_hashed_first():
-    due = aliyun_login.login("key", "name", hexlify(hashlib.md5(b"s" * 65).digest()).decode())
+    due = login.login("key", "name", hexlify(hashlib.md5(b"s" * 65).digest()).decode())
     for method in ("hmacmd5", "hmacsha1"):
-        name, _, password = aliyun_login.login("key", "name", "s" * 65, method=method)
+        name, _, password = login.login("key", "name", "s" * 65, method=method)
         assert len(password) == (32 if method == "hmacmd5" else 40) and password != due[2]
 
 
 def test_a_method_this_device_lacks_is_refused():
     for method in ("hmacsha512", "sha256", "", "hmac__init__"):
-        raises(net_errors.LOGIN, login_by, method)
+        raises(errors_net.LOGIN, login_by, method)
 
 
 def login_by(method):
-    return aliyun_login.login("key", "name", "secret", method=method)
+    return login.login("key", "name", "secret", method=method)
 
 
 def read(message):
-    return aliyun_job.read(json.dumps(message).encode())
+    return jobs.read(json.dumps(message).encode())
 
 
 def offer(**changes):
@@ -89,7 +90,7 @@ def test_a_package_of_several_files_is_refused_and_one_of_one_is_taken():
     assert job.sign == b"0" * 64
     for files in ([], [1], {}, "x", None, [[]]):
         message["data"]["files"] = files
-        raises(net_errors.BAD_MESSAGE, read, message)
+        raises(errors_net.BAD_MESSAGE, read, message)
 
 
 def test_methods_are_compared_without_case_and_md5_stands_in():
@@ -116,7 +117,7 @@ def test_a_digest_that_is_none_is_refused():
         {"sign": "0" * 32, "signMethod": "SHA256"},
         {"sign": None, "md5": "0" * 33},
     ):
-        raises(net_errors.BAD_MESSAGE, read, offer(**changes))
+        raises(errors_net.BAD_MESSAGE, read, offer(**changes))
 
 
 def test_addresses_of_2_kib_are_taken_and_others_refused():
@@ -124,7 +125,7 @@ def test_addresses_of_2_kib_are_taken_and_others_refused():
     url = start + "s" * (2048 - len(start))
     assert read(offer(url=url))[1].url == url
     for bad in (url + "s", "ftp://host/x", "", None, "host/x", 5, "https://h/\n", "HTTPS"):
-        raises(net_errors.BAD_MESSAGE, read, offer(url=bad))
+        raises(errors_net.BAD_MESSAGE, read, offer(url=bad))
 
 
 def test_fields_that_are_missing_or_of_another_kind_are_refused():
@@ -143,11 +144,11 @@ def test_fields_that_are_missing_or_of_another_kind_are_refused():
         {"dProtocol": "mqtt", "url": None},
         {"dProtocol": "mqtt", "url": None, "streamId": "x", "streamFileId": 1},
     ):
-        raises(net_errors.BAD_MESSAGE, read, offer(**changes))
+        raises(errors_net.BAD_MESSAGE, read, offer(**changes))
     assert read(offer(size=None))[1].size is None
     assert read(offer(size="300000"))[1].size == 300000
     for message in ({"data": []}, {"data": "x"}, {"code": 500, "data": {}}, {"message": "no"}):
-        raises(net_errors.BAD_MESSAGE, read, message)
+        raises(errors_net.BAD_MESSAGE, read, message)
 
 
 def test_the_default_module_has_two_names():
@@ -159,7 +160,7 @@ def test_a_message_is_4_kib_at_most():
     message = offer(extData={"x": "y" * 3000})
     assert read(message)[1]
     message["data"]["extData"]["x"] = "y" * 4000
-    raises(net_errors.BAD_MESSAGE, read, message)
+    raises(errors_net.BAD_MESSAGE, read, message)
 
 
 def test_jobs_are_the_same_by_version_and_digest():
@@ -174,11 +175,11 @@ def test_jobs_are_the_same_by_version_and_digest():
 
 
 def test_the_crc_is_that_of_the_vectors():
-    assert aliyun_blocks.crc16(b"123456789") == int(MESSAGES["crc16_arc_check('123456789')"], 16)
-    assert aliyun_blocks.crc16(b"") == 0
+    assert blocks.crc16(b"123456789") == int(MESSAGES["crc16_arc_check('123456789')"], 16)
+    assert blocks.crc16(b"") == 0
     for size in (1, 2, 255, 2048):
         data = noise(size, size)
-        assert aliyun_blocks.crc16(memoryview(data)) == crc16(data)
+        assert blocks.crc16(memoryview(data)) == crc16(data)
 
 
 class Pipe:
@@ -198,18 +199,18 @@ class Pipe:
         self.asked.append((topic, json.loads('{"id":"10",' + rest + "}")))
 
 
-def blocks(size, length, at=0, tag=b""):
-    job = aliyun_job.Job("", "2.0.0")
+def blocks_of(size, length, at=0, tag=b""):
+    job = jobs.Job("", "2.0.0")
     job.size, job.stream, job.sign = length, (1397345, 1), b"5197"
     pipe = Pipe()
-    made = aliyun_blocks.Blocks(pipe, job, size)
+    made = blocks.Blocks(pipe, job, size)
     made.open("", at, tag)
     return pipe, made
 
 
 def test_the_reply_of_the_vectors_is_taken_and_the_request_is_theirs():
     data = unhexlify(MESSAGES["mqtt_block_reply_hex"])
-    pipe, source = blocks(5120, None)
+    pipe, source = blocks_of(5120, None)
     mv = memoryview(bytearray(64))
     assert source.readinto(mv) is None
     topic, asked = pipe.asked[0]
@@ -225,16 +226,16 @@ def test_the_reply_of_the_vectors_is_taken_and_the_request_is_theirs():
 
 
 def test_the_last_request_asks_for_the_rest():
-    pipe, source = blocks(2048, 3000, at=2048)
+    pipe, source = blocks_of(2048, 3000, at=2048)
     assert source.readinto(memoryview(bytearray(1))) is None
     assert pipe.asked[0][1]["params"]["fileBlock"] == {"size": 952, "offset": 2048}
 
 
 def test_another_file_begins_anew_and_the_same_one_goes_on():
-    assert blocks(2048, 3000, 100, b"5197")[1].at == 100
-    assert blocks(2048, 3000, 100, b"")[1].at == 100
-    assert blocks(2048, 3000, 100, b"5198")[1].at == 0
-    assert blocks(2048, 3000, 3000, b"5197")[1].readinto(memoryview(bytearray(1))) == 0
+    assert blocks_of(2048, 3000, 100, b"5197")[1].at == 100
+    assert blocks_of(2048, 3000, 100, b"")[1].at == 100
+    assert blocks_of(2048, 3000, 100, b"5198")[1].at == 0
+    assert blocks_of(2048, 3000, 3000, b"5197")[1].readinto(memoryview(bytearray(1))) == 0
 
 
 def parse(pipe_and_source, message):
@@ -245,7 +246,7 @@ def parse(pipe_and_source, message):
 def test_a_reply_that_is_wrong_in_itself_is_refused():
     data = noise(100)
     good = reply(0, data, 300)
-    assert parse(blocks(100, 300), good) == data
+    assert parse(blocks_of(100, 300), good) == data
     for name, message in (
         ("empty", b""),
         ("short", b"\0\1\0"),
@@ -261,27 +262,27 @@ def test_a_reply_that_is_wrong_in_itself_is_refused():
         ("more than asked for", reply(0, noise(101), 300)),
         ("no offset", reply(0, data, 300, bOffset="x")),
     ):
-        error = raises(net_errors.BAD_MESSAGE, parse, blocks(100, 300), message)
+        error = raises(errors_net.BAD_MESSAGE, parse, blocks_of(100, 300), message)
         assert error, name
-    assert raises(net_errors.BAD_MESSAGE, parse, blocks(100, 50), reply(0, data, 50))
+    assert raises(errors_net.BAD_MESSAGE, parse, blocks_of(100, 50), reply(0, data, 50))
 
 
 def test_a_wrong_crc_or_length_is_corrupt_and_a_refusal_has_its_code():
     data = noise(100)
     good = reply(0, data, 300)
-    raises(errors.CORRUPT, parse, blocks(100, 300), reply(0, data, 300, crc=crc16(data) ^ 1))
-    raises(errors.CORRUPT, parse, blocks(100, 300), good[:-1] + bytes([good[-1] ^ 0x80]))
-    raises(errors.CORRUPT, parse, blocks(100, 301), good)
-    raises(errors.CORRUPT, parse, blocks(100, 300), reply(0, data, 300, fileLength=None))
+    raises(errors.CORRUPT, parse, blocks_of(100, 300), reply(0, data, 300, crc=crc16(data) ^ 1))
+    raises(errors.CORRUPT, parse, blocks_of(100, 300), good[:-1] + bytes([good[-1] ^ 0x80]))
+    raises(errors.CORRUPT, parse, blocks_of(100, 301), good)
+    raises(errors.CORRUPT, parse, blocks_of(100, 300), reply(0, data, 300, fileLength=None))
     assert (
-        raises(errors.HTTP_STATUS, parse, blocks(100, 300), reply(0, data, 300, code=404)).at
+        raises(errors.HTTP_STATUS, parse, blocks_of(100, 300), reply(0, data, 300, code=404)).at
         == 404
     )
 
 
 def test_a_reply_from_elsewhere_is_passed_over():
     for at in (1, 99, 200, 2**31 - 1):
-        assert parse(blocks(100, 300), reply(at, noise(100), 300)) is None
+        assert parse(blocks_of(100, 300), reply(at, noise(100), 300)) is None
 
 
 def test_every_bit_of_a_reply_turned_over_is_refused_or_passed_over():
@@ -292,7 +293,7 @@ def test_every_bit_of_a_reply_turned_over_is_refused_or_passed_over():
         bad[at // 8] ^= 1 << at % 8
         found = None
         try:
-            found = parse(blocks(100, 300), bad)
+            found = parse(blocks_of(100, 300), bad)
         except Exception as error:
             assert type(error) is errors.FwError, at
         assert found is None or bytes(found) == data, at

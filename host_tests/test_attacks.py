@@ -8,7 +8,7 @@ from hashlib import sha256
 
 import simboard
 from fwboot import main
-from fwcore import errors, header, net_errors
+from fwcore import errors, errors_net, header
 from fwcore.errors import FwError
 from fwcore.manifest import version_word
 from helpers import noise, raises
@@ -104,7 +104,7 @@ def test_signature_of_zeros_ones_and_the_group_order():
 def test_other_vendor_other_class_other_component():
     refused_untouched(errors.WRONG_VENDOR, {MANIFEST_URL: bundle("other_vendor")})
     refused_untouched(errors.WRONG_CLASS, {MANIFEST_URL: bundle("other_class")})
-    refused_untouched(net_errors.WRONG_COMPONENT, {MANIFEST_URL: bundle("other_component")})
+    refused_untouched(errors_net.WRONG_COMPONENT, {MANIFEST_URL: bundle("other_component")})
 
 
 def test_device_without_identity_takes_no_update():

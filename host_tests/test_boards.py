@@ -9,7 +9,7 @@ import ufota
 from boards_kit import IDENTITY, NAMES, World, read
 from fake_ports import Reset
 from fwboot import main
-from fwcore import boot_errors
+from fwcore import errors_boot
 from fwcore import layout as rules
 from fwcore.errors import FwError
 from fwcore.manifest import version_word
@@ -366,7 +366,7 @@ def test_a_crash_is_no_hang():
             board = watched(world)
             assert read(main.run(board)) == NEW
             state = State(board)
-            state.reason = boot_errors.CRASHED  # as stage.py does it
+            state.reason = errors_boot.CRASHED  # as stage.py does it
             state.put()
             try:
                 board.reset()
@@ -374,7 +374,7 @@ def test_a_crash_is_no_hang():
                 pass
         board = watched(world)
         assert read(main.run(board)) == OLD
-        assert ufota.last_result(board).reason == boot_errors.CRASHED
+        assert ufota.last_result(board).reason == errors_boot.CRASHED
 
 
 def test_a_reset_waits_for_a_ctrl_c_and_feeds_meanwhile():
@@ -400,7 +400,7 @@ def test_a_hang_on_trial_is_told_as_the_reason():
         for _ in range(3):
             board, runs = boot(world)
         assert runs == OLD
-        assert State(board).reason == boot_errors.HUNG
+        assert State(board).reason == errors_boot.HUNG
 
 
 def test_flash_is_mapped_where_the_port_has_it_mapped():

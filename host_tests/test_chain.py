@@ -15,7 +15,7 @@ from hashlib import sha256
 import pytest
 
 import simple_layout
-from fwcore import boot_errors, errors, layout, net_errors
+from fwcore import errors, errors_boot, errors_net, layout
 from fwcore.chain import StageBoard
 from fwcore.header import NO_CAMPAIGN, Header
 from fwcore.manifest import version_word
@@ -136,7 +136,7 @@ CRASHES = """
         board.log("This is boot stage {}".format(index))
         raise ValueError("no good")
 """
-CRASHED = (IDLE, REVERTED, boot_errors.CRASHED)
+CRASHED = (IDLE, REVERTED, errors_boot.CRASHED)
 
 
 # Who runs, and with whose modules
@@ -258,7 +258,7 @@ def test_a_newer_stage_that_fails_three_times_gives_way_for_good(tmp_path, how):
     lines, code, resets = play(state)
     assert sum(line.startswith("Boot stage 2") for line in lines) == resets == 3
     assert indexes(lines)[-1] == 1 and (lines[-1], code) == ("hello", 0)
-    reason = boot_errors.NOT_CONFIRMED if how == "finds nothing" else boot_errors.CRASHED
+    reason = errors_boot.NOT_CONFIRMED if how == "finds nothing" else errors_boot.CRASHED
     assert result(state) == (IDLE, REVERTED, reason)
     lines, _, resets = play(state)
     assert indexes(lines) == [1] and resets == 0
@@ -271,7 +271,7 @@ def test_a_newer_stage_that_never_finds_an_application_gives_way(tmp_path):
         file.write(b"spoilt")
     lines, code, _ = play(state, max_resets=5)
     assert indexes(lines) == [2, 2, 2, 1, 1, 1] and code == run.RESET
-    assert result(state) == (IDLE, REVERTED, boot_errors.NOT_CONFIRMED)
+    assert result(state) == (IDLE, REVERTED, errors_boot.NOT_CONFIRMED)
 
 
 def test_a_newer_stage_that_hangs_gives_way(tmp_path):
@@ -279,7 +279,7 @@ def test_a_newer_stage_that_hangs_gives_way(tmp_path):
     state = make(tmp_path, "print('hello')", [stage_image(), hangs], watchdog_ms=1000)
     lines, code, resets = play(state)
     assert (indexes(lines), lines[-1], code, resets) == ([1], "hello", 0, 3)
-    assert result(state) == (IDLE, REVERTED, boot_errors.HUNG)
+    assert result(state) == (IDLE, REVERTED, errors_boot.HUNG)
 
 
 @pytest.mark.parametrize("how", [how for how in FAILURES if how != "finds nothing"])
@@ -405,7 +405,7 @@ def test_the_client_refuses_what_is_no_stage_for_this_board(tmp_path):
         lines, code, _ = play(world.board(urls))
     refused = [int(line.split()[1]) for line in lines if line.startswith("refused")]
     assert refused == [
-        net_errors.WRONG_COMPONENT,
+        errors_net.WRONG_COMPONENT,
         errors.BAD_SIGNATURE,
         errors.NOT_NEWER,
         errors.TOO_BIG,
@@ -424,9 +424,9 @@ def test_a_stage_that_crashed_is_not_installed_again(tmp_path):
     assert said == [
         "result None",
         "ready BOOT",
-        f"result ({REVERTED}, {boot_errors.CRASHED})",
-        f"refused {boot_errors.BLACK_LISTED}",
-        f"result ({REVERTED}, {boot_errors.CRASHED})",
+        f"result ({REVERTED}, {errors_boot.CRASHED})",
+        f"refused {errors_boot.BLACK_LISTED}",
+        f"result ({REVERTED}, {errors_boot.CRASHED})",
         "ready BOOT",
         f"result ({CONFIRMED}, 0)",
         "done",
@@ -466,7 +466,7 @@ def test_the_application_and_its_way_back_are_the_stages_work(tmp_path):
     assert lines.count("ValueError: broken") == 3
     assert (lines[-1], code, resets) == ("done", 0, 4)
     board = Board(str(state))
-    assert (State(board).result, State(board).reason) == (REVERTED, boot_errors.CRASHED)
+    assert (State(board).result, State(board).reason) == (REVERTED, errors_boot.CRASHED)
     assert result(state) == (IDLE, CONFIRMED, 0)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from boards_kit import NAMES
 from frozen_kit import BOARDS
-from fwcore import boot_errors, errors
+from fwcore import errors, errors_boot
 from fwtool import chips, layouts
 from fwtool.exits import Failure
 from fwtool_cli import fwtool
@@ -42,7 +42,7 @@ def test_a_planted_overlap_names_both(board, tmp_path):
     real, layout = literals(board)
     layout["client"] = dict(layout["state"])
     out = refusal(tmp_path, real, layout)
-    assert f"{boot_errors.OVERLAP}" in out and "state" in out and "client" in out
+    assert f"{errors_boot.OVERLAP}" in out and "state" in out and "client" in out
 
 
 @pytest.mark.parametrize("board", NAMES)
@@ -96,7 +96,7 @@ def test_a_device_over_the_firmware_is_refused(board, tmp_path):
     (chip,) = [chip for chip in real.values() if "firmware" in chip.get("used", {})]
     chip["used"]["firmware"] = (chip["devices"]["flash"] + chip["erase"], chip["size"])
     out = refusal(tmp_path, real, layout)
-    assert f"error {boot_errors.OVERLAP}" in out and "firmware" in out and "flash" in out
+    assert f"error {errors_boot.OVERLAP}" in out and "firmware" in out and "flash" in out
 
 
 @pytest.mark.parametrize("board", NAMES)

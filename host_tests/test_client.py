@@ -4,12 +4,12 @@ import asyncio
 
 import simboard
 from fwboot.main import run as boot
-from fwcore import errors, net_errors
+from fwcore import errors, errors_net
 from fwcore.errors import FwError
 from fwcore.manifest import version_word
 from helpers import noise, raises
 from simboard import KINDS, candidate_slots, make, put
-from ufota import aio, client
+from ufota import client, client_async
 from update_kit import (
     BASE,
     MANIFEST_URL,
@@ -343,13 +343,13 @@ class Asyncio:
 
 def sleeps_of(machine):
     """Run arun() to its end; returns every sleep it asked for, in seconds."""
-    fake = aio.asyncio = Asyncio()
+    fake = client_async.asyncio = Asyncio()
     try:
         machine.arun().send(None)
     except StopIteration:
         return fake.asked
     finally:
-        aio.asyncio = asyncio
+        client_async.asyncio = asyncio
     raise AssertionError("it waits for something else")
 
 
@@ -409,7 +409,7 @@ def test_checks_come_in_order_and_before_any_write():
         (errors.BAD_SIGNATURE, "stranger", other, other, V3),
         (errors.WRONG_VENDOR, "other_component", other, other, V3),
         (errors.WRONG_CLASS, "other_component", None, other, V3),
-        (net_errors.WRONG_COMPONENT, "other_component", None, None, V3),
+        (errors_net.WRONG_COMPONENT, "other_component", None, None, V3),
         (errors.NOT_NEWER, "too_big", None, None, V3),
         (errors.NOT_NEWER, "too_big", None, None, V2),
         (errors.TOO_BIG, "too_big", None, None, V2 - 1),

@@ -131,7 +131,7 @@ def update(name):
 def test_update_without_a_state_region_loads_nothing_of_it():
     update("pattern_16k")
     if sys.implementation.name == "micropython":  # elsewhere another test may have loaded it
-        loaded = {"fwcore.state", "fwcore.journal", "ufota.proposal", "ufota.trial"}
+        loaded = {"fwcore.state", "fwcore.journal", "ufota.update.pending", "ufota.trial"}
         assert not loaded & set(sys.modules)
 
 

@@ -2,11 +2,11 @@
 
 import simboard
 from fwboot import main
-from fwcore import boot_errors, errors, header, manifest, net_errors
+from fwcore import errors, errors_boot, errors_net, header, manifest
 from fwcore import state as states
 from fwcore.errors import FwError
 from fwcore.manifest import version_word
-from fwcore.places import has_room, read_signature
+from fwcore.regions import has_room, read_signature
 from fwcore.state import State
 from helpers import noise, raises
 from simboard import MODES, candidate_slots, put
@@ -133,7 +133,7 @@ def test_no_update_comes_in_while_another_is_not_finished():
         for phase in (states.FORWARD, states.TRIAL, states.BACK):
             made = setup(mode)
             set_state(made[0], phase=phase, tries=1)
-            refused(boot_errors.ON_TRIAL, made)
+            refused(errors_boot.ON_TRIAL, made)
         for phase in (states.IDLE, states.PENDING):
             made = setup(mode)
             set_state(made[0], phase=phase)
@@ -149,7 +149,7 @@ def test_black_listed_image_is_refused_whatever_its_version_or_manifest():
             for i in range(3):
                 state.blacklist(bytes([i]) * 32)
             state.put()
-            refused(boot_errors.BLACK_LISTED, made)
+            refused(errors_boot.BLACK_LISTED, made)
             made[1]._pages[MANIFEST_URL] = bundle("later")
             assert update(made)
 
@@ -159,7 +159,7 @@ def test_version_below_the_floor_is_refused_and_the_floor_itself_is_not():
         for downgrade in (False, True):
             made = setup(mode, downgrade=downgrade)
             set_state(made[0], floor=V2 + 1)
-            refused(boot_errors.BELOW_FLOOR, made)
+            refused(errors_boot.BELOW_FLOOR, made)
             set_state(made[0], floor=V2)
             assert update(made)
 
@@ -197,7 +197,7 @@ def test_device_without_an_active_image_takes_any_version_from_the_floor_up():
             made = setup(mode, downgrade=downgrade)
             simboard.active_slot(made[0]).storage.device.load(0, bytes(512))
             set_state(made[0], floor=V2 + 1)
-            refused(boot_errors.BELOW_FLOOR, made)
+            refused(errors_boot.BELOW_FLOOR, made)
 
 
 def test_checks_come_in_order():
@@ -206,14 +206,14 @@ def test_checks_come_in_order():
         (errors.BAD_SIGNATURE, "stranger", {"vendor_id": other}),
         (errors.WRONG_VENDOR, "small", {"vendor_id": other, "class_id": other}),
         (errors.WRONG_CLASS, "other_component", {"class_id": other}),
-        (net_errors.WRONG_COMPONENT, "other_component", {}),
-        (boot_errors.ON_TRIAL, "two", {"phase": states.TRIAL}),
+        (errors_net.WRONG_COMPONENT, "other_component", {}),
+        (errors_boot.ON_TRIAL, "two", {"phase": states.TRIAL}),
         (
-            boot_errors.BLACK_LISTED,
+            errors_boot.BLACK_LISTED,
             "two",
             {"bad": head_of((0, payload("two"))).digest + bytes(96)},
         ),
-        (boot_errors.BELOW_FLOOR, "two", {"floor": V3}),
+        (errors_boot.BELOW_FLOOR, "two", {"floor": V3}),
         (errors.NOT_NEWER, "two", {"floor": V2}),
         (errors.TOO_BIG, "two", {"floor": V2, "newer": True}),
         (errors.TOO_BIG, "empty", {"newer": True}),
@@ -232,7 +232,7 @@ def test_checks_come_in_order():
 def test_component_is_the_one_the_layout_is_for():
     for component, name, code in (
         ("MODEM", "other_component", errors.TOO_BIG),  # it came as far as its size
-        ("MODEM", "small", net_errors.WRONG_COMPONENT),
+        ("MODEM", "small", errors_net.WRONG_COMPONENT),
         ("MAIN", "small", 0),
     ):
         made = setup("swap", name=name, component=component)
@@ -565,8 +565,8 @@ def test_update_that_is_not_confirmed_comes_back_and_is_never_offered_again():
         assert update(made)
         assert [boot(board) for _ in range(4)] == [NEW, NEW, OLD, OLD]
         result = last_result(board)
-        assert result == (states.REVERTED, boot_errors.NOT_CONFIRMED, V2, head_of(NEW).digest)
-        refused(boot_errors.BLACK_LISTED, made)
+        assert result == (states.REVERTED, errors_boot.NOT_CONFIRMED, V2, head_of(NEW).digest)
+        refused(errors_boot.BLACK_LISTED, made)
         download(board, "later")
         assert boot(board) == LATER and confirm(board)
 
@@ -579,7 +579,7 @@ def test_update_that_is_rejected_comes_back_with_the_reason():
         reject(board, 4711)
         assert boot(board) == OLD
         assert last_result(board)[:3] == (states.REVERTED, 4711, V2)
-        refused(boot_errors.BLACK_LISTED, made)
+        refused(errors_boot.BLACK_LISTED, made)
 
 
 def test_permanent_update_needs_no_confirm():
@@ -603,7 +603,7 @@ def test_downgrade_goes_back_as_far_as_the_floor():
         assert update(made) and boot(board) == NEW and confirm(board, V2)
         download(board, "later")
         assert boot(board) == LATER and confirm(board, V2 + 1)
-        refused(boot_errors.BELOW_FLOOR, made)
+        refused(errors_boot.BELOW_FLOOR, made)
 
 
 def test_header_without_pending_leaves_a_device_that_runs_old_or_new():

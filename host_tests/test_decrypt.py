@@ -4,7 +4,7 @@ from binascii import unhexlify
 
 from fwcore.errors import FwError
 from helpers import noise, raises, vectors
-from ufota.filters import decrypt, errors
+from ufota.decoders import decrypt, errors
 
 BOTH = True  # runs on CPython and on MicroPython
 

@@ -134,10 +134,10 @@ def test_a_deploy_brings_a_whole_board(made, board):
     assert "/lib/_boot.mpy" not in files  # a firmware only
     assert not any(name.startswith("/lib/bdev/") for name in files)  # it has no chip to drive
     ours = _targets("package.json") + _targets("boot.json")
-    native = "ufota/filters/add_native.py"  # the board's compiler knows for which machine
+    native = "ufota/decoders/add_native.py"  # the board's compiler knows for which machine
     ours.remove(native)
     assert {"/lib/" + native, *(f"/lib/{target[:-2]}mpy" for target in ours)} <= set(files)
-    code = "from ufota.filters import add; print(add.adder(256))"
+    code = "from ufota.decoders import add; print(add.adder(256))"
     assert mpremote(board, "exec", code) == "<function>\n"
     tree = mpremote(board, "fs", "tree", ":")
     assert ".fwtool" not in tree and "identity.new" not in tree

@@ -7,7 +7,7 @@ from hashlib import sha256
 import simboard
 from drop_kit import ON_MICROPYTHON, make_card, names, write
 from fwboot import main
-from fwcore import boot_errors, errors, net_errors
+from fwcore import errors, errors_boot, errors_net
 from fwcore import state as states
 from fwcore.errors import FwError
 from fwcore.manifest import version_word
@@ -16,8 +16,8 @@ from helpers import noise, raises
 from scatter_kit import notes_of, restarted, scattered_board, trial_board
 from ufota import confirm, reject
 from ufota.client import FAILED, READY
-from ufota.fleet import FleetClient
-from ufota.sources.drop import Drop
+from ufota.fleet_client import FleetClient
+from ufota.sources.card import Drop
 from ufota.sources.group import Group
 from update_kit import OLD as FIRST
 from update_kit import FakeSource, bundle, payload, signed, staged
@@ -91,7 +91,7 @@ def test_image_that_went_back_gives_its_reason_to_the_file():
         assert poll(board, card) and boot(board) == SMALL
         reject(board, 300)
         assert boot(board) == FIRST
-        raises(boot_errors.BLACK_LISTED, poll, board, card)
+        raises(errors_boot.BLACK_LISTED, poll, board, card)
         assert names(card) == ["update.e300"]
         assert not poll(board, card)
 
@@ -102,7 +102,7 @@ def test_black_listed_image_of_an_earlier_update_gives_the_number_of_that():
     state.blacklist(sha256(SMALL[1]).digest())
     state.reason = 301
     state.put()
-    raises(boot_errors.BLACK_LISTED, poll, board, card)
+    raises(errors_boot.BLACK_LISTED, poll, board, card)
     assert names(card) == ["update.e84"]
 
 
@@ -120,7 +120,7 @@ def test_file_that_is_no_update_for_this_device_is_refused_once():
         (bundle("stranger"), errors.BAD_SIGNATURE),
         (bundle("other_vendor"), errors.WRONG_VENDOR),
         (bundle("other_class"), errors.WRONG_CLASS),
-        (bundle("other_component"), net_errors.WRONG_COMPONENT),
+        (bundle("other_component"), errors_net.WRONG_COMPONENT),
         (bundle("combined"), errors.UNSUPPORTED),
         (bundle("too_big"), errors.TOO_BIG),
     )
@@ -143,7 +143,7 @@ def test_older_bundle_is_refused_with_its_number():
     assert poll(board, card) and boot(board) and confirm(board)
     raises(errors.NOT_NEWER, poll, board, card)
     write(card, "update.bin", BUNDLE)
-    raises(boot_errors.BELOW_FLOOR, poll, board, card)
+    raises(errors_boot.BELOW_FLOOR, poll, board, card)
     assert names(card) == ["update.done", "update.e83"]
     board, card = with_card(scattered_board("spi"), bundle("later"))
     assert poll(board, card) and boot(board)

@@ -32,14 +32,14 @@ from fwcore.slot import Slot
 from fwcore.storage import Storage
 from helpers import noise, raises
 from simdisk import Disk
-from ufota.filters import errors, lz4
-from ufota.filters.add import adder
-from ufota.filters.add_wide import Wide
-from ufota.filters.chain import chain
-from ufota.filters.delta import Patch
-from ufota.filters.delta_arm import ArmPatch
-from ufota.filters.inflate import Inflate
-from ufota.filters.precursor import Precursor
+from ufota.decoders import errors, lz4
+from ufota.decoders.add import adder
+from ufota.decoders.add_wide import Wide
+from ufota.decoders.chain import chain
+from ufota.decoders.delta import Patch
+from ufota.decoders.delta_arm import ArmPatch
+from ufota.decoders.inflate import Inflate
+from ufota.decoders.precursor import Precursor
 
 BOTH = True
 CHUNKS = 1, 7, 64, 512, 4096
@@ -113,7 +113,7 @@ def test_machine_code_is_used_where_it_can_be_had_and_wanted():
 def test_machine_code_refuses_lengths_that_differ():
     if sys.implementation.name != "micropython":
         return
-    from ufota.filters.add_native import add
+    from ufota.decoders.add_native import add
 
     for size in 0, 7, 9:
         old = memoryview(bytearray(8))

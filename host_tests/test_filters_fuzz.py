@@ -5,7 +5,7 @@ import pytest
 import fuzz_filters
 from filters_kit import CODES, FUZZED
 from helpers import here
-from ufota.filters import errors
+from ufota.decoders import errors
 
 COUNT = 80_000
 COUNT_MICROPYTHON = 5_000

@@ -22,8 +22,8 @@ from filters_kit import (
 )
 from fwcore.errors import FwError
 from helpers import noise
-from ufota.filters import errors
-from ufota.filters.inflate import Inflate
+from ufota.decoders import errors
+from ufota.decoders.inflate import Inflate
 
 BOTH = True
 TIMEOUT_S = 300

@@ -16,8 +16,8 @@ import pytest
 import filters_driver
 from filters_kit import Old, outcome, plain, unpacked
 from helpers import here, noise, vectors
-from ufota.filters import errors
-from ufota.filters import lz4 as ours
+from ufota.decoders import errors
+from ufota.decoders import lz4 as ours
 
 FLUSHES = {
     "block": zlib.Z_BLOCK,

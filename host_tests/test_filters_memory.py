@@ -7,11 +7,11 @@ from fwcore.slot import Slot
 from fwcore.storage import Storage
 from helpers import noise
 from simdisk import Disk
-from ufota.filters.add import adder
-from ufota.filters.delta import Patch
-from ufota.filters.delta_arm import ArmPatch
-from ufota.filters.inflate import Inflate
-from ufota.filters.precursor import Precursor
+from ufota.decoders.add import adder
+from ufota.decoders.delta import Patch
+from ufota.decoders.delta_arm import ArmPatch
+from ufota.decoders.inflate import Inflate
+from ufota.decoders.precursor import Precursor
 
 BOTH = True
 OBJECT = 900  # bytes of an object with its attributes and bound methods, on a 64-bit machine

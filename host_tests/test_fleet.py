@@ -6,8 +6,9 @@ import time
 from fwcore import errors
 from fwcore.errors import FwError
 from helpers import raises
-from test_resume import Now, board_of, fleet_client
-from ufota import client, fleet, notes
+from test_resume import Now, board_of, fleet_of
+from ufota import client, fleet_client
+from ufota.update import client_store
 from update_kit import MANIFEST_URL, FakeSource, Page, bundle, payload, staged
 
 BOTH = True  # runs on CPython and on MicroPython
@@ -35,7 +36,7 @@ class Service(FakeSource):
 
 
 def machine_of(source, **more):
-    return fleet.FleetClient(board_of("sd"), source, **more)
+    return fleet_client.FleetClient(board_of("sd"), source, **more)
 
 
 def test_poll_starts_what_is_offered_and_nothing_when_there_is_nothing():
@@ -80,63 +81,63 @@ def test_source_that_offers_needs_no_address_remembered():
     machine.poll()
     while machine.state != client.READY:
         machine.step()
-        assert notes.of(machine.board).get(b"url") is None
+        assert client_store.of(machine.board).get(b"url") is None
 
 
 def test_address_is_remembered_until_the_update_is_over():
     for body, code in ((bundle("two"), None), (bundle("two")[:-1] + b"\x00", errors.CORRUPT)):
         board = board_of("sd")
-        _, machine = fleet_client(board, {MANIFEST_URL: body})
+        _, machine = fleet_of(board, {MANIFEST_URL: body})
         machine.start(MANIFEST_URL)
         while machine.state != client.DOWNLOAD:
             machine.step()
-        assert notes.of(board).get(b"url") == MANIFEST_URL.encode()
+        assert client_store.of(board).get(b"url") == MANIFEST_URL.encode()
         if code:
             raises(code, machine.run)
         else:
             machine.run()
-        assert notes.of(board).get(b"url") is None
+        assert client_store.of(board).get(b"url") is None
 
 
 def test_address_stays_remembered_when_only_the_link_failed():
     board = board_of("sd")
-    _, machine = fleet_client(board, PAGES, 1000, retry=False)
+    _, machine = fleet_of(board, PAGES, 1000, retry=False)
     machine.start(MANIFEST_URL)
     raises(errors.CUT_SHORT, machine.run)
-    source, machine = fleet_client(board, PAGES)
+    source, machine = fleet_of(board, PAGES)
     assert machine.poll() and machine.run() and source.opened[0] == MANIFEST_URL
 
 
 def test_an_address_too_long_to_be_remembered_works_as_any_other():
     url = "http://host/" + "u" * 300
     board = board_of("sd")
-    _, machine = fleet_client(board, {url: bundle("two")})
+    _, machine = fleet_of(board, {url: bundle("two")})
     machine.start(url)
     while machine.state != client.READY:
         machine.step()
-        assert notes.of(board).get(b"url") is None
+        assert client_store.of(board).get(b"url") is None
 
 
 def test_the_longest_address_that_is_remembered():
     for size, found in ((255, True), (256, False)):
         url = "http://host/" + "u" * (size - 12)
         board = board_of("sd")
-        _, machine = fleet_client(board, {url: bundle("two")})
+        _, machine = fleet_of(board, {url: bundle("two")})
         machine.start(url)
         while not machine.done:
             machine.step()
-        assert (notes.of(board).get(b"url") == url.encode()) == found
+        assert (client_store.of(board).get(b"url") == url.encode()) == found
 
 
 def test_abort_gives_up_and_forgets():
     board = board_of("spi")
-    source, machine = fleet_client(board, PAGES)
+    source, machine = fleet_of(board, PAGES)
     machine.start(MANIFEST_URL)
     while machine.done < 4096:
         machine.step()
     machine.abort()
     assert machine.state == client.IDLE and not source.is_open
-    assert notes.of(board).keys() == [b"count"]
+    assert client_store.of(board).keys() == [b"count"]
     assert not machine.poll()
 
 
@@ -163,11 +164,11 @@ class Clock:
 
 def on(clock, act):
     """Run act() with the clock as fleet.py's time."""
-    fleet.time = clock
+    fleet_client.time = clock
     try:
         return act()
     finally:
-        fleet.time = time
+        fleet_client.time = time
 
 
 def reports(step_ms, size=100):
@@ -181,7 +182,7 @@ def reports(step_ms, size=100):
 
     board = board_of("sd")
     source = Slow(PAGES, pieces=(size,))
-    machine = fleet.FleetClient(
+    machine = fleet_client.FleetClient(
         board, source, progress=lambda done, total: found.append((done, clock.now))
     )
 
@@ -215,10 +216,10 @@ class Patient(Now):
 
 
 def paused(clock):
-    source, machine = fleet_client(board_of("sd"), PAGES, 1000)
+    source, machine = fleet_of(board_of("sd"), PAGES, 1000)
     machine.retry = Patient()
     machine.start(MANIFEST_URL)
-    while machine.state != fleet.PAUSED:
+    while machine.state != fleet_client.PAUSED:
         machine.step()
     assert machine.error.code == errors.CUT_SHORT and not source.is_open
     return source, machine
@@ -230,9 +231,9 @@ def test_pause_lasts_as_long_as_retry_says_and_feeds_the_watchdog():
     def act():
         source, machine = paused(clock)
         clock.now += 699
-        assert not machine.step() and machine.state == fleet.PAUSED
+        assert not machine.step() and machine.state == fleet_client.PAUSED
         clock.now += 1
-        assert machine.step() and machine.state == fleet.REJOIN and machine.error is None
+        assert machine.step() and machine.state == fleet_client.REJOIN and machine.error is None
         source.drops = 0
         assert machine.run()
 
@@ -251,7 +252,7 @@ def test_pause_lasts_as_long_as_retry_says_and_feeds_the_watchdog():
 
 def test_arun_waits_through_a_pause_too():
     async def main():
-        source, machine = fleet_client(board_of("sd"), PAGES, 1000)
+        source, machine = fleet_of(board_of("sd"), PAGES, 1000)
         machine.start(MANIFEST_URL)
         assert await machine.arun()
         assert staged(machine.board)[0][1] == payload("two")
@@ -260,7 +261,7 @@ def test_arun_waits_through_a_pause_too():
 
 
 def test_each_start_has_all_attempts_anew():
-    source, machine = fleet_client(board_of("sd"), {})
+    source, machine = fleet_of(board_of("sd"), {})
     for _ in range(2):
         source.opened = []
         raises(errors.CONNECT, lambda: (machine.start(MANIFEST_URL), machine.run()))
@@ -275,9 +276,9 @@ def test_each_start_has_all_attempts_anew():
 
 
 def test_rejoined_object_of_another_length_is_refused():
-    source, machine = fleet_client(board_of("sd"), PAGES, 1000)
+    source, machine = fleet_of(board_of("sd"), PAGES, 1000)
     machine.start(MANIFEST_URL)
-    while machine.state != fleet.PAUSED:
+    while machine.state != fleet_client.PAUSED:
         machine.step()
     body = bundle("two")
     source._pages = {MANIFEST_URL: Page(body, len(body) + 5)}

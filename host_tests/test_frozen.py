@@ -67,7 +67,10 @@ def test_what_a_frozen_module_imports_is_frozen(board, name, micropython_tree):
     if name == "manifest_boot.py":
         found = {(who, module) for who, module in found if module not in ON_DEMAND}
         found -= {("stage.py", "ufota")}
-        found -= {("board_esp32.py", "ufota.ota"), ("board_esp32.py", "fwcore.manifest")}
+        found -= {
+            ("board_esp32.py", "ufota.firmware.esp32"),
+            ("board_esp32.py", "fwcore.manifest"),
+        }
     assert not found
 
 
@@ -117,14 +120,14 @@ def test_a_board_chooses_its_filters(chosen, there, micropython_tree, tmp_path):
     library = ROOT / "device" / "manifests"
     path.write_text(
         f"add_library('ufota', {str(library)!r})\n"
-        f"require('ufota-client', library='ufota', filters={chosen})\n"
+        f"require('ufota-client', library='ufota', decoders={chosen})\n"
     )
     files = resolve(path, "rp2", micropython_tree)
-    prefix = "ufota/filters/"
+    prefix = "ufota/decoders/"
     names = {f.target_path[len(prefix) : -3] for f in files if f.target_path.startswith(prefix)}
     assert names == {"__init__", "chain", "errors", *there.split()}
     left = {(who, name) for who, name in missing(files) if name.startswith("ufota")}
-    assert {who for who, _ in left} <= {"ufota/payload.py", "ufota/filters/chain.py"}
+    assert {who for who, _ in left} <= {"ufota/update/payload.py", "ufota/decoders/chain.py"}
 
 
 def test_the_virtual_boards_manifest_is_whole_too(micropython_tree):

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from badserver import BadServer, page
-from fwcore import errors, formats, manifest, net_errors
+from fwcore import errors, errors_net, formats, manifest
 from fwcore.manifest import version_word
 from fwcore.p256 import PublicKey
 from fwtool import image, keys, manifests, payloads, unpack
 from fwtool.packing import Packed
 from fwtool_cli import BY_KEY, FOR_LAMP, fwtool
 from helpers import here, noise
-from ufota.filters import errors as filters
+from ufota.decoders import errors as filters
 
 BOARD = Path(here("../boards/virtual"))
 CLASS_KEY = bytes(range(16))
@@ -156,7 +156,7 @@ def test_verify_does_as_the_device_and_refuses_as_it_does(maker):
     assert f"error {errors.UNSUPPORTED}:" in refused(5)
     assert f"error {errors.UNSUPPORTED}:" in refused(5, "--from", "one")
     assert f"error {errors.UNSUPPORTED}:" in refused(5, *key)
-    assert f"error {net_errors.WRONG_PRECURSOR}:" in refused(5, *key, "--from", "two")
+    assert f"error {errors_net.WRONG_PRECURSOR}:" in refused(5, *key, "--from", "two")
     (maker / "class.key").write_bytes(bytes(16))
     assert f"error {filters.WRONG_CLASS_KEY}:" in refused(3, *key, "--from", "one")
 
@@ -226,7 +226,7 @@ def test_a_board_takes_each_and_starts_it(maker, micropython):
         assert "New active firmware is valid" in done.stdout
     new_board(maker / "other", "two")
     assert update(micropython, maker / "other", "a.fw").startswith(
-        f"refused {net_errors.WRONG_PRECURSOR}"
+        f"refused {errors_net.WRONG_PRECURSOR}"
     )
     new_board(maker / "keyless")
     assert update(micropython, maker / "keyless", "a.fw") == f"refused {filters.NO_CLASS_KEY}\n"

@@ -9,11 +9,11 @@ import sys
 import pytest
 
 from bdev import errors as drivers
-from fwcore import boot_errors, errors, net_errors
+from fwcore import errors, errors_boot, errors_net
 from fwtool import cli, exits, explain, image
 from fwtool_cli import FOR_LAMP, LAYOUT, fwtool, python_environment
 from helpers import here, noise
-from ufota.filters import errors as filters
+from ufota.decoders import errors as filters
 
 ARM = here("vectors/manifests/v3_raw.manifest.bin")
 ARM_KEY = here("vectors/manifests/keys/dev.cert.der")
@@ -44,7 +44,7 @@ def test_help_loads_no_heavy_library():
 def test_every_error_code_has_words():
     numbers = [
         value
-        for module in (errors, boot_errors, net_errors, drivers, filters)
+        for module in (errors, errors_boot, errors_net, drivers, filters)
         for name, value in vars(module).items()
         if name.isupper() and isinstance(value, int)
     ]
@@ -67,7 +67,7 @@ def test_explain_takes_numbers_arms_numbers_and_names():
 
 
 def test_place_of_an_error_is_told():
-    at_region = errors.FwError(boot_errors.OVERLAP, ("boot", "user"))
+    at_region = errors.FwError(errors_boot.OVERLAP, ("boot", "user"))
     assert explain.sentence(at_region).endswith("(boot, user)")
     assert explain.sentence(errors.FwError(errors.MALFORMED, 12)).endswith("(at 12)")
     assert explain.sentence(errors.FwError(12345)) == "unknown error"
@@ -77,7 +77,7 @@ def test_exit_codes_follow_from_error_codes():
     assert exits.of(errors.BAD_SIGNATURE) == exits.VERIFY == 3
     assert exits.of(errors.TIMEOUT) == exits.DEVICE == 4
     assert exits.of(errors.NOT_NEWER) == exits.REFUSED == 5
-    assert exits.of(boot_errors.OVERLAP) == exits.FAILED == 1
+    assert exits.of(errors_boot.OVERLAP) == exits.FAILED == 1
     assert exits.of(12345) == exits.FAILED
 
 

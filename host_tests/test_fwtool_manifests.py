@@ -9,7 +9,7 @@ from hashlib import sha256
 
 import pytest
 
-from fwcore import errors, formats, manifest, net_errors
+from fwcore import errors, errors_net, formats, manifest
 from fwcore.p256 import PublicKey
 from fwtool import image, keys, manifests
 from fwtool_cli import BY_KEY, FOR_LAMP, LAYOUT, fwtool
@@ -201,7 +201,7 @@ def test_verify_refuses_what_the_client_cannot_install(maker):
     image = (maker / "image.bin").read_bytes()
     nothing = {"payload-size": 0, "payload-digest": sha256(b"").digest()}
     cases = (
-        ({"component-name": "SENSOR"}, image, f"error {net_errors.WRONG_COMPONENT}:"),
+        ({"component-name": "SENSOR"}, image, f"error {errors_net.WRONG_COMPONENT}:"),
         (nothing, b"", "empty"),
     )
     for changes, payload, part in cases:

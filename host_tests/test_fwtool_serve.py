@@ -9,7 +9,7 @@ from hashlib import sha256
 
 import pytest
 
-from fwcore import boot_errors, errors
+from fwcore import errors, errors_boot
 from fwtool import demo, serve_app, serve_folder, serve_results
 from fwtool_cli import fwtool
 from helpers import noise
@@ -130,18 +130,18 @@ def test_image_that_a_device_has_rejected_for_good_is_gone_for_it(server, tmp_pa
 @pytest.mark.parametrize(
     ("word", "reason", "final"),
     [
-        ("reverted", boot_errors.NOT_CONFIRMED, True),
+        ("reverted", errors_boot.NOT_CONFIRMED, True),
         ("reverted", errors.BAD_SIGNATURE, True),
         ("reverted", 4711, True),
-        ("reverted", boot_errors.INSTALL_FAILED, False),
+        ("reverted", errors_boot.INSTALL_FAILED, False),
         ("reverted", errors.CORRUPT, False),
         ("refused", errors.BAD_SIGNATURE, True),
         ("refused", errors.TOO_BIG, True),
-        ("refused", boot_errors.BELOW_FLOOR, True),
-        ("refused", boot_errors.BLACK_LISTED, True),
+        ("refused", errors_boot.BELOW_FLOOR, True),
+        ("refused", errors_boot.BLACK_LISTED, True),
         ("refused", errors.READ_FAILED, False),
         ("refused", errors.CORRUPT, False),
-        ("refused", boot_errors.INSTALL_FAILED, False),
+        ("refused", errors_boot.INSTALL_FAILED, False),
         ("refused", errors.BAD_MAC, False),
     ],
 )

@@ -6,9 +6,9 @@ import os
 import bincopy
 import pytest
 
-from fwcore import boot_errors, header
+from fwcore import errors_boot, header
 from fwcore.header import Header
-from fwcore.places import storage_of
+from fwcore.regions import storage_of
 from fwcore.state import BACK, NOWHERE, REVERTED, State
 from fwtool import image, layouts
 from fwtool import state as states
@@ -174,7 +174,7 @@ def test_every_field_of_a_state_is_shown(folder):
         phase=BACK,
         tries=2,
         result=REVERTED,
-        reason=boot_errors.NOT_CONFIRMED,
+        reason=errors_boot.NOT_CONFIRMED,
         active=1,
         location=3,
         kept=NOWHERE,

@@ -2,7 +2,7 @@
 
 import time
 
-from fwcore import errors, net_errors
+from fwcore import errors, errors_net
 from fwcore.errors import FwError
 from helpers import raises
 from ufota.client import DOWNLOAD, FAILED, READY
@@ -12,7 +12,7 @@ from virtual_clock import Clock
 BOTH = True  # runs on CPython and on MicroPython
 
 CONNECT = FwError(errors.CONNECT)
-BUSY = FwError(net_errors.BUSY)
+BUSY = FwError(errors_net.BUSY)
 
 
 def teardown_function(_):
@@ -151,7 +151,7 @@ def test_when_none_is_left_it_says_so_once_and_begins_anew():
         fails(found)
         assert found.offer() == "two"
         fails(found, errors.TIMEOUT)
-        error = raises(net_errors.NO_SOURCE, found.offer)
+        error = raises(errors_net.NO_SOURCE, found.offer)
         assert error.at == errors.TIMEOUT
 
 
@@ -160,7 +160,7 @@ def test_none_is_left_when_the_others_have_nothing():
     found = made(one, two)
     assert found.offer() == "one"
     fails(found)
-    assert raises(net_errors.NO_SOURCE, found.offer).at == errors.CONNECT
+    assert raises(errors_net.NO_SOURCE, found.offer).at == errors.CONNECT
     assert found.offer() is None
     assert found.offer() == "one"
 
@@ -168,15 +168,15 @@ def test_none_is_left_when_the_others_have_nothing():
 def test_a_source_that_goes_on_to_fail_is_not_told_again():
     one, two = Source(1, CONNECT), Source(2, None)
     found = made(one, two)
-    assert raises(net_errors.NO_SOURCE, found.offer).at == errors.CONNECT
+    assert raises(errors_net.NO_SOURCE, found.offer).at == errors.CONNECT
     for _ in range(3):
         assert found.offer() is None
     assert (one.asked(), two.asked()) == (4, 4)  # but it is asked
     one.offers = [FwError(errors.TIMEOUT)]
-    assert raises(net_errors.NO_SOURCE, found.offer).at == errors.TIMEOUT
+    assert raises(errors_net.NO_SOURCE, found.offer).at == errors.TIMEOUT
     one.offers = [None, CONNECT]
     assert found.offer() is None
-    assert raises(net_errors.NO_SOURCE, found.offer).at == errors.CONNECT
+    assert raises(errors_net.NO_SOURCE, found.offer).at == errors.CONNECT
 
 
 def test_nothing_new_is_no_error():
@@ -194,7 +194,7 @@ def test_what_cannot_be_written_is_not_fetched_from_the_others():
     found = made(one, two)
     assert found.offer() == "one"
     fails(found, errors.WRITE_FAILED)
-    assert raises(net_errors.NO_SOURCE, found.offer).at == errors.WRITE_FAILED
+    assert raises(errors_net.NO_SOURCE, found.offer).at == errors.WRITE_FAILED
     assert two.asked() == 0
     assert found.offer() == "one"
     fails(found)
@@ -225,7 +225,7 @@ def test_a_source_that_stays_busy_is_left_out():
     assert group.time.now == 1000
     assert found.offer() == "two"
     fails(found)
-    assert raises(net_errors.NO_SOURCE, found.offer).at == errors.CONNECT
+    assert raises(errors_net.NO_SOURCE, found.offer).at == errors.CONNECT
 
 
 def test_a_failure_behind_busy_ends_the_asking():

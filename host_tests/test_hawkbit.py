@@ -11,20 +11,21 @@ import simboard
 import ufota
 from fake_hawkbit import FakeHawkbit
 from fwboot import main
-from fwcore import boot_errors, errors, net_errors
+from fwcore import errors, errors_boot, errors_net
 from fwcore.errors import FwError
 from fwcore.state import CONFIRMED, REVERTED, TRIAL, State
 from helpers import raises, vectors
 from simdisk import every_cut
 from ufota import client as states
-from ufota import notes, trial
-from ufota.fleet import FleetClient
-from ufota.retry import Retry
-from ufota.sources import hawkbit_ddi as ddi
+from ufota import trial
+from ufota.fleet_client import FleetClient
+from ufota.hawkbit import messages as ddi
+from ufota.hawkbit.action import Action
+from ufota.hawkbit.server import Server
 from ufota.sources.hawkbit import Hawkbit
-from ufota.sources.hawkbit_action import Action
-from ufota.sources.hawkbit_server import Server
 from ufota.sources.poll import Pace
+from ufota.sources.retry import Retry
+from ufota.update import client_store
 from update_kit import OLD, Key, bundle, running, staged
 
 BOTH = True
@@ -107,7 +108,7 @@ class World:
 
     def note(self):
         """What is remembered, None for nothing."""
-        kept = notes.of(self.board)
+        kept = client_store.of(self.board)
         return kept.get(b"hawkbit") if kept else None
 
 
@@ -168,7 +169,7 @@ def test_a_revert_is_a_failure_with_its_reason():
     assert world.note() is None
     world.server.deploy("6", HERE)  # the same again
     assert world.update() == states.FAILED
-    assert world.client.error.code == boot_errors.BLACK_LISTED
+    assert world.client.error.code == errors_boot.BLACK_LISTED
     assert world.server.heard[-1][1] == "6" and world.server.said()[-1] == FAILURE
     assert world.server.details() == "error 80 at 0"
 
@@ -203,7 +204,7 @@ def test_a_simple_device_whose_installation_failed_says_so():
     slot.storage.device.data[slot.body_at + 5] ^= 1
     assert world.reset() == 1
     world.update()
-    assert world.server.details() == "error %d at 0" % boot_errors.INSTALL_FAILED
+    assert world.server.details() == "error %d at 0" % errors_boot.INSTALL_FAILED
     assert world.note() is None
 
 
@@ -302,7 +303,7 @@ def test_notes_that_cannot_be_read_or_written_stop_nothing():
     world.board.pulled.add("flash")
     world.power_on()
     world.board.pulled.clear()
-    kept = notes.of(world.board)
+    kept = client_store.of(world.board)
 
     def fails(*_):
         raise OSError(5)
@@ -335,7 +336,7 @@ def test_a_simple_device_without_a_good_header_has_not_installed_it():
     slot = simboard.active_slot(world.board)
     slot.storage.device.data[slot.header_at] ^= 1
     world.poll()
-    assert world.server.details() == "error %d at 0" % boot_errors.INSTALL_FAILED
+    assert world.server.details() == "error %d at 0" % errors_boot.INSTALL_FAILED
 
 
 def test_another_image_of_the_version_that_runs_is_a_failure():
@@ -362,7 +363,7 @@ def test_a_black_listed_image_whose_reason_is_lost_is_one_nevertheless():
     world.server.files["/image.fw"] = bundle("two_bundle")
     world.server.deploy("7", HERE)
     world.update()
-    assert world.server.details() == "error %d at 0" % boot_errors.BLACK_LISTED
+    assert world.server.details() == "error %d at 0" % errors_boot.BLACK_LISTED
 
 
 def test_the_artifacts_server_is_told_the_last_result():
@@ -412,7 +413,7 @@ def test_a_server_answers_in_time_or_not_at_all_and_the_watchdog_is_fed():
     made._since_ms = time.ticks_add(time.ticks_ms(), -29000)
     made._feed()
     made._since_ms = time.ticks_add(time.ticks_ms(), -30001)
-    raises(net_errors.NO_ANSWER, made._feed)
+    raises(errors_net.NO_ANSWER, made._feed)
 
 
 def test_a_server_without_a_token_and_one_with_tls():
@@ -523,7 +524,7 @@ def test_while_it_waits_another_action_takes_its_place():
     world.update()
     world.server.deploy("6", HERE)
     world.hawkbit.pace.notify()
-    assert raises(net_errors.CANCELED, world.client.step)
+    assert raises(errors_net.CANCELED, world.client.step)
     assert world.update() == states.READY
     assert [each[1] for each in world.server.heard] == ["5", "5", "6", "6", "6"]
 
@@ -600,7 +601,7 @@ def test_a_cancel_while_it_downloads_ends_the_update():
             world.hawkbit.pace.notify()
 
     world.http.after = after
-    raises(net_errors.CANCELED, world.client.run)
+    raises(errors_net.CANCELED, world.client.run)
     assert world.server.said("cancelAction") == [SUCCESS]
     assert world.server.asked[-1][1].endswith("cancelAction/11/feedback")
     assert ("closed", "failure") not in world.server.said()
@@ -618,7 +619,7 @@ def test_a_cancel_while_it_waits_ends_the_update():
     world.update()
     world.server.cancel("11")
     world.hawkbit.pace.notify()
-    raises(net_errors.CANCELED, world.client.step)
+    raises(errors_net.CANCELED, world.client.step)
     assert world.server.said("cancelAction") == [SUCCESS]
     assert staged(world.board)[0] == (0, None)
 
@@ -672,9 +673,9 @@ def test_a_cancel_is_heard_between_two_attempts_of_a_link():
         raise FwError(errors.CONNECT)
 
     world.http.after = breaks
-    raises(net_errors.CANCELED, world.client.run)
+    raises(errors_net.CANCELED, world.client.run)
     assert world.server.said("cancelAction") == [SUCCESS] and not world.http.is_open
-    raises(net_errors.CANCELED, world.hawkbit.open, HERE)
+    raises(errors_net.CANCELED, world.hawkbit.open, HERE)
 
 
 # What cannot be said, and what the server has forgotten
@@ -695,7 +696,7 @@ def test_an_action_that_is_closed_meanwhile_is_given_up():
     world.poll()
     world.server.action = None
     world.hawkbit._stage("download", world.server.http())
-    raises(net_errors.CANCELED, world.client.run)
+    raises(errors_net.CANCELED, world.client.run)
     assert not world.server.said()[1:]
 
 
@@ -979,7 +980,7 @@ def refusal(world):
 
 
 def test_bad_answers_to_a_poll_are_numbered_errors():
-    codes = net_errors.BAD_MESSAGE, errors.TOO_LONG
+    codes = errors_net.BAD_MESSAGE, errors.TOO_LONG
     for at, answer in enumerate(hostile_polls()):
         world = World()
         world.server.override[fake_hawkbit.BASE] = answer
@@ -991,7 +992,7 @@ def test_bad_answers_about_a_deployment_are_numbered_errors():
     for message in hostile_jobs():
         world = deployed()
         world.server.override[DEPLOYMENT] = json.dumps(message).encode()
-        assert refusal(world) == net_errors.BAD_MESSAGE, message
+        assert refusal(world) == errors_net.BAD_MESSAGE, message
         check_survives(world)
 
 
@@ -1010,12 +1011,12 @@ def test_bad_answers_about_cancel_and_consent_are_numbered_errors():
         world.server.cancel("11")
         path = fake_hawkbit.BASE + "/cancelAction/11"
         world.server.override[path] = json.dumps(message).encode()
-        assert refusal(world) == net_errors.BAD_MESSAGE, message
+        assert refusal(world) == errors_net.BAD_MESSAGE, message
         check_survives(world)
     world = World(consent=lambda name, version: True)
     world.server.deploy("5", HERE, agreed=False)
     world.server.override[fake_hawkbit.BASE + "/confirmationBase/5"] = b'{"confirmation": []}'
-    assert refusal(world) == net_errors.BAD_MESSAGE
+    assert refusal(world) == errors_net.BAD_MESSAGE
     check_survives(world)
 
 
@@ -1131,7 +1132,7 @@ def test_a_note_that_is_none_is_ignored():
     short = b"\x02" + bytes(38), b"\x03" + bytes(38)
     for note in (b"", b"\x02", bytes(39), b"\x07" + bytes(39)) + short:
         world = World()
-        notes.of(world.board).put(b"hawkbit", note)
+        client_store.of(world.board).put(b"hawkbit", note)
         world.power_on()
         world.server.deploy("5", HERE)
         assert world.update() == states.READY, note

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from fake_hawkbit_net import NetHawkbit
-from fwcore import boot_errors, errors, net_errors
+from fwcore import errors, errors_boot, errors_net
 from fwcore.manifest import version_word
 from fwcore.state import CONFIRMED, REVERTED
 from fwtool import factory, image, keys, manifests, run
@@ -31,10 +31,10 @@ from board import Board
 import ufota
 from about import VERSION
 from fwcore.errors import FwError
-from ufota.fleet import FleetClient
+from ufota.fleet_client import FleetClient
 from ufota.sources.hawkbit import Hawkbit
 from ufota.sources.poll import Pace
-from ufota.sources.rest import Rest
+from ufota.web.service import Rest
 
 def has(name):
     try:
@@ -200,9 +200,9 @@ def test_an_image_that_crashes_is_a_failure_with_the_reason(board, field):
         field.polls()
     assert board.lines.count("runs broken") == 3 and board.lines.count("runs 1.0.0") == 2
     device = field.device()
-    assert device.log == f"error {boot_errors.CRASHED} at 0\n"
+    assert device.log == f"error {errors_boot.CRASHED} at 0\n"
     assert device.version != "3.0.0" and field.rollout() == (0, 1)
-    assert result(board.folder) == (REVERTED, boot_errors.CRASHED)
+    assert result(board.folder) == (REVERTED, errors_boot.CRASHED)
 
 
 def test_a_bundle_that_is_refused_is_a_failure_at_once(board, field):
@@ -278,7 +278,7 @@ def test_a_cancel_amid_the_download_then_another_action(board, fake):
     with board.power:
         wait(board, lambda: any(url.endswith(CONTENT) for _method, url, _header in fake.asked))
         fake.cancel("11")
-        says(board, f"error {net_errors.CANCELED} 0")
+        says(board, f"error {errors_net.CANCELED} 0")
         assert fake.said("cancelAction") == [SUCCESS]
         assert stages(fake) == INSTALLED[:1] and board.power.resets == 0
         (board.folder / "good").touch()

@@ -7,7 +7,7 @@ import struct
 from binascii import crc32
 from hashlib import sha256
 
-from fwcore import boot_errors, errors, header
+from fwcore import errors, errors_boot, header
 from fwcore.header import Header
 from fwcore.stage import STAGE_SIZE, pack_stage, unpack_stage
 from helpers import noise, raises
@@ -74,7 +74,7 @@ def test_blank_storage_holds_no_header():
     for fill in (b"\x00", b"\xff"):
         raises(errors.BAD_CRC, header.unpack_internal, fill * 112)
         raises(errors.BAD_MAC, header.unpack_external, fill * 296, KEY)
-        raises(boot_errors.BAD_MAGIC, unpack_stage, fill * 56, 1000)
+        raises(errors_boot.BAD_MAGIC, unpack_stage, fill * 56, 1000)
         assert not header.is_v2(fill * 112)
 
 
@@ -86,7 +86,7 @@ def test_cut_short_is_refused():
         raises(errors.BAD_MAC, header.unpack_external, external[:size], KEY)
     stage = stage_of(1, b"x")
     for size in range(56):
-        raises(boot_errors.BAD_MAGIC, unpack_stage, stage[:size], 1000)
+        raises(errors_boot.BAD_MAGIC, unpack_stage, stage[:size], 1000)
 
 
 def test_active_header_needs_magic_and_format():
@@ -115,7 +115,7 @@ def test_every_flipped_bit_of_a_stage_header_is_refused():
         try:
             unpack_stage(torn, 1000)
         except errors.FwError as error:
-            assert error.code in (boot_errors.BAD_MAGIC, errors.BAD_CRC)
+            assert error.code in (errors_boot.BAD_MAGIC, errors.BAD_CRC)
             continue
         raise AssertionError("accepted")
 
@@ -137,4 +137,4 @@ def test_stage_size_is_bounded_by_the_slot():
 
 
 def test_stage_format_is_checked_after_its_checksum():
-    assert raises(boot_errors.BAD_MAGIC, unpack_stage, signed_stage(2, 57), 1000).at == 4
+    assert raises(errors_boot.BAD_MAGIC, unpack_stage, signed_stage(2, 57), 1000).at == 4

@@ -5,14 +5,15 @@ The cases of a server are conform.py's; here are the rules one by one, and what 
 
 import micropython  # noqa: F401  (gives CPython's time its ticks)
 
-from fwcore import errors, net_errors
+from fwcore import errors, errors_net
 from fwcore.errors import FwError
 from helpers import noise, raises
 from test_http_ports import Clock, Port, Select, drain
-from ufota.sources import http, later, parts, redirect, rest, web
-from ufota.sources.chunks import Chunks
-from ufota.sources.rest import Rest
-from ufota.sources.url import resolve
+from ufota.sources import http
+from ufota.web import answers, ranges, redirects, retry_after, service
+from ufota.web.chunked import Chunks
+from ufota.web.relative_url import resolve
+from ufota.web.service import Rest
 
 BOTH = True  # runs on CPython and on MicroPython
 TIMEOUT_S = 300
@@ -70,7 +71,7 @@ def test_references_resolve_as_in_rfc_3986():
 
 
 def test_servers_are_the_same_when_scheme_host_and_port_are():
-    server = web.server
+    server = answers.server
     assert server("http://Host/a") == server("http://host:80/b?c")
     assert server("https://host/") == server("https://host:443/")
     for other in ("https://host/", "http://host:81/", "http://host.x/", "https://host:80/"):
@@ -79,8 +80,8 @@ def test_servers_are_the_same_when_scheme_host_and_port_are():
 
 def test_only_the_result_of_the_device_is_for_any_server():
     lines = b"Authorization: x\r\nUFOTA-Result: a b\r\nX-Ufota-Result: c\r\nCookie: d\r\n"
-    assert redirect._public(lines) == b"UFOTA-Result: a b\r\n"
-    assert redirect._public(b"") == b""
+    assert redirects._public(lines) == b"UFOTA-Result: a b\r\n"
+    assert redirects._public(b"") == b""
 
 
 # Conditions
@@ -98,14 +99,14 @@ def test_conditions_name_a_part_or_a_change():
         (0, b'W/"x"', b'If-None-Match: W/"x"\r\n'),
         (0, b"Wed, 21 Oct", b"If-Modified-Since: Wed, 21 Oct\r\n"),
     ):
-        assert web.header(at, tag) == lines, (at, tag)
+        assert answers.header(at, tag) == lines, (at, tag)
     for tag in (b'"a\rb"', b'"a\nX: y"', b'"\x00"', b'"\xe4"', b'"\x7f"'):
-        assert web.header(5, tag) == b"Range: bytes=5-\r\n", tag
-        assert web.header(0, tag) == b""
+        assert answers.header(5, tag) == b"Range: bytes=5-\r\n", tag
+        assert answers.header(0, tag) == b""
 
 
 def test_content_range_is_three_plain_numbers():
-    good = parts._content_range
+    good = ranges._content_range
     assert good(b"bytes 0-9/10") == (0, 9, 10)
     assert good(b"BYTES  5-5/6") == (5, 5, 6)
     assert good(b"bytes 5-9/*") == (5, 9, None)
@@ -128,14 +129,14 @@ def test_content_range_is_three_plain_numbers():
         b"bytes 0-9/00000000010",
         b"bytes 0-9/**",
     ):
-        raises(net_errors.BAD_RANGE, good, wrong)
+        raises(errors_net.BAD_RANGE, good, wrong)
 
 
 # Waiting
 
 
 def test_dates_are_seconds():
-    seconds = later._seconds
+    seconds = retry_after._seconds
     assert seconds(b"Sat, 01 Jan 2000 00:00:00 GMT") == 0
     assert seconds(b"Sat, 01 Jan 2000 00:00:01 GMT") == 1
     assert seconds(b"Sun, 06 Nov 1994 08:49:37 GMT") == 784111777 - 946684800
@@ -272,7 +273,7 @@ def test_no_call_is_kept_busy_by_what_is_no_data():
 # Answers that mean harm
 
 
-def answers():
+def replies():
     """Answers of all kinds, each good as it is."""
     chunked = in_chunks(BODY, 50) + b"0\r\nX: y\r\n\r\n"
     head = b'HTTP/1.1 %s\r\nETag: "1"\r\nLast-Modified: Wed, 21 Oct 2026 07:28:00 GMT\r\n'
@@ -339,16 +340,16 @@ def test_spoilt_answers_are_numbered_errors_and_leave_the_source_well():
     sources = http.HttpSource(2000), Rest(2000)
     codes = set()
     for seed in range(400):
-        good = answers()[seed % 9]
+        good = replies()[seed % 9]
         source = sources[seed % 2]
         error = fetch_from(Port(spoilt(good, seed)), source, 7 * (seed % 3), b'"1"')
         codes.add(error and error.code)
         if seed % 20 == 0:
-            assert fetch_from(Port(answers()[0]), source, 0, b"") is None and source.length == 300
+            assert fetch_from(Port(replies()[0]), source, 0, b"") is None and source.length == 300
     for code in (None, errors.BAD_RESPONSE, errors.CUT_SHORT, errors.HTTP_STATUS):
         assert code in codes, code
     known = {None, errors.BAD_RESPONSE, errors.CUT_SHORT, errors.HTTP_STATUS}
-    known |= {net_errors.BAD_RANGE, net_errors.BAD_REDIRECT, net_errors.TOO_MANY_REDIRECTS}
+    known |= {errors_net.BAD_RANGE, errors_net.BAD_REDIRECT, errors_net.TOO_MANY_REDIRECTS}
     assert codes <= known, codes
 
 
@@ -397,7 +398,7 @@ def test_memory_for_a_long_address_is_given_back_though_none_came():
     answer = b"HTTP/1.1 304 N\r\nX: " + b"x" * 999 + b"\r\n\r\n"
     assert fetch_from(Port(answer), source, 0, b"").code == errors.HTTP_STATUS
     assert len(source._line) > 999
-    assert fetch_from(Port(answers()[0]), source, 0, b"") is None
+    assert fetch_from(Port(replies()[0]), source, 0, b"") is None
     assert len(source._line) == 128
 
 
@@ -453,8 +454,8 @@ def test_connection_is_kept_for_its_server_only_and_not_for_long():
     ):
         clock = Clock()
         port = Port(answer * 2)
-        kept = http.socket, http.select, http.time, rest.time
-        http.socket, http.select, http.time, rest.time = port, Select(port), clock, clock
+        kept = http.socket, http.select, http.time, service.time
+        http.socket, http.select, http.time, service.time = port, Select(port), clock, clock
         source = Rest(2000)
         buf = memoryview(bytearray(2))
         try:
@@ -468,7 +469,7 @@ def test_connection_is_kept_for_its_server_only_and_not_for_long():
             assert (len(port.made), port.open) == (connections, 1), url
         finally:
             source.close()
-            http.socket, http.select, http.time, rest.time = kept
+            http.socket, http.select, http.time, service.time = kept
 
 
 def test_kept_connection_that_breaks_off_an_answer_is_not_tried_anew():
@@ -504,7 +505,7 @@ def test_redirects_are_counted_in_a_question_for_news_too():
     buf = memoryview(bytearray(64))
     try:
         ask = (source.call, "GET", "http://host/a", buf, b"", b'"1"')
-        raises(net_errors.TOO_MANY_REDIRECTS, *ask)
+        raises(errors_net.TOO_MANY_REDIRECTS, *ask)
         assert len(port.made) == 6 and port.open == 0
     finally:
         http.socket, http.select = kept

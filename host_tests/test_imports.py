@@ -144,7 +144,7 @@ def test_packages_of_the_device_have_empty_inits():
         ("bootloader/fwboot/x.py", "import helpers"),
         ("boards/virtual/x.py", "import fwtool"),
         ("tools/fwtool/x.py", "from fwboot import main"),
-        ("tools/fwtool/x.py", "from ufota.filters import errors"),
+        ("tools/fwtool/x.py", "from ufota.decoders import errors"),
         ("tools/fwtool/unpack.py", "from fwboot import main"),
         ("tools/fwtool/x.py", "import simdisk"),
         ("tools/hostshim/x.py", "import fwcore"),

@@ -4,13 +4,13 @@ import sys
 
 import simboard
 from fwboot import main
-from fwcore import errors, modules, net_errors
+from fwcore import errors, errors_net, modules
 from fwcore.manifest import version_word
 from helpers import raises
 from simboard import KINDS
 from test_resume import board_of
-from ufota import notes
-from ufota.intake import Intake
+from ufota.update import client_store
+from ufota.update.writer import Intake
 from update_kit import OLD, Key, payload, running, signed, staged
 
 BOTH = True  # runs on CPython and on MicroPython
@@ -41,13 +41,13 @@ def test_image_in_fragments_of_any_size_becomes_a_candidate_that_boots():
 def test_nothing_goes_in_before_begin_or_after_abort():
     board = board_of("sd")
     intake = Intake(board)
-    raises(net_errors.NOT_BEGUN, intake.write, b"x")
-    raises(net_errors.NOT_BEGUN, intake.end)
+    raises(errors_net.NOT_BEGUN, intake.write, b"x")
+    raises(errors_net.NOT_BEGUN, intake.end)
     intake.begin(signed("two"))
     intake.write(payload("two")[:4096])
     intake.abort()
-    raises(net_errors.NOT_BEGUN, intake.write, b"x")
-    assert Intake(board).begin(signed("two")) and notes.of(board).keys() == [b"count"]
+    raises(errors_net.NOT_BEGUN, intake.write, b"x")
+    assert Intake(board).begin(signed("two")) and client_store.of(board).keys() == [b"count"]
     raises(errors.BAD_SIGNATURE, intake.begin, signed("two")[:-1] + b"\x00")
 
 
@@ -131,8 +131,8 @@ def test_nothing_goes_in_after_the_end_until_the_next_begin():
         else:
             intake.end()
         before = board.power.ops
-        raises(net_errors.NOT_BEGUN, intake.write, b"x")
-        raises(net_errors.NOT_BEGUN, intake.end)
+        raises(errors_net.NOT_BEGUN, intake.write, b"x")
+        raises(errors_net.NOT_BEGUN, intake.end)
         assert board.power.ops == before
         assert staged(board) == [NEW if last != b"?" else (0, None)]
         intake.abort()
@@ -231,7 +231,7 @@ class Heap:
 
 def test_short_heap_lets_go_of_modules_that_had_their_turn():
     plain, before = modules.gc, dict(sys.modules)
-    packages = sys.modules["fwcore"], sys.modules["ufota"]
+    packages = sys.modules["fwcore"], sys.modules["ufota.update"]
     try:
         for free, garbage, gone in ((49000, 0, True), (50000, 0, False), (30000, 20000, False)):
             modules.gc = heap = Heap(free, garbage)
@@ -241,14 +241,14 @@ def test_short_heap_lets_go_of_modules_that_had_their_turn():
             assert ("fwcore.manifest" not in sys.modules) == gone
             assert hasattr(packages[0], "manifest") != gone
             bring(intake, payload("two"))
-            assert ("ufota.check" not in sys.modules) == gone
-            assert hasattr(packages[1], "check") != gone
+            assert ("ufota.update.acceptance" not in sys.modules) == gone
+            assert hasattr(packages[1], "acceptance") != gone
             intake.end()
             assert staged(board) == [NEW] and bool(heap.collected) == (gone or garbage > 0)
     finally:
         modules.gc = plain
         for name, module in before.items():
             package, _, last = name.rpartition(".")
-            if package in ("fwcore", "ufota"):
+            if package.split(".")[0] in ("fwcore", "ufota"):
                 sys.modules[name] = module
                 setattr(sys.modules[package], last, module)

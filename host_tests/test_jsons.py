@@ -2,10 +2,10 @@
 
 import gc
 
-from fwcore import net_errors
+from fwcore import errors_net
 from fwcore.errors import FwError
 from helpers import raises
-from ufota import jsons
+from ufota import bounded_json
 
 BOTH = True
 HEAP = "128k"  # with the compiler in it
@@ -13,18 +13,18 @@ LIMIT = 4096
 
 
 def refused(data, limit=LIMIT):
-    return raises(net_errors.BAD_MESSAGE, jsons.loads, data, limit)
+    return raises(errors_net.BAD_MESSAGE, bounded_json.loads, data, limit)
 
 
 def test_a_message_is_a_dict_from_any_kind_of_buffer():
     data = b'{"id": "1", "data": {"size": 3, "files": [1, {"a": null}]}, "x": "\xc3\xa9"}'
     for kind in (bytes, bytearray, memoryview):
-        found = jsons.loads(kind(data), len(data))
+        found = bounded_json.loads(kind(data), len(data))
         assert found["data"]["files"][1] == {"a": None} and found["x"] == "\xe9"
 
 
 def test_one_byte_beyond_the_limit_is_too_long():
-    assert jsons.loads(b'{"a":1}', 7) == {"a": 1}
+    assert bounded_json.loads(b'{"a":1}', 7) == {"a": 1}
     assert refused(b'{"a":1}', 6).at == 7
 
 
@@ -54,25 +54,25 @@ def test_nesting_is_bounded_before_it_is_parsed():
     def nested(depth):
         return b'{"a":' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}"
 
-    assert "a" in jsons.loads(nested(12), LIMIT)
+    assert "a" in bounded_json.loads(nested(12), LIMIT)
     assert refused(nested(13)).at == 5 + 11
     refused(b"[" * LIMIT)
     refused(b'{"a":' * 800)
 
 
 def test_brackets_and_digits_in_text_are_text():
-    found = jsons.loads(b'{"a":"' + b"[" * 200 + b"9" * 50 + b'\\"[[[", "b":"\\\\"}', LIMIT)
+    found = bounded_json.loads(b'{"a":"' + b"[" * 200 + b"9" * 50 + b'\\"[[[", "b":"\\\\"}', LIMIT)
     assert len(found["a"]) == 254 and found["b"] == "\\"
 
 
 def test_the_number_of_lists_and_objects_is_bounded():
-    assert len(jsons.loads(b'{"a":[' + b"[]," * 97 + b"[]]}", LIMIT)["a"]) == 98
+    assert len(bounded_json.loads(b'{"a":[' + b"[]," * 97 + b"[]]}", LIMIT)["a"]) == 98
     refused(b'{"a":[' + b"[]," * 98 + b"[]]}")
     refused(b'{"a":[' + b"{}," * 1300 + b"{}]}")
 
 
 def test_a_number_has_20_characters_at_most():
-    assert jsons.loads(b'{"a":' + b"9" * 20 + b"}", LIMIT)["a"] == 10**20 - 1
+    assert bounded_json.loads(b'{"a":' + b"9" * 20 + b"}", LIMIT)["a"] == 10**20 - 1
     for number in (b"9" * 21, b"1" + b"0" * 4000, b"1." + b"3" * 20, b"1e" + b"9" * 30, b"-" * 21):
         refused(b'{"a":' + number + b"}")
 
@@ -88,7 +88,7 @@ def test_a_message_within_the_bounds_costs_a_bounded_heap():
         assert len(data) <= LIMIT
         gc.collect()
         before = gc.mem_free() if hasattr(gc, "mem_free") else 0
-        found = jsons.loads(data, LIMIT)
+        found = bounded_json.loads(data, LIMIT)
         gc.collect()
         after = gc.mem_free() if hasattr(gc, "mem_free") else 0
         assert before - after < 40000, (data[:20], before - after)
@@ -96,13 +96,15 @@ def test_a_message_within_the_bounds_costs_a_bounded_heap():
 
 
 def test_fields_are_taken_out_with_their_bounds():
-    found = jsons.loads(b'{"t":"abc","n":7,"d":{"x":1},"q":"42","z":null}', LIMIT)
-    assert jsons.text(found, "t", 3) == "abc" and jsons.text(found, "none", 3) == ""
-    assert jsons.number(found, "n", 7) == 7 and jsons.number(found, "none", 7) is None
-    assert jsons.number(found, "q", 42) == 42
-    assert jsons.table(found, "d") == {"x": 1} and jsons.table(found, "none") == {}
-    assert jsons.text(found, "z", 3) == "" and jsons.number(found, "z", 1) is None
-    assert jsons.table(found, "z") == {}
+    found = bounded_json.loads(b'{"t":"abc","n":7,"d":{"x":1},"q":"42","z":null}', LIMIT)
+    assert bounded_json.text(found, "t", 3) == "abc" and bounded_json.text(found, "none", 3) == ""
+    assert (
+        bounded_json.number(found, "n", 7) == 7 and bounded_json.number(found, "none", 7) is None
+    )
+    assert bounded_json.number(found, "q", 42) == 42
+    assert bounded_json.table(found, "d") == {"x": 1} and bounded_json.table(found, "none") == {}
+    assert bounded_json.text(found, "z", 3) == "" and bounded_json.number(found, "z", 1) is None
+    assert bounded_json.table(found, "z") == {}
 
 
 def test_fields_of_another_kind_or_beyond_their_bound_are_refused():
@@ -125,18 +127,18 @@ def test_fields_of_another_kind_or_beyond_their_bound_are_refused():
 
     def bad(get, names, *bound):
         for name in names.split():
-            raises(net_errors.BAD_MESSAGE, get, found, name, *bound)
+            raises(errors_net.BAD_MESSAGE, get, found, name, *bound)
 
-    bad(jsons.text, "list dict text accent line del true half less more", 3)
-    bad(jsons.number, "list dict text true half less more digits sign blank long accent", 7)
-    bad(jsons.table, "list text true half more")
+    bad(bounded_json.text, "list dict text accent line del true half less more", 3)
+    bad(bounded_json.number, "list dict text true half less more digits sign blank long accent", 7)
+    bad(bounded_json.table, "list text true half more")
 
 
 def test_numbers_in_text_are_decimal():
     for name, due in (("0", 0), ("10", 10), ("1234567890", 1234567890)):
-        assert jsons.number({"a": name}, "a", 1 << 40) == due
+        assert bounded_json.number({"a": name}, "a", 1 << 40) == due
     for name in ("", "12345678901", "0x10", "1_0", "\u0661"):
-        raises(net_errors.BAD_MESSAGE, jsons.number, {"a": name}, "a", 1 << 40)
+        raises(errors_net.BAD_MESSAGE, bounded_json.number, {"a": name}, "a", 1 << 40)
 
 
 def test_bytes_turned_over_end_in_a_dict_or_a_number():
@@ -145,6 +147,6 @@ def test_bytes_turned_over_end_in_a_dict_or_a_number():
         for bad in (0x00, 0x22, 0x5B, 0x5C, 0x7B, 0x7D, 0x80, 0x39, 0x2C):
             data = good[:at] + bytes([bad]) + good[at + 1 :]
             try:
-                assert isinstance(jsons.loads(data, LIMIT), dict)
+                assert isinstance(bounded_json.loads(data, LIMIT), dict)
             except FwError as error:
-                assert error.code == net_errors.BAD_MESSAGE
+                assert error.code == errors_net.BAD_MESSAGE

@@ -5,9 +5,9 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fwcore import net_errors
+from fwcore import errors_net
 from fwcore.errors import FwError
-from ufota import jsons
+from ufota import bounded_json
 
 LIMIT = 4096
 SCALARS = st.none() | st.booleans() | st.integers(-(10**18), 10**18) | st.text(max_size=20)
@@ -39,9 +39,9 @@ TOKENS = st.sampled_from(
 
 def accepted(data):
     try:
-        found = jsons.loads(data, LIMIT)
+        found = bounded_json.loads(data, LIMIT)
     except FwError as error:
-        assert error.code == net_errors.BAD_MESSAGE
+        assert error.code == errors_net.BAD_MESSAGE
         return None
     assert isinstance(found, dict)
     return found
@@ -67,14 +67,14 @@ def test_what_is_within_the_bounds_comes_out_as_it_went_in(tree):
 @settings(deadline=None)
 @given(TREES, st.integers(0, 100))
 def test_getters_end_in_a_value_or_a_number(value, most):
-    for get, kind in ((jsons.text, str), (jsons.number, (int, type(None)))):
+    for get, kind in ((bounded_json.text, str), (bounded_json.number, (int, type(None)))):
         try:
             found = get({"a": value}, "a", most)
             assert isinstance(found, kind) and not isinstance(found, bool)
             assert (found if isinstance(found, int) else len(found or "")) <= most
         except FwError as error:
-            assert error.code == net_errors.BAD_MESSAGE
+            assert error.code == errors_net.BAD_MESSAGE
     try:
-        assert isinstance(jsons.table({"a": value}, "a"), dict)
+        assert isinstance(bounded_json.table({"a": value}, "a"), dict)
     except FwError as error:
-        assert error.code == net_errors.BAD_MESSAGE
+        assert error.code == errors_net.BAD_MESSAGE

@@ -1,6 +1,6 @@
 """A layout that cannot work is refused, naming what is in the way; one that can is not."""
 
-from fwcore import boot_errors, errors, layout
+from fwcore import errors, errors_boot, layout
 from fwcore.slot import active_slot, slots
 from helpers import raises
 from simboard import MODES, trial_layout
@@ -81,9 +81,9 @@ def test_header_may_lie_behind_its_image():
     }
     layout.check(made)
     made["active"]["size"] = 0x7001
-    raises(boot_errors.OVERLAP, layout.check, made)
+    raises(errors_boot.OVERLAP, layout.check, made)
     made["active"].update({"header": 0xF800, "size": 0x7400})  # both use the block at 0xF000
-    raises(boot_errors.OVERLAP, layout.check, made)
+    raises(errors_boot.OVERLAP, layout.check, made)
 
 
 def test_candidates_may_lie_in_internal_flash():
@@ -92,23 +92,23 @@ def test_candidates_may_lie_in_internal_flash():
     made["regions"]["user"] = {"device": "flash", "start": 0x18000, "size": 0x8000}
     layout.check(made)
     area["start"] = 0xF000
-    assert raises(boot_errors.OVERLAP, layout.check, made).at == ("active", "candidates")
+    assert raises(errors_boot.OVERLAP, layout.check, made).at == ("active", "candidates")
     area["start"] = 0x11000
-    assert raises(boot_errors.OVERLAP, layout.check, made).at == ("candidates", "user")
+    assert raises(errors_boot.OVERLAP, layout.check, made).at == ("candidates", "user")
 
 
 def test_overlaps_name_both_regions():
-    refused("active.header", 0x7F00, boot_errors.OVERLAP, ("active header", "boot"))
-    refused("active.size", 0x7001, boot_errors.OVERLAP, ("active", "user"))
-    refused("regions.boot.size", 0x8001, boot_errors.OVERLAP, ("active header", "boot"))
-    refused("regions.boot.size", 0x9001, boot_errors.OVERLAP, ("active header", "boot"))
-    refused("regions.user.start", 0xFFFF, boot_errors.OVERLAP, ("active", "user"))
-    refused("active.start", 0x8000, boot_errors.OVERLAP, ("active header", "active"))
-    refused("active.header", 0x9100, boot_errors.OVERLAP, ("active header", "active"))
+    refused("active.header", 0x7F00, errors_boot.OVERLAP, ("active header", "boot"))
+    refused("active.size", 0x7001, errors_boot.OVERLAP, ("active", "user"))
+    refused("regions.boot.size", 0x8001, errors_boot.OVERLAP, ("active header", "boot"))
+    refused("regions.boot.size", 0x9001, errors_boot.OVERLAP, ("active header", "boot"))
+    refused("regions.user.start", 0xFFFF, errors_boot.OVERLAP, ("active", "user"))
+    refused("active.start", 0x8000, errors_boot.OVERLAP, ("active header", "active"))
+    refused("active.header", 0x9100, errors_boot.OVERLAP, ("active header", "active"))
     card = {"device": "sd", "start": 0, "size": 0x1001}
-    refused("regions.card", card, boot_errors.OVERLAP, ("candidates", "card"))
+    refused("regions.card", card, errors_boot.OVERLAP, ("candidates", "card"))
     both = {"device": "flash", "start": 0x1F000, "size": 0x1000}
-    refused("regions.last", both, boot_errors.OVERLAP, ("user", "last"))
+    refused("regions.last", both, errors_boot.OVERLAP, ("user", "last"))
 
 
 def test_candidates_leave_alone_the_erase_blocks_they_do_not_fill():
@@ -117,10 +117,10 @@ def test_candidates_leave_alone_the_erase_blocks_they_do_not_fill():
     made["regions"]["back"] = {"device": "sd", "start": 0x10E00, "size": 1}
     layout.check(made)
     made["regions"]["front"]["size"] += 1
-    assert raises(boot_errors.OVERLAP, layout.check, made).at == ("candidates", "front")
+    assert raises(errors_boot.OVERLAP, layout.check, made).at == ("candidates", "front")
     made["regions"]["front"]["size"] -= 1
     made["regions"]["back"]["start"] -= 1
-    assert raises(boot_errors.OVERLAP, layout.check, made).at == ("candidates", "back")
+    assert raises(errors_boot.OVERLAP, layout.check, made).at == ("candidates", "back")
 
 
 def test_two_regions_in_one_erase_block_overlap():
@@ -128,7 +128,7 @@ def test_two_regions_in_one_erase_block_overlap():
     made["regions"]["boot"]["size"] = 0x7800
     layout.check(made)
     made["regions"]["data"] = {"device": "flash", "start": 0x7800, "size": 0x100}
-    raises(boot_errors.OVERLAP, layout.check, made)
+    raises(errors_boot.OVERLAP, layout.check, made)
 
 
 def test_regions_end_inside_their_device():
@@ -157,9 +157,9 @@ def test_alignment():
 def test_slots_hold_more_than_a_header():
     refused("candidates.locations", 128, errors.TOO_BIG, ("candidates", "locations"))
     refused("candidates.locations", 200, errors.TOO_BIG, ("candidates", "locations"))
-    refused("candidates.locations", 256, boot_errors.BAD_LAYOUT, ("candidates", "locations"))
-    refused("copy_retries", 256, boot_errors.BAD_LAYOUT, ("layout", "copy_retries"))
-    refused("devices.sd.size", (1 << 32) + 512, boot_errors.BAD_LAYOUT, ("sd", "size"))
+    refused("candidates.locations", 256, errors_boot.BAD_LAYOUT, ("candidates", "locations"))
+    refused("copy_retries", 256, errors_boot.BAD_LAYOUT, ("layout", "copy_retries"))
+    refused("devices.sd.size", (1 << 32) + 512, errors_boot.BAD_LAYOUT, ("sd", "size"))
     layout.check(changed("devices.sd.size", 1 << 32))
     flash = {"device": "flash", "start": 0x10000, "size": 0x3000, "locations": 2}
     made = changed("candidates", flash)
@@ -168,8 +168,8 @@ def test_slots_hold_more_than_a_header():
     flash["locations"] = 4  # less than an erase block each
     assert raises(errors.TOO_BIG, layout.check, made).at == ("candidates", "locations")
     refused("candidates.size", 0, errors.TOO_BIG, ("candidates", "locations"))
-    refused("active.size", 0, boot_errors.BAD_LAYOUT, ("active", "size"))
-    refused("candidates.locations", 0, boot_errors.BAD_LAYOUT, ("candidates", "locations"))
+    refused("active.size", 0, errors_boot.BAD_LAYOUT, ("active", "size"))
+    refused("candidates.locations", 0, errors_boot.BAD_LAYOUT, ("candidates", "locations"))
 
 
 def test_fields_are_there_and_of_their_kind():
@@ -188,28 +188,28 @@ def test_fields_are_there_and_of_their_kind():
     ):
         *_, region, field = path.split(".")
         for value in (None, -1, "1", 1.5, [], {}):
-            refused(path, value, boot_errors.BAD_LAYOUT, (region, field))
+            refused(path, value, errors_boot.BAD_LAYOUT, (region, field))
     for path in ("active.device", "candidates.device", "regions.user.device"):
         *_, region, field = path.split(".")
         for value in (None, "nand", 1, []):
-            refused(path, value, boot_errors.BAD_LAYOUT, (region, field))
+            refused(path, value, errors_boot.BAD_LAYOUT, (region, field))
     for value in (None, "ext4", 1, []):
-        refused("active.format", value, boot_errors.BAD_LAYOUT, ("active", "format"))
+        refused("active.format", value, errors_boot.BAD_LAYOUT, ("active", "format"))
     for value in (0, -1, "3", 1.5, []):
-        refused("copy_retries", value, boot_errors.BAD_LAYOUT, ("layout", "copy_retries"))
+        refused("copy_retries", value, errors_boot.BAD_LAYOUT, ("layout", "copy_retries"))
 
 
 def test_tables_are_tables():
     for value in (None, 7, "x", [1]):
-        refused("devices", value, boot_errors.BAD_LAYOUT, ("layout", "devices"))
-        refused("devices.flash", value or 7, boot_errors.BAD_LAYOUT, ("flash", "size"))
-        refused("candidates", value or 7, boot_errors.BAD_LAYOUT, ("candidates", "device"))
-        refused("regions", value or 7, boot_errors.BAD_LAYOUT, ("layout", "regions"))
-        refused("regions.user", value or 7, boot_errors.BAD_LAYOUT, ("user", "device"))
-    refused("active", None, boot_errors.BAD_LAYOUT, ("layout", "active"))
-    refused("active", 7, boot_errors.BAD_LAYOUT, ("active", "device"))
+        refused("devices", value, errors_boot.BAD_LAYOUT, ("layout", "devices"))
+        refused("devices.flash", value or 7, errors_boot.BAD_LAYOUT, ("flash", "size"))
+        refused("candidates", value or 7, errors_boot.BAD_LAYOUT, ("candidates", "device"))
+        refused("regions", value or 7, errors_boot.BAD_LAYOUT, ("layout", "regions"))
+        refused("regions.user", value or 7, errors_boot.BAD_LAYOUT, ("user", "device"))
+    refused("active", None, errors_boot.BAD_LAYOUT, ("layout", "active"))
+    refused("active", 7, errors_boot.BAD_LAYOUT, ("active", "device"))
     for value in (None, 7, "x", []):
-        raises(boot_errors.BAD_LAYOUT, layout.check, value)
+        raises(errors_boot.BAD_LAYOUT, layout.check, value)
 
 
 def test_slots_come_from_the_layout():
@@ -286,24 +286,24 @@ def test_layouts_with_a_state_region_that_work():
 def test_options_are_within_their_bounds():
     for field, most in (("trials", 255), ("copy_retries", 255), ("watchdog_ms", 0x7FFFFFFF)):
         for value in (0, -1, most + 1, "3", 1.5, [], {}):
-            trial_refused("swap", field, value, boot_errors.BAD_LAYOUT, ("layout", field))
-        refused(field, 0, boot_errors.BAD_LAYOUT, ("layout", field))
+            trial_refused("swap", field, value, errors_boot.BAD_LAYOUT, ("layout", field))
+        refused(field, 0, errors_boot.BAD_LAYOUT, ("layout", field))
     for value in ("", "NINECHARS", 7, [], ["MAIN"], b"MAIN"):
         trial_refused(
-            "direct", "component", value, boot_errors.BAD_LAYOUT, ("layout", "component")
+            "direct", "component", value, errors_boot.BAD_LAYOUT, ("layout", "component")
         )
-        refused("component", value, boot_errors.BAD_LAYOUT, ("layout", "component"))
+        refused("component", value, errors_boot.BAD_LAYOUT, ("layout", "component"))
 
 
 def test_mode_and_state_come_together():
     for mode in MODES:
-        trial_refused(mode, "mode", None, boot_errors.BAD_LAYOUT, ("layout", "mode"))
-        trial_refused(mode, "state", None, boot_errors.BAD_LAYOUT, ("layout", "mode"))
-        refused("mode", mode, boot_errors.BAD_LAYOUT, ("layout", "mode"))
-        trial_refused(mode, "candidates", None, boot_errors.BAD_LAYOUT, ("layout", "candidates"))
+        trial_refused(mode, "mode", None, errors_boot.BAD_LAYOUT, ("layout", "mode"))
+        trial_refused(mode, "state", None, errors_boot.BAD_LAYOUT, ("layout", "mode"))
+        refused("mode", mode, errors_boot.BAD_LAYOUT, ("layout", "mode"))
+        trial_refused(mode, "candidates", None, errors_boot.BAD_LAYOUT, ("layout", "candidates"))
     for value in ("copy", "", 1, [], {}):
-        trial_refused("swap", "mode", value, boot_errors.BAD_LAYOUT, ("layout", "mode"))
-        refused("mode", value, boot_errors.BAD_LAYOUT, ("layout", "mode"))
+        trial_refused("swap", "mode", value, errors_boot.BAD_LAYOUT, ("layout", "mode"))
+        refused("mode", value, errors_boot.BAD_LAYOUT, ("layout", "mode"))
 
 
 def test_the_state_region_is_whole_erase_blocks_that_hold_its_records():
@@ -314,10 +314,10 @@ def test_the_state_region_is_whole_erase_blocks_that_hold_its_records():
         for field in ("start", "size"):
             for value in (None, -1, "1", 1.5):
                 at = ("state", field)
-                trial_refused(mode, "state." + field, value, boot_errors.BAD_LAYOUT, at)
+                trial_refused(mode, "state." + field, value, errors_boot.BAD_LAYOUT, at)
         for value in (None, "nand", 7):
-            trial_refused(mode, "state.device", value, boot_errors.BAD_LAYOUT, ("state", "device"))
-        trial_refused(mode, "state", 7, boot_errors.BAD_LAYOUT, ("state", "device"))
+            trial_refused(mode, "state.device", value, errors_boot.BAD_LAYOUT, ("state", "device"))
+        trial_refused(mode, "state", 7, errors_boot.BAD_LAYOUT, ("state", "device"))
         outside = trial(mode)
         outside["state"]["start"] = outside["devices"]["flash"]["size"] - 5 * 512
         assert raises(errors.OUT_OF_DEVICE, layout.check, outside).at == ("state", "flash")
@@ -340,16 +340,16 @@ def test_the_client_region_is_whole_erase_blocks_that_hold_its_notes():
         ({"start": 0x2100}, errors.MISALIGNED, ("client", "start")),
         ({"size": 0x3100}, errors.MISALIGNED, ("client", "size")),
         ({"size": 0x2000}, errors.TOO_BIG, ("client", "size")),
-        ({"size": None}, boot_errors.BAD_LAYOUT, ("client", "size")),
-        ({"start": -1}, boot_errors.BAD_LAYOUT, ("client", "start")),
-        ({"device": "nand"}, boot_errors.BAD_LAYOUT, ("client", "device")),
+        ({"size": None}, errors_boot.BAD_LAYOUT, ("client", "size")),
+        ({"start": -1}, errors_boot.BAD_LAYOUT, ("client", "start")),
+        ({"device": "nand"}, errors_boot.BAD_LAYOUT, ("client", "device")),
         ({"start": 0x1F000}, errors.OUT_OF_DEVICE, ("client", "flash")),
     ):
         assert raises(code, layout.check, noted(**more)).at == at, more
     made = noted()
     made["client"] = 7
-    assert raises(boot_errors.BAD_LAYOUT, layout.check, made).at == ("client", "device")
-    assert set(raises(boot_errors.OVERLAP, layout.check, noted(start=0x1000)).at) == {
+    assert raises(errors_boot.BAD_LAYOUT, layout.check, made).at == ("client", "device")
+    assert set(raises(errors_boot.OVERLAP, layout.check, noted(start=0x1000)).at) == {
         "boot",
         "client",
     }
@@ -400,7 +400,7 @@ def test_a_record_is_shorter_than_64_kib():
 
 
 def test_a_swap_is_of_whole_blocks():
-    trial_refused("swap", "active.header", 128, boot_errors.OVERLAP, ("active header", "active"))
+    trial_refused("swap", "active.header", 128, errors_boot.OVERLAP, ("active header", "active"))
     made = trial("swap", "active.start", 256)
     made["active"].update({"header": 128, "size": 0x500})
     assert raises(errors.MISALIGNED, layout.check, made).at == ("active", "header")
@@ -411,7 +411,7 @@ def test_a_swap_is_of_whole_blocks():
     made = trial("swap", "active.start", 384)
     made["active"]["size"] = 0x600 - 384
     layout.check(made)
-    trial_refused("swap", "candidates.locations", 2, boot_errors.BAD_LAYOUT, LOCATIONS)
+    trial_refused("swap", "candidates.locations", 2, errors_boot.BAD_LAYOUT, LOCATIONS)
 
 
 LOCATIONS = ("candidates", "locations")
@@ -420,14 +420,14 @@ LOCATIONS = ("candidates", "locations")
 def test_a_swap_keeps_header_and_image_together():
     made = trial("swap")
     made["active"].update({"header": 0x400, "start": 0, "size": 0x400})
-    assert raises(boot_errors.BAD_LAYOUT, layout.check, made).at == ("active", "header")
+    assert raises(errors_boot.BAD_LAYOUT, layout.check, made).at == ("active", "header")
     for mode in ("swap", "direct"):
         made = trial_layout(mode, blocks=8)
         made["active"].update({"start": 0x800, "size": 0x800})
         layout.check(made)
         made["regions"] = {"between": {"device": "flash", "start": 0x400, "size": 0x200}}
         at = ("active header", "between")
-        assert raises(boot_errors.OVERLAP, layout.check, made).at == at
+        assert raises(errors_boot.OVERLAP, layout.check, made).at == at
     made["mode"] = "overwrite"  # there only the two are erased
     made["candidates"] = {"device": "spi", "start": 0, "size": 8 * 512, "locations": 2}
     layout.check(made)
@@ -503,20 +503,20 @@ def test_a_swap_need_not_begin_at_address_0():
 
 
 def test_an_overwrite_has_a_second_location():
-    trial_refused("overwrite", "candidates.locations", 1, boot_errors.BAD_LAYOUT, LOCATIONS)
+    trial_refused("overwrite", "candidates.locations", 1, errors_boot.BAD_LAYOUT, LOCATIONS)
     made = trial_layout("overwrite", blocks=6)
     made["candidates"]["locations"] = 3
     layout.check(made)
 
 
 def test_direct_slots_can_both_be_run_from():
-    trial_refused("direct", "candidates.locations", 2, boot_errors.BAD_LAYOUT, LOCATIONS)
+    trial_refused("direct", "candidates.locations", 2, errors_boot.BAD_LAYOUT, LOCATIONS)
     internal = ("candidates", "internal")
-    trial_refused("direct", "candidates.internal", None, boot_errors.BAD_LAYOUT, internal)
-    trial_refused("direct", "candidates.internal", False, boot_errors.BAD_LAYOUT, internal)
+    trial_refused("direct", "candidates.internal", None, errors_boot.BAD_LAYOUT, internal)
+    trial_refused("direct", "candidates.internal", False, errors_boot.BAD_LAYOUT, internal)
     made = trial("direct")
     made["active"].update({"header": 0x400, "start": 0, "size": 0x400})
-    refused_at(made, boot_errors.BAD_LAYOUT, ("active", "header"))
+    refused_at(made, errors_boot.BAD_LAYOUT, ("active", "header"))
     made = trial_layout("direct", blocks=4)
     made["devices"]["spi"] = {"size": 2048, "erase": 1024, "program": 128}
     refused_at(made, errors.MISALIGNED, ("candidates", "device"))
@@ -530,20 +530,20 @@ def test_direct_slots_can_both_be_run_from():
 
 def test_the_state_region_is_nobody_elses():
     for mode in MODES:
-        trial_refused(mode, "state.start", 0x400, boot_errors.OVERLAP, ("active", "state"))
+        trial_refused(mode, "state.start", 0x400, errors_boot.OVERLAP, ("active", "state"))
         made = trial_layout(mode, "flash")
         made["candidates"]["start"] -= 512
         made["state"]["size"] += 512
-        refused_at(made, boot_errors.OVERLAP, ("candidates", "state"))
+        refused_at(made, errors_boot.OVERLAP, ("candidates", "state"))
         made = trial_layout(mode)
         made["regions"] = {"user": {"device": "flash", "start": 0x11FF, "size": 1}}
-        refused_at(made, boot_errors.OVERLAP, ("state", "user"))
+        refused_at(made, errors_boot.OVERLAP, ("state", "user"))
         made["regions"]["user"]["start"] = 0x1200
         layout.check(made)
     made["state"]["device"] = made["regions"]["user"]["device"] = "spi"
     made["devices"]["spi"]["size"] = 0x2000
     made["state"]["start"] = 0x400
-    refused_at(made, boot_errors.OVERLAP, ("candidates", "state"))
+    refused_at(made, errors_boot.OVERLAP, ("candidates", "state"))
 
 
 def test_a_signature_has_a_place():
@@ -590,43 +590,43 @@ def test_a_recovery_image_is_like_the_active_one():
     layout.check(with_recovery())
     layout.check(with_recovery(device="sd", header=0x11000, start=0x11200, size=0x1000))
     for fields, code, at in (
-        ({"header": 0x17F00}, boot_errors.OVERLAP, ("recovery header", "user")),
+        ({"header": 0x17F00}, errors_boot.OVERLAP, ("recovery header", "user")),
         ({"header": 0x18080}, errors.MISALIGNED, ("recovery", "header")),
         ({"start": 0x18180}, errors.MISALIGNED, ("recovery", "start")),
-        ({"header": 0x18100}, boot_errors.OVERLAP, ("recovery header", "recovery")),
-        ({"header": 0x19000}, boot_errors.OVERLAP, ("recovery header", "recovery")),
+        ({"header": 0x18100}, errors_boot.OVERLAP, ("recovery header", "recovery")),
+        ({"header": 0x19000}, errors_boot.OVERLAP, ("recovery header", "recovery")),
         ({"size": 0x7F01}, errors.OUT_OF_DEVICE, ("recovery", "flash")),
         ({"header": 0x20000}, errors.OUT_OF_DEVICE, ("recovery header", "flash")),
-        ({"format": "ext4"}, boot_errors.BAD_LAYOUT, ("recovery", "format")),
-        ({"device": "nand"}, boot_errors.BAD_LAYOUT, ("recovery", "device")),
-        ({"size": -1}, boot_errors.BAD_LAYOUT, ("recovery", "size")),
-        ({"size": 0}, boot_errors.BAD_LAYOUT, ("recovery", "size")),
-        ({"header": 0xF000, "start": 0xF800}, boot_errors.OVERLAP, ("active", "recovery header")),
+        ({"format": "ext4"}, errors_boot.BAD_LAYOUT, ("recovery", "format")),
+        ({"device": "nand"}, errors_boot.BAD_LAYOUT, ("recovery", "device")),
+        ({"size": -1}, errors_boot.BAD_LAYOUT, ("recovery", "size")),
+        ({"size": 0}, errors_boot.BAD_LAYOUT, ("recovery", "size")),
+        ({"header": 0xF000, "start": 0xF800}, errors_boot.OVERLAP, ("active", "recovery header")),
     ):
         refused_at(with_recovery(**fields), code, at)
-    refused("recovery", 7, boot_errors.BAD_LAYOUT, ("recovery", "device"))
+    refused("recovery", 7, errors_boot.BAD_LAYOUT, ("recovery", "device"))
     for field in RECOVERY:
         made = with_recovery()
         del made["recovery"][field]
-        refused_at(made, boot_errors.BAD_LAYOUT, ("recovery", field))
+        refused_at(made, errors_boot.BAD_LAYOUT, ("recovery", field))
 
 
 def test_a_recovery_image_shares_no_erase_block():
     made = with_recovery(size=0x6000 - 0x100 + 1)  # one byte into the block at 0x1E000
     tail = {"device": "flash", "start": 0x1E800, "size": 0x100}
     made["regions"]["tail"] = tail
-    refused_at(made, boot_errors.OVERLAP, ("recovery", "tail"))
+    refused_at(made, errors_boot.OVERLAP, ("recovery", "tail"))
     made["recovery"]["size"] -= 1
     layout.check(made)
     made = with_recovery(header=0x1F000, start=0x18000)  # a header behind is on its own
     layout.check(made)
     made["regions"]["tail"] = {"device": "flash", "start": 0x1FF00, "size": 0x100}
-    refused_at(made, boot_errors.OVERLAP, ("recovery header", "tail"))
+    refused_at(made, errors_boot.OVERLAP, ("recovery header", "tail"))
     made = with_recovery(start=0x1A000, size=0x1000)  # a header in front takes its own blocks
     made["regions"]["gap"] = {"device": "flash", "start": 0x19000, "size": 0x1000}
     layout.check(made)
     made["regions"]["gap"]["start"] = 0x18F00
-    refused_at(made, boot_errors.OVERLAP, ("recovery header", "gap"))
+    refused_at(made, errors_boot.OVERLAP, ("recovery header", "gap"))
     made = trial_layout("swap", recovery=dict(RECOVERY, header=0x1200, start=0x1600, size=0x200))
     made["regions"] = {"gap": {"device": "flash", "start": 0x1400, "size": 0x200}}
     layout.check(made)  # nobody swaps a recovery image
@@ -666,7 +666,7 @@ def test_a_chain_is_a_layout_in_a_layout():
         ("regions", {"log": 7}, ("stages log", "device")),
         ("recovery", 7, ("stages recovery", "device")),
     ):
-        refused_at(chain(**{field: value}), boot_errors.BAD_LAYOUT, at)
+        refused_at(chain(**{field: value}), errors_boot.BAD_LAYOUT, at)
     for field, at in (
         ("active", ("stages layout", "active")),
         ("candidates", ("stages layout", "candidates")),
@@ -677,13 +677,13 @@ def test_a_chain_is_a_layout_in_a_layout():
     ):
         made = chain()
         del made["stages"][field]
-        refused_at(made, boot_errors.BAD_LAYOUT, at)
+        refused_at(made, errors_boot.BAD_LAYOUT, at)
     made = chain()
     made["component"] = "BOOT"
-    refused_at(made, boot_errors.BAD_LAYOUT, ("stages layout", "component"))
+    refused_at(made, errors_boot.BAD_LAYOUT, ("stages layout", "component"))
     del made["stages"]["component"]  # MAIN
     layout.check(made)
-    refused("stages", 7, boot_errors.BAD_LAYOUT, ("layout", "stages"))
+    refused("stages", 7, errors_boot.BAD_LAYOUT, ("layout", "stages"))
 
 
 def test_what_is_in_a_chain_overlaps_nothing():
@@ -696,23 +696,23 @@ def test_what_is_in_a_chain_overlaps_nothing():
     ):
         made = chain()
         made["stages"][region]["start"] = start
-        refused_at(made, boot_errors.OVERLAP, names)
+        refused_at(made, errors_boot.OVERLAP, names)
     made = chain()
     made["regions"] = {"user": {"device": "flash", "start": 21 * 512, "size": 1}}
-    refused_at(made, boot_errors.OVERLAP, ("user", "stages active"))
+    refused_at(made, errors_boot.OVERLAP, ("user", "stages active"))
     made["regions"]["user"]["start"] = 40 * 512
     layout.check(made)
     made["stages"]["regions"] = {"log": {"device": "flash", "start": 40 * 512, "size": 1}}
-    refused_at(made, boot_errors.OVERLAP, ("user", "stages log"))
+    refused_at(made, errors_boot.OVERLAP, ("user", "stages log"))
 
 
 def test_stage_headers_are_for_direct_mode():
     layout.check(trial("direct", "headers", "stage"))
     for mode in ("swap", "overwrite"):
-        trial_refused(mode, "headers", "stage", boot_errors.BAD_LAYOUT, ("layout", "headers"))
-    refused("headers", "stage", boot_errors.BAD_LAYOUT, ("layout", "headers"))
+        trial_refused(mode, "headers", "stage", errors_boot.BAD_LAYOUT, ("layout", "headers"))
+    refused("headers", "stage", errors_boot.BAD_LAYOUT, ("layout", "headers"))
     for value in ("internal", "", 1, True, []):
-        trial_refused("direct", "headers", value, boot_errors.BAD_LAYOUT, ("layout", "headers"))
+        trial_refused("direct", "headers", value, errors_boot.BAD_LAYOUT, ("layout", "headers"))
 
 
 def test_a_stage_header_takes_its_own_size():
@@ -722,10 +722,10 @@ def test_a_stage_header_takes_its_own_size():
     made["active"].update({"start": 56, "size": 0x600 - 56})
     layout.check(made)
     made["active"]["start"] = 48
-    refused_at(made, boot_errors.OVERLAP, ("active header", "active"))
+    refused_at(made, errors_boot.OVERLAP, ("active header", "active"))
     del made["headers"]
     made["active"].update({"start": 104, "size": 0x600 - 112})
-    refused_at(made, boot_errors.OVERLAP, ("active header", "active"))
+    refused_at(made, errors_boot.OVERLAP, ("active header", "active"))
     made["active"]["start"] = 112
     layout.check(made)
     made = trial_layout("direct", headers="stage")

@@ -1,7 +1,7 @@
 """Each mode, on each medium: in comes the new image, and back comes the old one."""
 
 from fwboot import main
-from fwcore import boot_errors, errors, header
+from fwcore import errors, errors_boot, header
 from fwcore.state import (
     BACK,
     CONFIRMED,
@@ -64,10 +64,10 @@ def test_an_image_nobody_confirms_goes_after_its_tries_and_does_not_come_again()
                 state = boot(board, 2)
                 assert (state.phase, state.tries) == (TRIAL, left)
             assert boot(board, 1).is_bad(new.digest)
-            assert idle(board, 1, REVERTED, boot_errors.NOT_CONFIRMED).floor == 1
+            assert idle(board, 1, REVERTED, errors_boot.NOT_CONFIRMED).floor == 1
             offer(board, 2)
             assert boot(board, 1).result == REFUSED
-            idle(board, 1, REFUSED, boot_errors.BLACK_LISTED)
+            idle(board, 1, REFUSED, errors_boot.BLACK_LISTED)
 
 
 def test_a_rejected_image_goes_at_once_and_its_reason_stays():
@@ -412,7 +412,7 @@ def test_without_a_place_to_keep_the_old_image_the_update_is_refused():
     broken(board.disks["spi"], other.header_at, other.end)
     state = boot(board, 1)
     assert state.kept == NOWHERE
-    idle(board, 1, REFUSED, boot_errors.INSTALL_FAILED)
+    idle(board, 1, REFUSED, errors_boot.INSTALL_FAILED)
 
 
 def test_the_next_slot_keeps_the_old_image_when_one_is_bad():
@@ -469,7 +469,7 @@ def test_a_copy_that_fails_is_tried_again_as_often_as_the_layout_says():
         assert State(board).phase == BACK
         repaired(board.disks["flash"])
         boot(board, 1)
-        idle(board, 1, REVERTED, boot_errors.INSTALL_FAILED)
+        idle(board, 1, REVERTED, errors_boot.INSTALL_FAILED)
 
 
 # Direct

@@ -80,7 +80,7 @@ def test_no_folder_is_looked_into_meanwhile():
         return
     seen = []
 
-    sys.modules.pop("fwcore.verify", None)
+    sys.modules.pop("fwcore.mac", None)
     real = sys.path[:]
     real_import = __import__
 
@@ -90,10 +90,10 @@ def test_no_folder_is_looked_into_meanwhile():
 
     modules.__import__ = watched
     try:
-        load("fwcore", "verify")
+        load("fwcore", "mac")
     finally:
         del modules.__import__
-    assert seen == [("fwcore", real), ("fwcore.verify", [".frozen"])]
+    assert seen == [("fwcore", real), ("fwcore.mac", [".frozen"])]
 
 
 def test_states_is_the_module_of_the_boot_state():

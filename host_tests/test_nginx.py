@@ -16,7 +16,7 @@ import pytest
 import servers
 import tls_kit
 from conform_http import PATIENT_MS, Lab, Trial, bundle, eq, signed
-from fwcore import errors, net_errors
+from fwcore import errors, errors_net
 from helpers import noise
 
 BODY = noise(40_000, 21)
@@ -196,7 +196,7 @@ def test_slow_server_is_waited_for_within_the_limit(nginx, trial):
     found = trial.fetch(nginx.url("slow/body"), timeout_ms=5000)
     whole(found)
     assert found["ms"] > 900
-    trial.fetch(nginx.url("slow/body"), net_errors.TOO_SLOW, limit_ms=700)
+    trial.fetch(nginx.url("slow/body"), errors_net.TOO_SLOW, limit_ms=700)
 
 
 def test_redirects_statuses_and_waits(nginx, trial):
@@ -236,9 +236,9 @@ def test_update_and_resume_over_plain_and_tls(nginx, trial):
     trial.update(nginx.url("update"), image=IMAGE)
     trial.update(nginx.url("bundle", "tls"), image=IMAGE, more=trust(nginx))
     trial.update(nginx.url("update", "tls12"), image=IMAGE, more=trust(nginx))
-    trial.update(nginx.url("bundle", "tls"), net_errors.NOT_VERIFYING, image=IMAGE)
+    trial.update(nginx.url("bundle", "tls"), errors_net.NOT_VERIFYING, image=IMAGE)
     trial.update(
-        nginx.url("bundle", "tls"), net_errors.UNTRUSTED, image=IMAGE, more=trust(nginx, "strange")
+        nginx.url("bundle", "tls"), errors_net.UNTRUSTED, image=IMAGE, more=trust(nginx, "strange")
     )
 
 
@@ -266,13 +266,13 @@ def test_reset_goes_on_where_it_was(nginx, trial):
 def test_tls_of_one_version(nginx, trial):
     whole(trial.fetch(nginx.url("body", "tls12"), **nginx.trusted()))
     if trial.on_device:
-        found = trial.fetch(nginx.url("body", "tls13"), net_errors.TLS_REFUSED, **nginx.trusted())
+        found = trial.fetch(nginx.url("body", "tls13"), errors_net.TLS_REFUSED, **nginx.trusted())
         eq("mbedTLS says", found["where"], 30592)
     else:
         whole(trial.fetch(nginx.url("body", "tls13"), **nginx.trusted()))
         old = {**nginx.trusted(), "old": True}
-        trial.fetch(nginx.url("body", "tls13"), net_errors.TLS_REFUSED, **old)
-    found = trial.fetch(nginx.url("x", "tls"), net_errors.INSECURE_REDIRECT, **nginx.trusted())
+        trial.fetch(nginx.url("body", "tls13"), errors_net.TLS_REFUSED, **old)
+    found = trial.fetch(nginx.url("x", "tls"), errors_net.INSECURE_REDIRECT, **nginx.trusted())
     eq("size", found["size"], 0)
 
 

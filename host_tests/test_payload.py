@@ -2,7 +2,7 @@
 
 import simboard
 from fwboot import main
-from fwcore import errors, formats, net_errors
+from fwcore import errors, errors_net, formats
 from fwcore.errors import FwError
 from fwcore.manifest import version_word
 from helpers import raises
@@ -10,12 +10,13 @@ from simboard import KINDS, MODES
 from simdisk import every_cut
 from test_resume import Now, board_of
 from test_system import esp_board
-from ufota import client, confirm, payload
-from ufota.filters import chain
-from ufota.filters import errors as filter_errors
-from ufota.fleet import FleetClient
-from ufota.intake import Intake
-from ufota.patched import PatchClient
+from ufota import client, confirm
+from ufota.decoders import chain
+from ufota.decoders import errors as filter_errors
+from ufota.fleet_client import FleetClient
+from ufota.patch_client import PatchClient
+from ufota.update import payload
+from ufota.update.writer import Intake
 from update_kit import (
     AFTER,
     CLASS_KEY,
@@ -104,15 +105,15 @@ def test_each_kind_comes_through_the_door_in_any_pieces():
             assert intake.done == len(data)
             intake.end()
             assert staged(board) == [NEW]
-            raises(net_errors.NOT_BEGUN, intake.write, b"x")
+            raises(errors_net.NOT_BEGUN, intake.write, b"x")
 
 
 def test_a_patch_for_another_image_is_refused_before_anything_is_erased():
-    assert not fails(net_errors.WRONG_PRECURSOR, simple(), "packed_for_another")
+    assert not fails(errors_net.WRONG_PRECURSOR, simple(), "packed_for_another")
     board = simple()
     slot = simboard.active_slot(board)
     slot.storage.device.load(slot.header_at, bytes(112))
-    raises(net_errors.WRONG_PRECURSOR, fetch, board, "packed_patch")
+    raises(errors_net.WRONG_PRECURSOR, fetch, board, "packed_patch")
 
 
 def test_a_manifest_that_does_not_say_enough_is_refused():
@@ -140,12 +141,12 @@ def test_what_has_not_begun_takes_no_payload():
         intake = Intake(board)
         intake.begin(signed(name))
         intake.abort()
-        raises(net_errors.NOT_BEGUN, intake.write, b"x")
+        raises(errors_net.NOT_BEGUN, intake.write, b"x")
         intake.begin(signed(name))
         board.layout["signed"] = True
         raises(errors.BAD_SIGNATURE, intake.begin, signed(name))
-        raises(net_errors.NOT_BEGUN, intake.write, b"x")
-        raises(net_errors.NOT_BEGUN, intake.end)
+        raises(errors_net.NOT_BEGUN, intake.write, b"x")
+        raises(errors_net.NOT_BEGUN, intake.end)
 
 
 def test_what_comes_out_must_be_what_was_signed():
@@ -316,7 +317,7 @@ def test_where_only_the_patch_is_there_its_error_is_told():
     board = board_of("sd")
     source = Server("packed_for_another", "packed_for_another")
     machine = PatchClient(board, source)
-    raises(net_errors.WRONG_PRECURSOR, lambda: (machine.start(MANIFEST_URL), machine.run()))
+    raises(errors_net.WRONG_PRECURSOR, lambda: (machine.start(MANIFEST_URL), machine.run()))
     assert len(source.opened) == 2 and machine.state == client.FAILED
 
 

@@ -6,9 +6,9 @@ from fwcore import errors
 from fwcore.errors import FwError
 from helpers import raises
 from ufota.client import FAILED, READY
-from ufota.retry import Retry
 from ufota.sources import poll
 from ufota.sources.relay import Relay
+from ufota.sources.retry import Retry
 from virtual_clock import Clock, high, low, middle
 
 BOTH = True  # runs on CPython and on MicroPython

@@ -5,7 +5,7 @@ import os
 from binascii import hexlify
 
 from boards_kit import IDENTITY, World
-from fwcore import errors, net_errors
+from fwcore import errors, errors_net
 from fwcore.errors import FwError
 from fwcore.journal import Journal
 from fwcore.kv import KeyValue
@@ -113,12 +113,12 @@ def test_what_is_no_identity_is_refused_and_nothing_written():
                 del made[name]
             else:
                 made[name] = value
-            assert refused(provision.provision, board, made) == (net_errors.BAD_IDENTITY, name)
+            assert refused(provision.provision, board, made) == (errors_net.BAD_IDENTITY, name)
         off_curve = dict(GOOD, key="04" + "11" * 64)
         assert refused(provision.provision, board, off_curve)[0] == errors.BAD_KEY
         for text in ("", "{", "5", "[]", "[" * 2000, '"rot"', " " * 2000 + json.dumps(GOOD)):
             put(text)
-            assert refused(provision.first_start, board, PATH)[0] == net_errors.BAD_IDENTITY
+            assert refused(provision.first_start, board, PATH)[0] == errors_net.BAD_IDENTITY
             assert is_there()
         assert not any(identity(world.start()).values())
     remove()

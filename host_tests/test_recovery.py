@@ -2,7 +2,7 @@
 
 from fwboot import main
 from fwcore import errors, header
-from fwcore.places import fixed_slot
+from fwcore.regions import fixed_slot
 from fwcore.state import BACK, CONFIRMED, FORWARD, IDLE, REVERTED, TRIAL, State
 from helpers import noise, raises
 from simboard import Board, active_slot, candidate_slots, layout, make, put, read, trial_layout

@@ -8,8 +8,9 @@ from fwcore.manifest import version_word
 from helpers import raises
 from simboard import KINDS, candidate_slots, put
 from simdisk import MOODY, every_cut
-from ufota import client, fleet, notes
-from ufota.retry import Retry
+from ufota import client, fleet_client
+from ufota.sources.retry import Retry
+from ufota.update import client_store
 from update_kit import (
     BASE,
     MANIFEST_URL,
@@ -64,10 +65,12 @@ class Now(Retry):
         return wait_ms and 0
 
 
-def fleet_client(board, pages, drops=0, retry=True, **more):
+def fleet_of(board, pages, drops=0, retry=True, **more):
     source = FakeSource(pages, pieces=(333, 512, 100))
     source.drops = drops
-    machine = fleet.FleetClient(board, source, retry=Now(attempts=5) if retry else None, **more)
+    machine = fleet_client.FleetClient(
+        board, source, retry=Now(attempts=5) if retry else None, **more
+    )
     return source, machine
 
 
@@ -86,7 +89,7 @@ def test_link_that_breaks_is_gone_on_with_and_no_byte_is_fetched_twice():
         for pages in pages_of("two"):
             for drops in (700, 1000, 4096, 5000):
                 board = board_of(kind)
-                source, machine = fleet_client(board, pages, drops)
+                source, machine = fleet_of(board, pages, drops)
                 machine.start(MANIFEST_URL)
                 assert machine.run()
                 assert staged(board) == [NEW]
@@ -95,7 +98,7 @@ def test_link_that_breaks_is_gone_on_with_and_no_byte_is_fetched_twice():
 
 
 def test_broken_link_without_a_retry_is_an_error_at_once():
-    source, machine = fleet_client(board_of("sd"), pages_of("two")[0], 1000, retry=False)
+    source, machine = fleet_of(board_of("sd"), pages_of("two")[0], 1000, retry=False)
     machine.start(MANIFEST_URL)
     try:
         machine.run()
@@ -110,7 +113,7 @@ def test_a_link_that_cannot_even_be_opened_again_is_waited_for():
         for drops in (1000, 4096):
             for tries in (1, 3):
                 board = board_of("sd")
-                source, machine = fleet_client(board, pages, drops)
+                source, machine = fleet_of(board, pages, drops)
                 real, failed = source.open, []
 
                 def fail(*where, real=real, failed=failed, source=source, tries=tries):
@@ -126,7 +129,7 @@ def test_a_link_that_cannot_even_be_opened_again_is_waited_for():
 
 
 def test_a_link_that_is_never_opened_again_is_given_up():
-    source, machine = fleet_client(board_of("sd"), pages_of("two")[0], 1000)
+    source, machine = fleet_of(board_of("sd"), pages_of("two")[0], 1000)
     real = source.open
 
     def fail(*where):
@@ -142,7 +145,7 @@ def test_a_link_that_is_never_opened_again_is_given_up():
 
 
 def test_attempts_without_progress_are_bounded():
-    source, machine = fleet_client(board_of("sd"), {})
+    source, machine = fleet_of(board_of("sd"), {})
     try:
         machine.start(MANIFEST_URL)
         machine.run()
@@ -158,12 +161,12 @@ def test_server_without_ranges_starts_over_and_the_image_is_whole():
             if name not in pages:
                 continue
             board = board_of("sd")
-            source, machine = fleet_client(board, pages, 3000)
+            source, machine = fleet_of(board, pages, 3000)
             body = pages[name].body if isinstance(pages[name], Page) else pages[name]
             source._pages = dict(pages)
             source._pages[name] = Page(body, ranges=False)
             machine.start(MANIFEST_URL)
-            while machine.state != fleet.PAUSED:
+            while machine.state != fleet_client.PAUSED:
                 machine.step()
             source.drops = 0
             assert machine.run()
@@ -172,9 +175,9 @@ def test_server_without_ranges_starts_over_and_the_image_is_whole():
 
 def test_object_that_changed_starts_over_with_the_new_one():
     board = board_of("sd")
-    source, machine = fleet_client(board, {MANIFEST_URL: Page(bundle("two"), tag=b'"a"')}, 2000)
+    source, machine = fleet_of(board, {MANIFEST_URL: Page(bundle("two"), tag=b'"a"')}, 2000)
     machine.start(MANIFEST_URL)
-    while machine.state != fleet.PAUSED:
+    while machine.state != fleet_client.PAUSED:
         machine.step()
     source.drops = 0
     source._pages = {MANIFEST_URL: Page(bundle("later"), tag=b'"b"')}
@@ -185,7 +188,7 @@ def test_object_that_changed_starts_over_with_the_new_one():
 def test_server_that_never_knows_ranges_is_given_up_with_the_active_image_untouched():
     board = board_of("sd")
     pages = {MANIFEST_URL: Page(bundle("two"), ranges=False)}
-    source, machine = fleet_client(board, pages, 3000)
+    source, machine = fleet_of(board, pages, 3000)
     try:
         machine.start(MANIFEST_URL)
         machine.run()
@@ -204,10 +207,10 @@ def test_download_survives_resets_and_fetches_at_most_a_block_again():
         for pages in pages_of("two"):
             board = board_of(kind)
             for done in (1000, 4500):
-                source, machine = fleet_client(board, pages)
+                source, machine = fleet_of(board, pages)
                 run_until(machine, done)
                 before = machine.done
-                source, machine = fleet_client(board, pages)
+                source, machine = fleet_of(board, pages)
                 machine.start(MANIFEST_URL)
                 while machine.state != client.DOWNLOAD:
                     machine.step()
@@ -220,10 +223,10 @@ def test_download_survives_resets_and_fetches_at_most_a_block_again():
 def test_all_is_here_but_the_header_when_the_install_waits_for_approval():
     for pages in pages_of("two"):
         board = board_of("spi")
-        source, machine = fleet_client(board, pages, approve_install=lambda found: None)
+        source, machine = fleet_of(board, pages, approve_install=lambda found: None)
         machine.start(MANIFEST_URL)
         assert not machine.run() and machine.state == client.APPROVE_INSTALL
-        source, machine = fleet_client(board, pages)
+        source, machine = fleet_of(board, pages)
         assert machine.poll()  # nobody told it the address again
         assert machine.run() and staged(board) == [NEW]
         assert source.served <= 2048  # the manifest, and what came with it
@@ -233,14 +236,14 @@ def test_all_is_here_but_the_header_when_the_install_waits_for_approval():
 def test_server_that_gives_no_length_is_asked_for_no_end_when_all_is_here():
     pages = {MANIFEST_URL: Page(bundle("two"), None)}
     board = board_of("spi")
-    _, machine = fleet_client(board, pages, approve_install=lambda found: None)
+    _, machine = fleet_of(board, pages, approve_install=lambda found: None)
     machine.start(MANIFEST_URL)
     assert not machine.run()
     del board.notes
-    source, machine = fleet_client(board, pages)
+    source, machine = fleet_of(board, pages)
     machine.start(MANIFEST_URL)
     assert machine.run() and source.asked == [0] and staged(board) == [NEW]
-    _, machine = fleet_client(board_of("spi"), {MANIFEST_URL: Page(bundle("two") + b"x", None)})
+    _, machine = fleet_of(board_of("spi"), {MANIFEST_URL: Page(bundle("two") + b"x", None)})
     machine.start(MANIFEST_URL)
     raises(errors.TOO_LONG, machine.run)
 
@@ -248,12 +251,12 @@ def test_server_that_gives_no_length_is_asked_for_no_end_when_all_is_here():
 def test_reset_after_any_buffer_costs_no_byte_but_the_one_behind_the_manifest():
     for kind in KINDS:
         board = board_of(kind)
-        _, machine = fleet_client(board, pages_of("two")[0])
+        _, machine = fleet_of(board, pages_of("two")[0])
         machine.start(MANIFEST_URL)
         while not machine.done:
             machine.step()
         del board.notes
-        source, again = fleet_client(board, pages_of("two")[0])
+        source, again = fleet_of(board, pages_of("two")[0])
         again.start(MANIFEST_URL)
         assert again.run() and staged(board) == [NEW]
         assert source.served == END + 1 + len(NEW[1]) - machine.done, kind
@@ -261,8 +264,8 @@ def test_reset_after_any_buffer_costs_no_byte_but_the_one_behind_the_manifest():
 
 def test_another_image_is_not_gone_on_with():
     board = board_of("spi")
-    run_until(fleet_client(board, pages_of("two")[0])[1], 4096)
-    source, machine = fleet_client(board, pages_of("later")[0])
+    run_until(fleet_of(board, pages_of("two")[0])[1], 4096)
+    source, machine = fleet_of(board, pages_of("later")[0])
     machine.start(MANIFEST_URL)
     assert machine.run() and staged(board) == [LATER]
     assert source.asked == [0]
@@ -271,10 +274,10 @@ def test_another_image_is_not_gone_on_with():
 def test_kept_bytes_that_went_bad_cost_one_more_download_and_nothing_else():
     for kind in KINDS:
         board = board_of(kind)
-        run_until(fleet_client(board, pages_of("two")[0])[1], 1000)
+        run_until(fleet_of(board, pages_of("two")[0])[1], 1000)
         slot = candidate_slots(board)[0]
         slot.storage.device.data[slot.body_at + 7] ^= 1
-        source, machine = fleet_client(board, pages_of("two")[0])
+        source, machine = fleet_of(board, pages_of("two")[0])
         machine.start(MANIFEST_URL)
         assert machine.run() and staged(board) == [NEW]
         assert source.asked[0] == 0 and source.asked[-1] == 0 and len(source.asked) == 3
@@ -284,11 +287,11 @@ def test_kept_bytes_that_went_bad_and_stay_noted_are_not_believed_twice():
     """The notes cannot be taken back; and the link breaks when the update begins anew."""
     for breaks in (False, True):
         board = board_of("spi")
-        run_until(fleet_client(board, pages_of("two")[0])[1], 1000)
+        run_until(fleet_of(board, pages_of("two")[0])[1], 1000)
         slot = candidate_slots(board)[0]
         slot.storage.device.data[slot.body_at + 7] ^= 1
-        notes.of(board)._write = unwritable
-        source, machine = fleet_client(board, pages_of("two")[0])
+        client_store.of(board)._write = unwritable
+        source, machine = fleet_of(board, pages_of("two")[0])
         if breaks:
             source.open = broken_once(source, 3)
         machine.start(MANIFEST_URL)
@@ -319,16 +322,16 @@ def broken_once(source, which):
 
 def test_download_that_is_denied_is_forgotten():
     board = board_of("spi")
-    run_until(fleet_client(board, pages_of("two")[0])[1], 4096)
-    source, machine = fleet_client(board, pages_of("two")[0], approve_install=lambda found: False)
+    run_until(fleet_of(board, pages_of("two")[0])[1], 4096)
+    source, machine = fleet_of(board, pages_of("two")[0], approve_install=lambda found: False)
     machine.start(MANIFEST_URL)
     try:
         machine.run()
         raise AssertionError("no error")
     except FwError as error:
         assert error.code == errors.INSTALL_DENIED
-    assert notes.of(board).keys() == [b"count"]
-    source, machine = fleet_client(board, pages_of("two")[0])
+    assert client_store.of(board).keys() == [b"count"]
+    source, machine = fleet_of(board, pages_of("two")[0])
     assert not machine.poll()
     machine.start(MANIFEST_URL)
     assert machine.run() and source.asked == [0]
@@ -336,22 +339,22 @@ def test_download_that_is_denied_is_forgotten():
 
 def test_notes_that_cannot_be_written_do_not_stop_an_update():
     board = board_of("sd")
-    store = notes.of(board)
+    store = client_store.of(board)
     store.journal._storage = None  # whatever is written raises something
 
     def broken(*args):
         raise OSError(5)
 
     store.journal.put = store.journal.mark = broken
-    source, machine = fleet_client(board, pages_of("two")[0])
+    source, machine = fleet_of(board, pages_of("two")[0])
     machine.start(MANIFEST_URL)
     assert machine.run() and staged(board) == [NEW]
 
 
 def test_client_without_a_region_for_notes_begins_anew():
     board = simboard.make("spi", 1, Key())
-    run_until(fleet_client(board, pages_of("two")[0])[1], 4096)
-    source, machine = fleet_client(board, pages_of("two")[0])
+    run_until(fleet_of(board, pages_of("two")[0])[1], 4096)
+    source, machine = fleet_of(board, pages_of("two")[0])
     assert not machine.poll()
     machine.start(MANIFEST_URL)
     assert machine.run() and source.asked == [0] and staged(board) == [NEW]
@@ -365,7 +368,7 @@ def steps_of(kind):
     pages = {MANIFEST_URL: bundle("two")}
 
     def act(board):
-        source, machine = fleet_client(board, pages)
+        source, machine = fleet_of(board, pages)
         machine.start(MANIFEST_URL)
         assert machine.run()
 
@@ -395,7 +398,7 @@ def test_cut_in_a_download_that_goes_on_leaves_a_device_that_can_go_on():
     for kind in KINDS:
         make, act, check = steps_of(kind)
         board = make(kind)
-        run_until(fleet_client(board, {MANIFEST_URL: bundle("two")})[1], 4096)
+        run_until(fleet_of(board, {MANIFEST_URL: bundle("two")})[1], 4096)
         snapshot = board.power.snapshot()
 
         def again(board=board, snapshot=snapshot):
@@ -423,7 +426,7 @@ def test_cut_in_a_download_with_a_state_region_leaves_old_or_new():
         small = version_word("2.0.0"), payload("small")
 
         def act(board):
-            source, machine = fleet_client(board, {MANIFEST_URL: bundle("small")})
+            source, machine = fleet_of(board, {MANIFEST_URL: bundle("small")})
             machine.start(MANIFEST_URL)
             assert machine.run()
 

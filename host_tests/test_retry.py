@@ -1,8 +1,8 @@
 """Back-off: waits as in Arm's rule to the millisecond, when it gives up, and on what."""
 
-from fwcore import errors, net_errors
+from fwcore import errors, errors_net
 from fwcore.errors import FwError
-from ufota.retry import Retry, share, spread
+from ufota.sources.retry import Retry, share, spread
 from virtual_clock import high, low, middle
 
 BOTH = True  # runs on CPython and on MicroPython
@@ -21,11 +21,11 @@ NAMED = (
     errors.TIMEOUT,
     errors.BAD_RESPONSE,
     errors.CUT_SHORT,
-    net_errors.BAD_RANGE,
-    net_errors.TOO_SLOW,
-    net_errors.TLS_FAILED,
-    net_errors.BUSY,
-    net_errors.NO_ANSWER,
+    errors_net.BAD_RANGE,
+    errors_net.TOO_SLOW,
+    errors_net.TLS_FAILED,
+    errors_net.BUSY,
+    errors_net.NO_ANSWER,
 )
 STATUSES = 408, 429, 500, 502, 503, 504
 

@@ -1,12 +1,12 @@
 """Fragments in any order: what is taken, what is refused, and what a reset leaves of them."""
 
 import simboard
-from fwcore import errors, net_errors
+from fwcore import errors, errors_net
 from fwcore.manifest import version_word
 from fwcore.storage import up
 from helpers import raises
 from scatter_kit import door, fragments, notes_of, restarted, scattered_board, trial_board
-from ufota.intake import Intake
+from ufota.update.writer import Intake
 from update_kit import payload, running, signed, staged
 
 BOTH = True  # runs on CPython and on MicroPython
@@ -41,11 +41,11 @@ def test_missing_tells_runs_of_whole_fragments():
     assert intake.missing(2) == [(0, 1024), (1536, 1024)]
     assert intake.missing(0) == []
     assert intake.done == 3 * 512 + 392
-    error = raises(net_errors.INCOMPLETE, intake.end)
+    error = raises(errors_net.INCOMPLETE, intake.end)
     assert error.at == 0
     intake.write(pieces[0], 0)
     intake.write(pieces[512], 512)
-    assert raises(net_errors.INCOMPLETE, intake.end).at == 1536
+    assert raises(errors_net.INCOMPLETE, intake.end).at == 1536
 
 
 def test_fragment_with_wrong_bounds_is_refused_and_harms_nothing():
@@ -69,8 +69,8 @@ def test_fragment_with_wrong_bounds_is_refused_and_harms_nothing():
         (whole, 2**40),
     )
     for fragment, at in wrong:
-        raises(net_errors.OUT_OF_ORDER, intake.write, fragment, at)
-    raises(net_errors.OUT_OF_ORDER, intake.write, whole)
+        raises(errors_net.OUT_OF_ORDER, intake.write, fragment, at)
+    raises(errors_net.OUT_OF_ORDER, intake.write, whole)
     assert board.power.ops == 0 and intake.missing() == [(0, 5000)]
 
 
@@ -88,8 +88,8 @@ def test_fragment_that_comes_again_is_not_written_again():
 def test_no_fragment_begins_at_the_end():
     board = scattered_board("spi")
     intake = door(board, "three", 512)
-    raises(net_errors.OUT_OF_ORDER, intake.write, b"", 5120)
-    raises(net_errors.OUT_OF_ORDER, intake.write, b"", 5632)
+    raises(errors_net.OUT_OF_ORDER, intake.write, b"", 5120)
+    raises(errors_net.OUT_OF_ORDER, intake.write, b"", 5632)
     assert board.power.ops == 0
 
 
@@ -319,8 +319,8 @@ def test_abort_forgets_the_fragments():
     intake.candidate.save()
     intake.abort()
     assert notes_of(board).get(b"job") is None
-    raises(net_errors.NOT_BEGUN, intake.missing)
-    raises(net_errors.NOT_BEGUN, intake.write, b"", 0)
+    raises(errors_net.NOT_BEGUN, intake.missing)
+    raises(errors_net.NOT_BEGUN, intake.write, b"", 0)
     assert door(board, "two", 512).missing() == [(0, 5000)]
 
 
@@ -510,7 +510,7 @@ def test_in_order_door_takes_no_place():
     board = scattered_board("spi")
     intake = Intake(board)
     intake.begin(signed("two"))
-    raises(net_errors.OUT_OF_ORDER, intake.write, payload("two")[:512], 512)
+    raises(errors_net.OUT_OF_ORDER, intake.write, payload("two")[:512], 512)
     assert board.power.ops == 0
 
 

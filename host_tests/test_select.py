@@ -4,11 +4,11 @@ import sys
 
 import simboard
 from fwboot import main, select
-from fwcore import boot_errors, net_errors
+from fwcore import errors_boot, errors_net
 from fwcore.chain import StageBoard
 from fwcore.errors import FwError
 from fwcore.layout import check
-from fwcore.places import StageSlot
+from fwcore.regions import StageSlot
 from fwcore.state import BACK, CONFIRMED, IDLE, NONE, PENDING, REVERTED, TRIAL, State
 from fwcore.writer import Writer
 from helpers import here, noise, raises
@@ -163,12 +163,12 @@ def test_lines_of_the_view_say_whose_they_are():
 
 def test_a_board_without_stages_has_no_view():
     made = simboard.trial_layout("direct", "flash")
-    assert raises(boot_errors.BAD_LAYOUT, StageBoard, simboard.Board(made)).at == (
+    assert raises(errors_boot.BAD_LAYOUT, StageBoard, simboard.Board(made)).at == (
         "layout",
         "stages",
     )
     made["stages"] = 5
-    raises(boot_errors.BAD_LAYOUT, StageBoard, simboard.Board(made))
+    raises(errors_boot.BAD_LAYOUT, StageBoard, simboard.Board(made))
 
 
 def test_the_layout_of_these_tests_is_a_good_one():
@@ -281,7 +281,7 @@ def test_a_stage_that_fails_as_often_as_it_may_goes_back_and_is_never_tried_agai
     result = last_result(StageBoard(board))
     assert (result.result, result.reason, result.version) == (
         REVERTED,
-        boot_errors.NOT_CONFIRMED,
+        errors_boot.NOT_CONFIRMED,
         2,
     )
     assert state_of(board).is_bad(head_of(2, NEW).digest)
@@ -316,7 +316,7 @@ def test_the_reason_of_a_crash_is_told():
         assert boot(board) == 2
         assert select._note_crash(board)
     assert boot(board) == 1
-    assert last_result(StageBoard(board)).reason == boot_errors.CRASHED
+    assert last_result(StageBoard(board)).reason == errors_boot.CRASHED
 
 
 def test_the_reason_of_one_stage_is_not_told_of_the_next():
@@ -326,7 +326,7 @@ def test_the_reason_of_one_stage_is_not_told_of_the_next():
     offer(board, 2, 3, NEWER)
     while boot(board) == 2:
         pass
-    assert last_result(StageBoard(board)).reason == boot_errors.NOT_CONFIRMED
+    assert last_result(StageBoard(board)).reason == errors_boot.NOT_CONFIRMED
 
 
 def test_a_stage_that_hangs_is_told_so():
@@ -335,7 +335,7 @@ def test_a_stage_that_hangs_is_told_so():
     board.bitten = True
     while boot(board) == 2:
         pass
-    assert last_result(StageBoard(board)).reason == boot_errors.HUNG
+    assert last_result(StageBoard(board)).reason == errors_boot.HUNG
 
 
 def test_a_crash_of_a_confirmed_stage_is_not_noted():
@@ -614,7 +614,7 @@ def test_the_client_brings_one_stage_after_the_other():
 def test_the_client_takes_no_application_for_a_stage():
     board = for_client()
     board.layout["component"], board.layout["stages"]["component"] = "MAIN", "BOOT"
-    raises(net_errors.WRONG_COMPONENT, update, board)
+    raises(errors_net.WRONG_COMPONENT, update, board)
 
 
 def test_the_client_does_not_bring_a_rejected_stage_again():
@@ -622,7 +622,7 @@ def test_the_client_does_not_bring_a_rejected_stage_again():
     update(board)
     while boot(board) == 2:
         pass
-    raises(boot_errors.BLACK_LISTED, update, board)
+    raises(errors_boot.BLACK_LISTED, update, board)
     update(board, "later")
     assert good_boot(board) == 2
 
@@ -631,7 +631,7 @@ def test_the_client_writes_over_no_stage_while_one_is_on_trial():
     board = for_client()
     update(board)
     assert boot(board) == 2
-    raises(boot_errors.ON_TRIAL, update, board, "later")
+    raises(errors_boot.ON_TRIAL, update, board, "later")
 
 
 # Power cuts

@@ -10,7 +10,7 @@ from fwboot import main
 from fwcore import errors, header
 from fwcore.errors import FwError
 from fwcore.p256 import PublicKey
-from fwcore.places import has_room
+from fwcore.regions import has_room
 from fwcore.state import BACK, CONFIRMED, FORWARD, IDLE, NO_SIGNATURE, REFUSED, TRIAL, State
 from helpers import vectors
 from images import load

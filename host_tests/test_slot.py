@@ -3,7 +3,8 @@
 from hashlib import sha256
 
 from fwcore import errors, header
-from fwcore.places import (
+from fwcore.reader import Reader
+from fwcore.regions import (
     StageSlot,
     SwapSlot,
     block_size,
@@ -12,8 +13,7 @@ from fwcore.places import (
     read_signature,
     storage_of,
 )
-from fwcore.places import slots as slots_of
-from fwcore.reader import Reader
+from fwcore.regions import slots as slots_of
 from fwcore.slot import Slot, active_slot, candidate_slots
 from fwcore.storage import Storage, up
 from fwcore.writer import Writer

@@ -3,13 +3,13 @@
 import time
 
 import simboard
-from fwcore import errors, net_errors
+from fwcore import errors, errors_net
 from fwcore.errors import FwError
 from helpers import raises
 from ufota.client import FAILED, READY
-from ufota.fleet import FleetClient
-from ufota.retry import Retry
+from ufota.fleet_client import FleetClient
 from ufota.sources import group, poll
+from ufota.sources.retry import Retry
 from update_kit import (
     BASE,
     MANIFEST_URL,
@@ -102,7 +102,7 @@ def test_when_all_are_down_it_is_told_once_and_they_are_asked_again_later():
     board, client = made(one, two)
     raises(errors.CONNECT, client.poll)
     raises(errors.CONNECT, client.poll)
-    assert raises(net_errors.NO_SOURCE, client.poll).at == errors.CONNECT
+    assert raises(errors_net.NO_SOURCE, client.poll).at == errors.CONNECT
     assert client.state == FAILED and not client.poll()
     one[0]._pages.update(delivery("two"))
     poll.time.now += 4999

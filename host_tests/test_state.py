@@ -2,11 +2,11 @@
 
 import struct
 
-from fwcore import boot_errors, errors
+from fwcore import errors, errors_boot
 from fwcore.header import Header
 from fwcore.journal import Journal
 from fwcore.layout import check
-from fwcore.places import storage_of
+from fwcore.regions import storage_of
 from fwcore.state import (
     BACK,
     CONFIRMED,
@@ -277,9 +277,9 @@ def test_in_the_other_modes_the_active_region_is_the_active_one():
 def test_end_is_told_in_result_and_reason():
     state = filled(State(nor()))
     before = fields(state)
-    state.end(REFUSED, boot_errors.BELOW_FLOOR)
+    state.end(REFUSED, errors_boot.BELOW_FLOOR)
     assert (
-        fields(state) == [IDLE, 0, REFUSED] + before[3:6] + [boot_errors.BELOW_FLOOR] + before[7:]
+        fields(state) == [IDLE, 0, REFUSED] + before[3:6] + [errors_boot.BELOW_FLOOR] + before[7:]
     )
 
 

@@ -3,7 +3,7 @@
 from hashlib import sha256
 
 import simboard
-from fwcore import boot_errors, errors, net_errors
+from fwcore import errors, errors_boot, errors_net
 from fwcore.errors import FwError
 from fwcore.manifest import version_word
 from fwcore.state import CONFIRMED, IDLE, PENDING, REVERTED, TRIAL, State
@@ -14,11 +14,14 @@ from simdisk import Disk, PowerCut
 from system_kit import FIRST, SIZE, Esp, Partition, Rom
 from test_intake import bring
 from test_resume import board_of
-from ufota import confirm, last_result, notes, system
-from ufota.intake import Intake
-from ufota.mboot import Mboot
-from ufota.ota import OtaPartition
-from ufota.sources import aliyun_told, hawkbit_action
+from ufota import confirm, last_result
+from ufota.alibaba import reports
+from ufota.firmware import targets
+from ufota.firmware.esp32 import OtaPartition
+from ufota.firmware.stm32 import Mboot
+from ufota.hawkbit import action
+from ufota.update import client_store
+from ufota.update.writer import Intake
 from update_kit import OLD, Key, payload, signed, staged
 
 BOTH = True  # runs on CPython and on MicroPython
@@ -70,7 +73,7 @@ def test_firmware_goes_into_the_other_partition_and_is_kept_when_confirmed():
         runs = chip.runs
         install(board, chip, name)
         assert chip.runs == runs and last_result(board, "SYSTEM") is None
-        raises(boot_errors.ON_TRIAL, Intake(board).begin, signed("system_three"))
+        raises(errors_boot.ON_TRIAL, Intake(board).begin, signed("system_three"))
         start(board, chip)
         assert chip.version() == version and chip.runs != runs
         assert last_result(board, "SYSTEM") is None  # on trial
@@ -87,10 +90,10 @@ def test_firmware_that_does_not_confirm_goes_back_and_stays_out():
     start(board, chip)
     start(board, chip)
     assert chip.version() == FIRST
-    failed = REVERTED, boot_errors.NOT_CONFIRMED, TWO, digest("system")
+    failed = REVERTED, errors_boot.NOT_CONFIRMED, TWO, digest("system")
     assert last_result(board, "SYSTEM") == failed and not confirm(board)
     assert last_result(board, "SYSTEM") == failed
-    raises(boot_errors.BLACK_LISTED, Intake(board).begin, signed("system"))
+    raises(errors_boot.BLACK_LISTED, Intake(board).begin, signed("system"))
     install(board, chip, "system_three")  # another one may come
     start(board, chip)
     assert confirm(board) and chip.version() == THREE
@@ -101,7 +104,7 @@ def test_nothing_else_comes_in_while_firmware_is_on_trial():
     install(board, chip, "system")
     start(board, chip)
     for name in ("system_three", "two"):
-        raises(boot_errors.ON_TRIAL, Intake(board).begin, signed(name))
+        raises(errors_boot.ON_TRIAL, Intake(board).begin, signed(name))
     confirm(board)
     assert Intake(board).begin(signed("two")) and Intake(board).begin(signed("system_three"))
 
@@ -118,7 +121,7 @@ def test_no_firmware_comes_in_while_an_application_is_waiting_or_on_trial():
         state = State(board)
         state.phase = phase
         state.put()
-        raises(boot_errors.ON_TRIAL, Intake(board).begin, signed("system"))
+        raises(errors_boot.ON_TRIAL, Intake(board).begin, signed("system"))
         state.phase = IDLE
         state.put()
         assert Intake(board).begin(signed("system"))
@@ -127,7 +130,7 @@ def test_no_firmware_comes_in_while_an_application_is_waiting_or_on_trial():
 def test_what_firmware_is_refused():
     board, chip = esp_board()
     raises(errors.TOO_BIG, Intake(board).begin, signed("system_huge"))
-    raises(net_errors.WRONG_COMPONENT, Intake(board).begin, signed("other_component"))
+    raises(errors_net.WRONG_COMPONENT, Intake(board).begin, signed("other_component"))
     raises(errors.UNSUPPORTED, Intake(board).begin, signed("system"), False, 256)
     intake = Intake(board)
     intake.begin(signed("system"))
@@ -142,7 +145,7 @@ def test_what_firmware_is_refused():
     del board.layout["client"]
     raises(errors.NO_SLOT, Intake(board).begin, signed("system"))
     del board.systems
-    raises(net_errors.WRONG_COMPONENT, Intake(board).begin, signed("system"))
+    raises(errors_net.WRONG_COMPONENT, Intake(board).begin, signed("system"))
     assert staged(board) == [(0, None)]
 
 
@@ -188,10 +191,10 @@ def test_a_cut_at_any_operation_leaves_firmware_that_runs_and_can_be_updated():
 
 def test_an_application_that_needs_firmware_is_refused_before_anything_is_erased():
     board, chip = esp_board()
-    error = raises(net_errors.NEEDS, Intake(board).begin, signed("needs_system"))
+    error = raises(errors_net.NEEDS, Intake(board).begin, signed("needs_system"))
     assert error.at == "SYSTEM" and board.power.ops == 0
-    assert raises(net_errors.NEEDS, Intake(board).begin, signed("needs_radio")).at == "RADIO"
-    assert raises(net_errors.NEEDS, Intake(board).begin, signed("needs_main")).at == "MAIN"
+    assert raises(errors_net.NEEDS, Intake(board).begin, signed("needs_radio")).at == "RADIO"
+    assert raises(errors_net.NEEDS, Intake(board).begin, signed("needs_main")).at == "MAIN"
     raises(errors.BAD_VERSION, Intake(board).begin, signed("needs_nonsense"))
     install(board, chip, "system")
     start(board, chip)
@@ -201,38 +204,38 @@ def test_an_application_that_needs_firmware_is_refused_before_anything_is_erased
     raises(errors.NOT_NEWER, Intake(board).begin, signed("needs_main"))  # as TWO runs: not NEEDS
     assert Intake(board).begin(signed("needs_both"))
     plain = board_of("sd")
-    raises(net_errors.NEEDS, Intake(plain).begin, signed("needs_system"))
+    raises(errors_net.NEEDS, Intake(plain).begin, signed("needs_system"))
 
 
 def test_services_are_told_what_came_of_it():
     board, chip = esp_board()
     known = digest("system")
-    assert system.fate(board, known) == system.LOST and not system.on_trial(board)
+    assert targets.fate(board, known) == targets.LOST and not targets.on_trial(board)
     install(board, chip, "system")
-    action = hawkbit_action.Action(board)
-    action.take("7")
-    action.install(known)
-    action.keep()
-    assert action.kind == hawkbit_action.INSTALLING and system.on_trial(board)
+    record = action.Action(board)
+    record.take("7")
+    record.install(known)
+    record.keep()
+    assert record.kind == action.INSTALLING and targets.on_trial(board)
     start(board, chip)
-    action = hawkbit_action.Action(board)
-    action.settle()
-    assert action.kind == hawkbit_action.INSTALLING and system.on_trial(board)
-    assert system.fate(board, known[:8]) is None
+    record = action.Action(board)
+    record.settle()
+    assert record.kind == action.INSTALLING and targets.on_trial(board)
+    assert targets.fate(board, known[:8]) is None
     confirm(board)
-    action.settle()
-    assert (action.kind, action.code) == (hawkbit_action.ENDED, 0) and not system.on_trial(board)
+    record.settle()
+    assert (record.kind, record.code) == (action.ENDED, 0) and not targets.on_trial(board)
     not_newer = FwError(errors.NOT_NEWER)
-    assert hawkbit_action.verdict(board, not_newer, signed("system")) == 0
-    assert hawkbit_action.verdict(board, not_newer, signed("system_three")) == errors.NOT_NEWER
+    assert action.verdict(board, not_newer, signed("system")) == 0
+    assert action.verdict(board, not_newer, signed("system_three")) == errors.NOT_NEWER
     install(board, chip, "system_three")
-    action.install(digest("system_three"))
-    action.keep()
+    record.install(digest("system_three"))
+    record.keep()
     start(board, chip)
     start(board, chip)
-    action = hawkbit_action.Action(board)
-    action.settle()
-    assert (action.kind, action.code) == (hawkbit_action.ENDED, boot_errors.NOT_CONFIRMED)
+    record = action.Action(board)
+    record.settle()
+    assert (record.kind, record.code) == (action.ENDED, errors_boot.NOT_CONFIRMED)
 
 
 def test_alibaba_is_told_of_firmware_that_went_back():
@@ -252,13 +255,13 @@ def test_alibaba_is_told_of_firmware_that_went_back():
     module = Module()
     module.board = board
     install(board, chip, "system")
-    notes.of(board).put(b"aliyunSYSTEM", digest("system")[:8])
+    client_store.of(board).put(b"aliyunSYSTEM", digest("system")[:8])
     start(board, chip)
-    assert not aliyun_told.greet(module) and not told  # it is on trial
+    assert not reports.greet(module) and not told  # it is on trial
     start(board, chip)
-    assert aliyun_told.greet(module)
-    assert told == ["1.0.0", ("-1", str(boot_errors.NOT_CONFIRMED))]
-    assert aliyun_told.greet(module) and told[2:] == ["1.0.0"]
+    assert reports.greet(module)
+    assert told == ["1.0.0", ("-1", str(errors_boot.NOT_CONFIRMED))]
+    assert reports.greet(module) and told[2:] == ["1.0.0"]
 
 
 def mboot_board():
@@ -309,12 +312,12 @@ def test_mboot_that_refuses_the_file_is_a_failure_and_lost_words_are_none():
         last = last_result(board, "SYSTEM")
         assert (last.result if last else None) == result
         if result:
-            raises(boot_errors.BLACK_LISTED, Intake(board).begin, signed("system"))
+            raises(errors_boot.BLACK_LISTED, Intake(board).begin, signed("system"))
         else:
             assert Intake(board).begin(signed("system"))
 
 
 def test_a_board_without_firmware_to_update_has_nothing_to_tell():
     board = board_of("sd")
-    assert system.targets(board) == {} and last_result(board, "SYSTEM") is None
+    assert targets.targets(board) == {} and last_result(board, "SYSTEM") is None
     assert not confirm(board)

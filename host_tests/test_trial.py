@@ -8,7 +8,7 @@ import micropython  # noqa: F401  (gives CPython's time its ticks)
 import simboard
 import ufota
 from fwboot import main
-from fwcore import boot_errors, errors
+from fwcore import errors, errors_boot
 from fwcore import state as states
 from fwcore.manifest import version_word
 from fwcore.state import State
@@ -125,7 +125,7 @@ def test_confirm_is_refused_while_the_boot_stage_is_not_done():
         state.phase = phase
         state.put()
         board.power.reset()
-        raises(boot_errors.NOT_ON_TRIAL, ufota.confirm, board)
+        raises(errors_boot.NOT_ON_TRIAL, ufota.confirm, board)
         assert board.power.ops == 0 and State(board).phase == phase
 
 
@@ -158,13 +158,13 @@ def test_reason_out_of_bounds_or_one_that_spares_the_image_is_not_confirmed():
         (255, 255),
         (256, 256),
         (65535, 65535),
-        (boot_errors.CRASHED, boot_errors.CRASHED),
-        (0, boot_errors.NOT_CONFIRMED),
-        (-1, boot_errors.NOT_CONFIRMED),
-        (65536, boot_errors.NOT_CONFIRMED),
-        (1 << 40, boot_errors.NOT_CONFIRMED),
-        (boot_errors.INSTALL_FAILED, boot_errors.NOT_CONFIRMED),
-        (errors.CORRUPT, boot_errors.NOT_CONFIRMED),
+        (errors_boot.CRASHED, errors_boot.CRASHED),
+        (0, errors_boot.NOT_CONFIRMED),
+        (-1, errors_boot.NOT_CONFIRMED),
+        (65536, errors_boot.NOT_CONFIRMED),
+        (1 << 40, errors_boot.NOT_CONFIRMED),
+        (errors_boot.INSTALL_FAILED, errors_boot.NOT_CONFIRMED),
+        (errors.CORRUPT, errors_boot.NOT_CONFIRMED),
     ):
         board = on_trial()
         digest = State(board).new.digest
@@ -181,9 +181,9 @@ def test_only_an_image_on_trial_can_be_rejected():
         state.phase = phase
         state.put()
         board.power.reset()
-        raises(boot_errors.NOT_ON_TRIAL, ufota.reject, board, 1000)
+        raises(errors_boot.NOT_ON_TRIAL, ufota.reject, board, 1000)
         assert board.power.ops == 0 and State(board).phase == phase
-    raises(boot_errors.NOT_ON_TRIAL, ufota.reject, stateless(), 1000)
+    raises(errors_boot.NOT_ON_TRIAL, ufota.reject, stateless(), 1000)
 
 
 # Without a state region

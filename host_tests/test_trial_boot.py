@@ -3,7 +3,7 @@
 from fwboot import main
 from fwboot.images import Image
 from fwboot.trial import give_up
-from fwcore import boot_errors, errors, header
+from fwcore import errors, errors_boot, header
 from fwcore.state import (
     BACK,
     CONFIRMED,
@@ -49,7 +49,7 @@ def refused(board, code):
     state = boot(board, 1)
     assert "[DBG ] Update refused, error {}".format(code) in board.lines
     assert state.new == new
-    assert not state.is_bad(new.digest) or code == boot_errors.BLACK_LISTED
+    assert not state.is_bad(new.digest) or code == errors_boot.BLACK_LISTED
     assert state.floor == 1
     idle(board, 1, REFUSED, code)
 
@@ -130,7 +130,7 @@ def test_a_black_listed_update_is_refused():
         state.blacklist(head_of(2, NEW).digest)
         state.put()
         offer(board, 2)
-        refused(board, boot_errors.BLACK_LISTED)
+        refused(board, errors_boot.BLACK_LISTED)
 
 
 def test_an_update_below_the_floor_is_refused_and_one_on_it_is_taken():
@@ -138,7 +138,7 @@ def test_an_update_below_the_floor_is_refused_and_one_on_it_is_taken():
         board = device(mode, kind)
         put(board, active_slot(board), 1, OLD)
         offer(board, 0, NEW)
-        refused(board, boot_errors.BELOW_FLOOR)
+        refused(board, errors_boot.BELOW_FLOOR)
         offer(board, 1)
         assert boot(board, 1).phase == TRIAL
 
@@ -256,7 +256,7 @@ def test_blocks_that_cannot_be_compared_refuse_a_swap_before_a_move():
         return -5 if bad else read_blocks(block, buf, *rest)
 
     board.disks["spi"].readblocks = tail_fails
-    refused(board, boot_errors.INSTALL_FAILED)
+    refused(board, errors_boot.INSTALL_FAILED)
 
 
 def test_an_update_may_be_offered_again_after_a_refusal():
@@ -282,7 +282,7 @@ def test_storage_that_fails_in_the_copy_brings_the_old_image_back():
         fails_while(board, "[DBG ] Update active firmware", "[DBG ] Firmware update failed")
         state = boot(board, 1)
         assert not state.is_bad(head_of(2, NEW).digest)
-        idle(board, 1, REVERTED, boot_errors.INSTALL_FAILED)
+        idle(board, 1, REVERTED, errors_boot.INSTALL_FAILED)
         offer(board, 2)
         boot(board, 2)
 
@@ -314,7 +314,7 @@ def test_an_image_that_is_not_whole_after_the_copy_goes_back():
         slot = candidate_slots(board)[0]
         damage_at(board, "[DBG ] Update active firmware", slot)
         boot(board, 1)
-        idle(board, 1, REVERTED, boot_errors.INSTALL_FAILED)
+        idle(board, 1, REVERTED, errors_boot.INSTALL_FAILED)
 
 
 def damage_at(board, line, slot):
@@ -409,7 +409,7 @@ def test_the_watchdog_is_the_reason_when_it_bit():
     assert boot(board, 2).reason == 0  # of a trial before the last
     assert trial.last_result(board) is None
     boot(board, 1)
-    idle(board, 1, REVERTED, boot_errors.HUNG)
+    idle(board, 1, REVERTED, errors_boot.HUNG)
 
 
 def test_the_reason_is_that_of_the_last_trial():
@@ -417,11 +417,11 @@ def test_the_reason_is_that_of_the_last_trial():
     offer(board, 2, tries=2)
     boot(board, 2)
     state = State(board)
-    state.reason = boot_errors.CRASHED
+    state.reason = errors_boot.CRASHED
     state.put()
     boot(board, 2)
     boot(board, 1)
-    idle(board, 1, REVERTED, boot_errors.NOT_CONFIRMED)
+    idle(board, 1, REVERTED, errors_boot.NOT_CONFIRMED)
 
 
 def test_the_watchdog_that_bit_before_the_trial_is_no_reason():
@@ -431,7 +431,7 @@ def test_the_watchdog_that_bit_before_the_trial_is_no_reason():
     assert boot(board, 2).reason == 0
     board.bitten = False
     boot(board, 1)
-    idle(board, 1, REVERTED, boot_errors.NOT_CONFIRMED)
+    idle(board, 1, REVERTED, errors_boot.NOT_CONFIRMED)
 
 
 def test_a_noted_crash_is_the_reason():
@@ -439,10 +439,10 @@ def test_a_noted_crash_is_the_reason():
     offer(board, 2, tries=1)
     boot(board, 2)
     state = State(board)
-    state.reason = boot_errors.CRASHED
+    state.reason = errors_boot.CRASHED
     state.put()
     boot(board, 1)
-    assert idle(board, 1, REVERTED, boot_errors.CRASHED).is_bad(head_of(2, NEW).digest)
+    assert idle(board, 1, REVERTED, errors_boot.CRASHED).is_bad(head_of(2, NEW).digest)
 
 
 def test_a_confirm_clears_the_reason():
@@ -495,7 +495,7 @@ def test_an_image_on_trial_that_cannot_be_read_uses_up_its_tries_then_goes():
             assert (state.phase, state.tries) == (TRIAL, left)
         disk.bad_blocks = set()
         boot(board, 1)
-        idle(board, 1, REVERTED, boot_errors.NOT_CONFIRMED)
+        idle(board, 1, REVERTED, errors_boot.NOT_CONFIRMED)
 
 
 def test_an_image_on_trial_that_stays_unreadable_ends_in_the_old_one():
@@ -617,7 +617,7 @@ def test_a_downgrade_comes_in_down_to_the_floor_and_leaves_it():
         assert idle(board, 2, CONFIRMED).floor == 1
         offer(board, 0, OLD, location=1 if mode == "overwrite" else 0)
         boot(board, 2)
-        idle(board, 2, REFUSED, boot_errors.BELOW_FLOOR)
+        idle(board, 2, REFUSED, errors_boot.BELOW_FLOOR)
 
 
 # Watchdog, feeding, layout
@@ -711,7 +711,7 @@ def test_a_state_region_that_is_too_small_is_an_error():
     try:
         main.run(board)
     except Exception as error:
-        assert error.code in (errors.TOO_BIG, errors.MISALIGNED, boot_errors.BAD_LAYOUT)
+        assert error.code in (errors.TOO_BIG, errors.MISALIGNED, errors_boot.BAD_LAYOUT)
         return
     raise AssertionError("a state region that is too small was taken")
 
@@ -768,7 +768,7 @@ def test_a_block_that_was_never_changed_may_be_broken_when_the_old_image_comes_b
     offer(board, 2)
     broken(board.disks["flash"], 0, 512)
     boot(board, 1)
-    idle(board, 1, REVERTED, boot_errors.INSTALL_FAILED)
+    idle(board, 1, REVERTED, errors_boot.INSTALL_FAILED)
 
 
 def unsettled(board):
@@ -812,10 +812,10 @@ def test_the_recovery_key_keeps_the_reason_of_a_crash():
     offer(board, 2)
     boot(board, 2)
     state = State(board)
-    state.reason = boot_errors.CRASHED
+    state.reason = errors_boot.CRASHED
     state.put()
     give_up(board)
-    assert (State(board).phase, State(board).reason) == (BACK, boot_errors.CRASHED)
+    assert (State(board).phase, State(board).reason) == (BACK, errors_boot.CRASHED)
 
 
 def test_an_unknown_phase_is_idle():

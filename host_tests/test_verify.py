@@ -1,6 +1,6 @@
 """HMAC-SHA256 and the compare, against vectors that catch wrong implementations."""
 
-from fwcore.verify import hmac_sha256, same
+from fwcore.mac import hmac_sha256, same
 from helpers import vectors
 
 BOTH = True  # runs on CPython and on MicroPython

@@ -13,7 +13,7 @@ from hashlib import sha256
 import pytest
 
 import simple_layout
-from fwcore import boot_errors, header
+from fwcore import errors_boot, header
 from fwcore.slot import slots
 from fwcore.state import BACK, CONFIRMED, REVERTED
 from fwtool import factory, image, layouts, paths, run
@@ -495,7 +495,7 @@ def test_compiled_modules_go_forward_and_back_in_96_kib(tmp_path):
     run.compile_modules(tmp_path / "mpy")
     lines, code, board = play(state, heap="96k", mpy_dir=tmp_path / "mpy")
     assert (lines, code, board.resets) == (["old"], 0, 3)
-    assert result(state) == (REVERTED, boot_errors.CRASHED)
+    assert result(state) == (REVERTED, errors_boot.CRASHED)
 
 
 def test_a_board_can_be_switched_off_and_on(tmp_path):
@@ -541,7 +541,7 @@ def test_an_application_that_ends_on_trial_is_tried_three_times_and_goes_back(tm
     lines, board = run_to_end(state)
     assert lines.count(told) == 3 and board.resets == 3
     assert lines[-1] == "old"
-    assert result(state) == (REVERTED, boot_errors.CRASHED)
+    assert result(state) == (REVERTED, errors_boot.CRASHED)
     made = boot_state(state)
     assert made.is_bad(made.new.digest)
     assert play(state)[:2] == (["old"], 0)
@@ -552,7 +552,7 @@ def test_an_image_that_does_not_mount_on_trial_goes_back(tmp_path):
     offer(state, noise(9000), tries=2)
     lines, board = run_to_end(state)
     assert lines[-1] == "old" and board.resets == 2
-    assert result(state) == (REVERTED, boot_errors.CRASHED)
+    assert result(state) == (REVERTED, errors_boot.CRASHED)
 
 
 CONFIRMING = """
@@ -593,7 +593,7 @@ def test_a_crash_that_cannot_be_noted_still_restarts(tmp_path):
     lines, _ = run_to_end(state)
     assert lines.count("[ERR ] State not written, error 19") == 3
     assert lines[-1] == "old"
-    assert result(state) == (REVERTED, boot_errors.NOT_CONFIRMED)
+    assert result(state) == (REVERTED, errors_boot.NOT_CONFIRMED)
 
 
 HANGING = """
@@ -610,7 +610,7 @@ def test_an_application_that_hangs_on_trial_goes_back(tmp_path):
     offer(state, application(HANGING), tries=2)
     lines, board = run_to_end(state)
     assert lines[-1] == "old" and board.resets == 2
-    assert result(state) == (REVERTED, boot_errors.HUNG)
+    assert result(state) == (REVERTED, errors_boot.HUNG)
 
 
 def test_the_watchdog_of_the_boot_stage_is_fed_by_any_board_object(tmp_path):
@@ -666,10 +666,10 @@ def test_the_recovery_key_starts_the_recovery_image_and_ends_the_trial(tmp_path)
         assert board.wait(20) == 0
     assert seen[-1] == "recovery" and "[DBG ] Recovery asked for" in seen
     made = boot_state(state)
-    assert (made.phase, made.reason) == (BACK, boot_errors.NOT_CONFIRMED)
+    assert (made.phase, made.reason) == (BACK, errors_boot.NOT_CONFIRMED)
     (state / "recovery").unlink()
     assert run_to_end(state)[0][-1] == "old"
-    assert result(state) == (REVERTED, boot_errors.NOT_CONFIRMED)
+    assert result(state) == (REVERTED, errors_boot.NOT_CONFIRMED)
 
 
 def test_without_a_whole_image_the_recovery_image_runs(tmp_path):

@@ -7,7 +7,7 @@ import uuid
 from hashlib import sha256
 
 from fwcore import header
-from fwcore.places import SwapSlot
+from fwcore.regions import SwapSlot
 from fwcore.state import IDLE, PENDING, State
 from fwcore.writer import Writer
 from fwtool import factory, image, layouts, paths

@@ -63,7 +63,7 @@ class BaseBoard:
             load("fwcore", STORE)
             from fwcore.journal import Journal
             from fwcore.kv import KeyValue
-            from fwcore.places import storage_of
+            from fwcore.regions import storage_of
 
             region = self.layout["regions"]["identity"]
             storage = storage_of(self, region)

@@ -54,7 +54,7 @@ class Esp32Board(BaseBoard):
             from esp32 import Partition
 
             from fwcore.manifest import version_word
-            from ufota.ota import OtaPartition
+            from ufota.firmware.esp32 import OtaPartition
 
             running = Partition(Partition.RUNNING)  # type: ignore[arg-type]  # stubs know labels
             self._systems = {"SYSTEM": OtaPartition(running, version_word(self.FIRMWARE))}

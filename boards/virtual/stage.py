@@ -150,7 +150,7 @@ def _failed_on_trial(board, image):
     if "state" not in board.layout:
         return False
     gc.collect()
-    from fwcore import boot_errors
+    from fwcore import errors_boot
     from fwcore.errors import FwError
     from fwcore.state import BACK, TRIAL, State
 
@@ -159,7 +159,7 @@ def _failed_on_trial(board, image):
         if state.new.digest != image.head.digest:  # the recovery image, for instance
             return False
         if state.phase == TRIAL:
-            state.reason = boot_errors.CRASHED
+            state.reason = errors_boot.CRASHED
             state.put()
         return state.phase in (TRIAL, BACK)
     except (OSError, FwError) as error:

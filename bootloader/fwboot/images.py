@@ -4,7 +4,7 @@ from collections import namedtuple
 
 from fwcore import header
 from fwcore.errors import FwError
-from fwcore.places import StageSlot, fixed_slot
+from fwcore.regions import StageSlot, fixed_slot
 
 # head: its Header; slot: Slot; device: name of its device; format: its file system
 Image = namedtuple("Image", ("head", "slot", "device", "format"))

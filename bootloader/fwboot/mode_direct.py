@@ -6,7 +6,7 @@ this start, and gone once its image is confirmed. Only PENDING says that it was 
 
 from fwboot.images import whole_header
 from fwcore import header
-from fwcore.places import StageSlot
+from fwcore.regions import StageSlot
 
 
 class DirectMode:

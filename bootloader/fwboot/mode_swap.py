@@ -11,7 +11,7 @@ from fwboot.swap import Swap
 from fwcore import header
 from fwcore.errors import FwError
 from fwcore.header import INTERNAL_SIZE
-from fwcore.places import block_size
+from fwcore.regions import block_size
 from fwcore.storage import up
 
 

@@ -19,7 +19,7 @@ a stage imports of fwboot, fwcore and ufota is its own, not the selector's.
 import sys
 
 from fwboot import handover, modules, trial
-from fwcore import boot_errors
+from fwcore import errors_boot
 from fwcore.chain import StageBoard
 from fwcore.errors import FwError
 from fwcore.layout import check
@@ -125,7 +125,7 @@ def _note_crash(board):
         state = State(StageBoard(board))
         if state.phase != TRIAL:
             return False
-        state.reason = boot_errors.CRASHED
+        state.reason = errors_boot.CRASHED
         state.put()
         return True
     except (OSError, FwError):

@@ -10,7 +10,7 @@ from fwboot.images import Image, device_key, is_signed, recovery, whole_header
 from fwboot.install import DONE, FAILED, REFUSED, install
 from fwcore import errors, layout
 from fwcore.errors import FwError
-from fwcore.places import read_signature
+from fwcore.regions import read_signature
 from fwcore.slot import active_slot, slots
 
 

@@ -19,9 +19,9 @@ from micropython import const
 
 from fwboot import decide
 from fwboot.images import Image, device_key, is_signed, recovery, whole_header
-from fwcore import boot_errors, errors
+from fwcore import errors, errors_boot
 from fwcore.errors import FwError
-from fwcore.places import read_signature
+from fwcore.regions import read_signature
 from fwcore.state import (
     BACK,
     CONFIRMED,
@@ -42,7 +42,7 @@ from fwcore.state import (
 _STEPS = const(10)
 _MORE_STEPS = const(3)
 # The device's fault, not the image's: it may be offered again.
-_NOT_ITS_FAULT = (boot_errors.INSTALL_FAILED, errors.CORRUPT)
+_NOT_ITS_FAULT = (errors_boot.INSTALL_FAILED, errors.CORRUPT)
 
 
 def run(board, buf, any_image=True):
@@ -77,7 +77,7 @@ def give_up(board):
         state = State(board)
         if state.phase == TRIAL:
             state.phase = BACK
-            state.reason = state.reason or boot_errors.NOT_CONFIRMED
+            state.reason = state.reason or errors_boot.NOT_CONFIRMED
             state.put()
         elif not state.journal.settled:
             state.put()
@@ -140,7 +140,7 @@ class _Boot:
             head = None
         if head is None or head.digest != state.new.digest:
             self.board.log("[DBG ] Firmware update failed")
-            return self._go_back(boot_errors.INSTALL_FAILED)
+            return self._go_back(errors_boot.INSTALL_FAILED)
         self.board.log("[DBG ] New active firmware is valid")
         if state.tries:
             state.phase = TRIAL  # put, with one try less, by trial()
@@ -159,10 +159,10 @@ class _Boot:
                 raise
             head = None
         if self.board.hung():
-            state.reason = boot_errors.HUNG
+            state.reason = errors_boot.HUNG
         if decide.by_trial(state.tries, head, state.new) == decide.GO_BACK:
             whole = head and head.digest == state.new.digest
-            code = (state.reason or boot_errors.NOT_CONFIRMED) if whole else errors.CORRUPT
+            code = (state.reason or errors_boot.NOT_CONFIRMED) if whole else errors.CORRUPT
             return self._go_back(code)
         return self._start_trial(head)
 
@@ -269,9 +269,9 @@ class _Boot:
         """0 when the image in this candidate slot may be installed, else the error number."""
         state, buf = self.state, self.buf
         if state.is_bad(new.digest):
-            return boot_errors.BLACK_LISTED
+            return errors_boot.BLACK_LISTED
         if new.version < state.floor:
-            return boot_errors.BELOW_FLOOR
+            return errors_boot.BELOW_FLOOR
         if not new.size or not new.version:
             return errors.CORRUPT
         try:
@@ -301,7 +301,7 @@ class _Boot:
             state.signature = self._signature(slot, state.new)
             self.mode.prepare()
         except (OSError, FwError):
-            return boot_errors.INSTALL_FAILED
+            return errors_boot.INSTALL_FAILED
         state.phase = FORWARD
         state.done = 0
         if self.mode.COPIES:

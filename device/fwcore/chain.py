@@ -5,7 +5,7 @@ The boot selector (fwboot/select.py) chooses a stage by this view, a stage confi
 by it, and an application updates the stages by it: Client(StageBoard(board), source).
 """
 
-from fwcore import boot_errors
+from fwcore import errors_boot
 from fwcore.errors import FwError
 
 
@@ -21,7 +21,7 @@ class StageBoard:
     def __init__(self, board):
         stages = board.layout.get("stages")
         if not isinstance(stages, dict):
-            raise FwError(boot_errors.BAD_LAYOUT, ("layout", "stages"))
+            raise FwError(errors_boot.BAD_LAYOUT, ("layout", "stages"))
         self._board = board
         self.layout = dict(stages)
         self.layout["devices"] = board.layout["devices"]

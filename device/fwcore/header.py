@@ -47,7 +47,7 @@ from micropython import const
 
 from fwcore import errors
 from fwcore.errors import FwError
-from fwcore.verify import hmac_sha256, same
+from fwcore.mac import hmac_sha256, same
 
 INTERNAL_SIZE = const(112)
 EXTERNAL_SIZE = const(296)

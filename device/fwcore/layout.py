@@ -34,10 +34,10 @@ need not load this file.
 
 from micropython import const
 
-from fwcore import boot_errors, errors
+from fwcore import errors, errors_boot
 from fwcore.errors import FwError
 from fwcore.header import EXTERNAL_SIZE, INTERNAL_SIZE
-from fwcore.places import SIGNATURE_SIZE, block_size
+from fwcore.regions import SIGNATURE_SIZE, block_size
 from fwcore.storage import down, up
 
 FORMATS = ("lfs2", "fat", "romfs")
@@ -74,7 +74,7 @@ def _check_device(name, spec):
     erase = _number(spec, name, "erase")
     program = _number(spec, name, "program")
     if size > _MAX_SIZE:
-        raise FwError(boot_errors.BAD_LAYOUT, (name, "size"))
+        raise FwError(errors_boot.BAD_LAYOUT, (name, "size"))
     if not program or not erase or _BUFFER % program:
         raise FwError(errors.MISALIGNED, (name, "program"))
     one_unit = erase == program or not spec.get("overwrite", False)
@@ -111,11 +111,11 @@ def _stage_spans(layout):
     stages = dict(_table(layout, "stages"))
     for field in ("devices", "stages"):
         if field in stages:
-            raise FwError(boot_errors.BAD_LAYOUT, ("stages layout", field))
+            raise FwError(errors_boot.BAD_LAYOUT, ("stages layout", field))
     if stages.get("headers") != "stage":
-        raise FwError(boot_errors.BAD_LAYOUT, ("stages layout", "headers"))
+        raise FwError(errors_boot.BAD_LAYOUT, ("stages layout", "headers"))
     if stages.get("component", COMPONENT) == layout.get("component", COMPONENT):
-        raise FwError(boot_errors.BAD_LAYOUT, ("stages layout", "component"))
+        raise FwError(errors_boot.BAD_LAYOUT, ("stages layout", "component"))
     stages["devices"] = layout["devices"]
     return _spans(stages, "stages ")
 
@@ -128,13 +128,13 @@ def _check_options(layout, name):
         _count(layout, name, "watchdog_ms", _MAX_MS)
     mode = layout.get("mode")
     if mode not in (MODES if "state" in layout else (None,)):
-        raise FwError(boot_errors.BAD_LAYOUT, (name, "mode"))
+        raise FwError(errors_boot.BAD_LAYOUT, (name, "mode"))
     # The other modes write Arm's header in front of the active image.
     if "headers" in layout and (layout["headers"] != "stage" or mode != "direct"):
-        raise FwError(boot_errors.BAD_LAYOUT, (name, "headers"))
+        raise FwError(errors_boot.BAD_LAYOUT, (name, "headers"))
     component = layout.get("component", COMPONENT)
     if not isinstance(component, str) or not 0 < len(component) <= _MAX_NAME:
-        raise FwError(boot_errors.BAD_LAYOUT, (name, "component"))
+        raise FwError(errors_boot.BAD_LAYOUT, (name, "component"))
 
 
 def _image_spans(layout, prefix, which):
@@ -148,14 +148,14 @@ def _image_spans(layout, prefix, which):
         if image[field] % spec["program"]:
             raise FwError(errors.MISALIGNED, (name, field))
     if _field(image, name, "format") not in FORMATS:
-        raise FwError(boot_errors.BAD_LAYOUT, (name, "format"))
+        raise FwError(errors_boot.BAD_LAYOUT, (name, "format"))
     header_end = header + _header_size(layout)
     if header < end and start < header_end:
-        raise FwError(boot_errors.OVERLAP, (name + " header", name))
+        raise FwError(errors_boot.OVERLAP, (name + " header", name))
     first = down(start, spec["erase"])
     if which == "active" and layout.get("mode") in ("swap", "direct"):
         if header > start:
-            raise FwError(boot_errors.BAD_LAYOUT, (name, "header"))
+            raise FwError(errors_boot.BAD_LAYOUT, (name, "header"))
         header_end = first  # a swap moves, and a download erases, what is between them
     elif header < start:
         header_end = min(header_end, first)
@@ -180,7 +180,7 @@ def _candidate_span(layout, prefix):
             raise FwError(errors.TOO_BIG, (prefix + "layout", "signed"))
     mode = layout.get("mode")
     if mode and (locations > 1) != (mode == "overwrite"):
-        raise FwError(boot_errors.BAD_LAYOUT, (name, "locations"))
+        raise FwError(errors_boot.BAD_LAYOUT, (name, "locations"))
     if mode == "direct":
         _check_direct(layout, prefix, internal)
     block = _swap_block(layout, prefix, head) if mode == "swap" else spec["erase"]
@@ -199,7 +199,7 @@ def _check_direct(layout, prefix, internal):
     active, area = layout["active"], layout["candidates"]
     devices = layout["devices"]
     if not internal:
-        raise FwError(boot_errors.BAD_LAYOUT, (prefix + "candidates", "internal"))
+        raise FwError(errors_boot.BAD_LAYOUT, (prefix + "candidates", "internal"))
     # LittleFS is made for one block size, and mounted with the device's.
     same = devices[active["device"]]["erase"] == devices[area["device"]]["erase"]
     if active["format"] == "lfs2" and not same:
@@ -275,38 +275,38 @@ def _check_end(name, region, spec, end):
 def _check_apart(a, b):
     # Every span begins with an erase block, so one that two share is seen.
     if a[1] == b[1] and a[2] < b[3] and b[2] < a[3]:
-        raise FwError(boot_errors.OVERLAP, (a[0], b[0]))
+        raise FwError(errors_boot.OVERLAP, (a[0], b[0]))
 
 
 def _device(layout, name, region):
     device = _field(region, name, "device")
     if not isinstance(device, str) or device not in layout["devices"]:
-        raise FwError(boot_errors.BAD_LAYOUT, (name, "device"))
+        raise FwError(errors_boot.BAD_LAYOUT, (name, "device"))
     return layout["devices"][device]
 
 
 def _table(layout, name, prefix=""):
     value = _field(layout, prefix + "layout", name)
     if not isinstance(value, dict):
-        raise FwError(boot_errors.BAD_LAYOUT, (prefix + "layout", name))
+        raise FwError(errors_boot.BAD_LAYOUT, (prefix + "layout", name))
     return value
 
 
 def _number(region, name, field):
     value = _field(region, name, field)
     if not isinstance(value, int) or value < 0:
-        raise FwError(boot_errors.BAD_LAYOUT, (name, field))
+        raise FwError(errors_boot.BAD_LAYOUT, (name, field))
     return value
 
 
 def _count(region, name, field, most):
     value = _number(region, name, field)
     if not 0 < value <= most:
-        raise FwError(boot_errors.BAD_LAYOUT, (name, field))
+        raise FwError(errors_boot.BAD_LAYOUT, (name, field))
     return value
 
 
 def _field(region, name, field):
     if not isinstance(region, dict) or field not in region:
-        raise FwError(boot_errors.BAD_LAYOUT, (name, field))
+        raise FwError(errors_boot.BAD_LAYOUT, (name, field))
     return region[field]

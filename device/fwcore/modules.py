@@ -11,9 +11,9 @@ import sys
 from micropython import const
 
 # Of fwcore, for load(): what a Slot, a board's store and State need.
-SLOT = "storage verify header slot"
-STORE = SLOT + " boot_errors stage places journal kv"
-STATE = SLOT + " boot_errors stage places journal state"
+SLOT = "storage mac header slot"
+STORE = SLOT + " errors_boot stage regions journal kv"
+STATE = SLOT + " errors_boot stage regions journal state"
 
 _SHORT = const(49152)  # bytes of free heap; with less, what is not needed any more has to go
 

@@ -18,7 +18,7 @@ from binascii import crc32
 
 from micropython import const
 
-from fwcore import boot_errors, errors
+from fwcore import errors, errors_boot
 from fwcore.errors import FwError
 from fwcore.header import NO_CAMPAIGN, Header
 
@@ -44,12 +44,12 @@ def unpack_stage(buf, limit):
     raises:   FwError BAD_MAGIC | BAD_CRC | TOO_BIG
     """
     if len(buf) < STAGE_SIZE or buf[:4] != _MAGIC:
-        raise FwError(boot_errors.BAD_MAGIC)
+        raise FwError(errors_boot.BAD_MAGIC)
     _magic, form, crc, size, version, digest = struct.unpack_from(_STAGE, buf)
     if crc != _stage_crc(buf):
         raise FwError(errors.BAD_CRC, 8)
     if form != 1:
-        raise FwError(boot_errors.BAD_MAGIC, 4)
+        raise FwError(errors_boot.BAD_MAGIC, 4)
     if not STAGE_SIZE < size <= limit:
         raise FwError(errors.TOO_BIG, 12)
     return Header(version, size - STAGE_SIZE, digest, NO_CAMPAIGN)

@@ -39,7 +39,7 @@ from micropython import const
 
 from fwcore.header import NO_CAMPAIGN, Header
 from fwcore.journal import Journal
-from fwcore.places import block_size, fixed_slot, slots, storage_of
+from fwcore.regions import block_size, fixed_slot, slots, storage_of
 
 IDLE = const(0)
 PENDING = const(1)

@@ -25,7 +25,7 @@ from micropython import const
 
 from fwcore import errors, modules
 from fwcore.errors import FwError
-from ufota.intake import SCRATCH_AT, Intake
+from ufota.update.writer import SCRATCH_AT, Intake
 
 IDLE = const(0)
 MANIFEST = const(1)
@@ -156,9 +156,9 @@ class Client:
 
     def arun(self):
         """run() for asyncio: gives way after every buffer, blocks only for the name look-up."""
-        from ufota import aio
+        from ufota import client_async
 
-        return aio.run(self)
+        return client_async.run(self)
 
     def _begin(self, url):
         self.error = None
@@ -185,10 +185,10 @@ class Client:
         own = source.header
         try:
             if own or self._tells or "state" in self.board.layout:
-                modules.load("ufota", "lines")
-                from ufota import lines
+                modules.load("ufota.web", "request_headers")
+                from ufota.web import request_headers
 
-                lines.add(self)
+                request_headers.add(self)
             source.open(self._url, at, tag)
         finally:
             source.header = own
@@ -226,7 +226,7 @@ class Client:
             if self._have > self._start + found.size:
                 raise FwError(errors.TOO_LONG, self._have)
         else:
-            from ufota.sources.url import resolve
+            from ufota.web.relative_url import resolve
 
             self._url = resolve(found.uri, self._url)
         return True

@@ -76,11 +76,12 @@ class Console:
 
     def _versions(self):
         from fwcore.manifest import version_text
-        from ufota import running, system
+        from ufota import active_image
+        from ufota.firmware import targets
 
-        head = running.header(self._board)
+        head = active_image.header(self._board)
         print("application", version_text(head.version if head else 0))
-        for component, target in sorted(system.targets(self._board).items()):
+        for component, target in sorted(targets.targets(self._board).items()):
             print(component, version_text(target.version()))
 
 

@@ -20,8 +20,8 @@ from errno import ENOENT
 from micropython import const
 
 from fwcore.errors import FwError
+from fwcore.errors_net import BAD_IDENTITY
 from fwcore.modules import STORE, load
-from fwcore.net_errors import BAD_IDENTITY
 from fwcore.p256 import PublicKey
 
 _SIZES = (("rot", 16), ("vendor_id", 16), ("class_id", 16), ("class_key", 16), ("key", 65))

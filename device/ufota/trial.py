@@ -15,7 +15,7 @@ from collections import namedtuple
 
 from micropython import const
 
-from fwcore import boot_errors, errors
+from fwcore import errors, errors_boot
 from fwcore.errors import FwError
 from fwcore.modules import states
 
@@ -26,7 +26,7 @@ Result = namedtuple("Result", ("result", "reason", "version", "digest"))
 _MAX_REASON = const(65535)
 _FEED_MS = const(1000)  # the longest sleep between two feeds of the watchdog
 # With these the boot stage blames the device, and does not black-list the image.
-_DEVICE_FAULTS = (boot_errors.INSTALL_FAILED, errors.CORRUPT)
+_DEVICE_FAULTS = (errors_boot.INSTALL_FAILED, errors.CORRUPT)
 
 
 def confirm(board, floor=None):
@@ -44,19 +44,19 @@ def confirm(board, floor=None):
     """
     written = False
     if getattr(board, "systems", None):
-        from ufota import system
+        from ufota.firmware import targets
 
-        written = system.confirm(board)
+        written = targets.confirm(board)
     if "state" not in board.layout:
         return written
     kinds = states()
     state = kinds.State(board)
     if state.phase in (kinds.FORWARD, kinds.BACK):
-        raise FwError(boot_errors.NOT_ON_TRIAL)
+        raise FwError(errors_boot.NOT_ON_TRIAL)
     before = state.phase, state.floor
     head = _running(board, state)
     if state.is_bad(head.digest):  # the boot stage had nothing better to start
-        raise FwError(boot_errors.NOT_ON_TRIAL)
+        raise FwError(errors_boot.NOT_ON_TRIAL)
     version = head.version
     if state.phase == kinds.TRIAL:
         state.end(kinds.CONFIRMED, 0)
@@ -114,13 +114,13 @@ def reject(board, reason):
              device has no state region
     """
     if "state" not in board.layout:
-        raise FwError(boot_errors.NOT_ON_TRIAL)
+        raise FwError(errors_boot.NOT_ON_TRIAL)
     kinds = states()
     state = kinds.State(board)
     if state.phase != kinds.TRIAL:
-        raise FwError(boot_errors.NOT_ON_TRIAL)
+        raise FwError(errors_boot.NOT_ON_TRIAL)
     if not 0 < reason <= _MAX_REASON or reason in _DEVICE_FAULTS:
-        reason = boot_errors.NOT_CONFIRMED
+        reason = errors_boot.NOT_CONFIRMED
     state.phase = kinds.BACK
     state.reason = reason
     state.put()
@@ -132,9 +132,9 @@ def last_result(board, component=None):
     component:  of board.systems, for an update of the firmware itself
     """
     if component:
-        from ufota import system
+        from ufota.firmware import targets
 
-        return system.result(board, component)
+        return targets.result(board, component)
     if "state" not in board.layout:
         return None
     kinds = states()

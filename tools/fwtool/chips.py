@@ -6,7 +6,7 @@ program unit. `used` names who else is on it, (start, end) each: the firmware, a
 `devices` says where the layout's devices begin. A board that has CHIPS tells it of every device.
 """
 
-from fwcore import boot_errors, errors
+from fwcore import errors, errors_boot
 from fwtool.exits import Failure
 
 _NUMBERS = ("size", "erase", "program")
@@ -20,7 +20,7 @@ def check(chips, layout):
         _check_spec(chip, spec)
         for device, start in spec["devices"].items():
             if device not in layout["devices"]:
-                raise _refused(boot_errors.BAD_LAYOUT, f"{device} on {chip} is no device")
+                raise _refused(errors_boot.BAD_LAYOUT, f"{device} on {chip} is no device")
             _check_device(chip, spec, device, start, layout["devices"][device])
             placed.append(device)
         _check_apart(chip, spec, layout["devices"])
@@ -28,31 +28,31 @@ def check(chips, layout):
     for device in layout["devices"]:
         if placed.count(device) != 1:
             text = f"{device} is on {placed.count(device)} chips"
-            raise _refused(boot_errors.BAD_LAYOUT, text)
+            raise _refused(errors_boot.BAD_LAYOUT, text)
 
 
 def _check_spec(chip, spec):
     if set(_table(chip, spec)) - set(_FIELDS) or "devices" not in spec:
-        raise _refused(boot_errors.BAD_LAYOUT, f"{chip} has other fields than {_FIELDS}")
+        raise _refused(errors_boot.BAD_LAYOUT, f"{chip} has other fields than {_FIELDS}")
     numbers = [spec.get(field) for field in _NUMBERS]
     numbers += _table(chip, spec["devices"]).values()
     for name, span in _table(chip, spec.get("used", {})).items():
         if not isinstance(span, list | tuple) or len(span) != 2:
-            raise _refused(boot_errors.BAD_LAYOUT, f"{name} on {chip} is not (start, end)")
+            raise _refused(errors_boot.BAD_LAYOUT, f"{name} on {chip} is not (start, end)")
         numbers += span
     for value in numbers:
         if type(value) is not int or value < 0:
-            raise _refused(boot_errors.BAD_LAYOUT, f"{chip}: {value!r} is no number of bytes")
+            raise _refused(errors_boot.BAD_LAYOUT, f"{chip}: {value!r} is no number of bytes")
     for name, span in spec.get("used", {}).items():
         if span[0] >= span[1]:
-            raise _refused(boot_errors.BAD_LAYOUT, f"{name} on {chip} is empty")
+            raise _refused(errors_boot.BAD_LAYOUT, f"{name} on {chip} is empty")
     if not spec["erase"] or not spec["program"]:
-        raise _refused(boot_errors.BAD_LAYOUT, f"{chip} has no erase or program unit")
+        raise _refused(errors_boot.BAD_LAYOUT, f"{chip} has no erase or program unit")
 
 
 def _table(name, value):
     if not isinstance(value, dict):
-        raise _refused(boot_errors.BAD_LAYOUT, f"{name} is no table")
+        raise _refused(errors_boot.BAD_LAYOUT, f"{name} is no table")
     return value
 
 
@@ -76,7 +76,7 @@ def _check_apart(chip, spec, devices):
     spans.sort(key=lambda span: span[1])
     for (one, _, end), (other, start, last) in zip(spans, spans[1:], strict=False):
         if start < end:
-            raise _refused(boot_errors.OVERLAP, f"{one} and {other} overlap on {chip}")
+            raise _refused(errors_boot.OVERLAP, f"{one} and {other} overlap on {chip}")
         if last > spec["size"]:
             raise _refused(errors.OUT_OF_DEVICE, f"{other} ends behind {chip}")
 

@@ -1,7 +1,7 @@
 """Class key: what all devices of a class share, to read payloads that nobody else can.
 
 It comes out of a file and never from the command line. The bytes of an encrypted payload:
-device/ufota/filters/decrypt.py.
+device/ufota/decoders/decrypt.py.
 """
 
 import re

@@ -22,7 +22,7 @@ import rich_click as click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from fwcore import boot_errors, errors
+from fwcore import errors, errors_boot
 from fwcore.errors import FwError
 from fwcore.manifest import version_word
 from fwcore.state import FORWARD, PENDING, State
@@ -165,7 +165,7 @@ class Demo:
                 self.bundle(NEW, "2.1.0", class_=uuid.uuid4()),
                 errors.WRONG_CLASS,
             ),
-            ("an older version", self.bundle(OLD), boot_errors.BELOW_FLOOR),
+            ("an older version", self.bundle(OLD), errors_boot.BELOW_FLOOR),
         )
         for name, data, code in cases:
             self.publish("bad.fw", data)
@@ -185,10 +185,10 @@ class Demo:
         self.restart()
         page = self.page(NEW)
         self.say(f"  {page}")
-        if f"{BROKEN} failed, error {boot_errors.CRASHED}" not in page:
+        if f"{BROKEN} failed, error {errors_boot.CRASHED}" not in page:
             raise Failure(f"the board does not tell that {BROKEN} crashed")
-        self.say(f"  error {boot_errors.CRASHED}: {_words(boot_errors.CRASHED)}")
-        self.refused("the same again", f"{url}{BROKEN}.fw", boot_errors.BLACK_LISTED)
+        self.say(f"  error {errors_boot.CRASHED}: {_words(errors_boot.CRASHED)}")
+        self.refused("the same again", f"{url}{BROKEN}.fw", errors_boot.BLACK_LISTED)
 
     def power_cut(self, url):
         self.scene(f"Power is cut while {MENDED} is installed")

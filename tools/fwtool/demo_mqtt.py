@@ -16,7 +16,7 @@ from pathlib import Path
 import rich_click as click
 from rich.console import Console
 
-from fwcore import boot_errors
+from fwcore import errors_boot
 from fwcore.errors import FwError
 from fwcore.manifest import version_word
 from fwtool import demo, explain, factory, image, keys, layouts, manifests, paths, run
@@ -147,7 +147,7 @@ class Story:
         self.runs(NEW)
         step, about = self.event("progress", lambda event: event[2].startswith("-"))[2:]
         self.say(f"  cloud <- progress {step}, error {about}: {_words(int(about))}")
-        if int(about) != boot_errors.CRASHED or package.status != "failed":
+        if int(about) != errors_boot.CRASHED or package.status != "failed":
             raise Failure(f"the cloud does not hear that {BROKEN} crashed")
         self.say(f"  cloud: the update to {BROKEN} has {package.status}")
 

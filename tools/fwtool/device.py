@@ -6,7 +6,7 @@ a reset starts it again. Nothing here costs a trial boot.
 
 import rich_click as click
 
-from fwcore import boot_errors
+from fwcore import errors_boot
 from fwcore import manifest as versions
 from fwcore.errors import FwError
 from fwtool import exits, explain, files
@@ -27,9 +27,9 @@ if answer["state"]:
     from fwcore.state import State
     state = State(board)
     answer["phase"], answer["tries"], answer["floor"] = state.phase, state.tries, state.floor
-from ufota import running
+from ufota import active_image
 try:
-    head = running.header(board, state)
+    head = active_image.header(board, state)
 except OSError:
     head = None
 answer["active"] = head and (head.version, head.size, head.digest.hex())
@@ -143,7 +143,7 @@ def _reject(port, reason):
     try:
         link.ask(_REJECT.format(reason=reason))
     except FwError as error:
-        if error.code != boot_errors.NOT_ON_TRIAL:
+        if error.code != errors_boot.NOT_ON_TRIAL:
             raise
         text = f"error {error.code}: {explain.sentence(error)}"
         raise Failure(text, exits.REFUSED) from None

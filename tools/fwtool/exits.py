@@ -10,9 +10,9 @@
 Scripts act on these numbers: they are as stable as the error codes.
 """
 
-from fwcore import boot_errors, errors, net_errors
+from fwcore import errors, errors_boot, errors_net
 from fwcore.errors import FwError
-from ufota.filters import errors as filter_errors
+from ufota.decoders import errors as filter_errors
 
 OK = 0
 FAILED = 1
@@ -26,7 +26,7 @@ _VERIFY = (
     errors.CORRUPT,
     errors.BAD_SCHEMA,
     errors.BAD_DIGEST,
-    boot_errors.BAD_MAGIC,
+    errors_boot.BAD_MAGIC,
     errors.BAD_CRC,
     errors.BAD_MAC,
     filter_errors.BAD_STREAM,
@@ -40,7 +40,7 @@ _VERIFY = (
 _DEVICE = (
     errors.WRITE_FAILED,
     errors.READ_FAILED,
-    boot_errors.INSTALL_FAILED,
+    errors_boot.INSTALL_FAILED,
     errors.BAD_URL,
     errors.CONNECT,
     errors.TIMEOUT,
@@ -54,13 +54,13 @@ _REFUSED = (
     errors.NOT_NEWER,
     errors.WRONG_VENDOR,
     errors.WRONG_CLASS,
-    net_errors.WRONG_PRECURSOR,
+    errors_net.WRONG_PRECURSOR,
     errors.INSTALL_DENIED,
     errors.DOWNLOAD_DENIED,
-    net_errors.WRONG_COMPONENT,
-    boot_errors.BELOW_FLOOR,
-    boot_errors.BLACK_LISTED,
-    boot_errors.ON_TRIAL,
+    errors_net.WRONG_COMPONENT,
+    errors_boot.BELOW_FLOOR,
+    errors_boot.BLACK_LISTED,
+    errors_boot.ON_TRIAL,
     filter_errors.OTHER_PATCH,
     filter_errors.BIG_FRAME,
     filter_errors.STARVED,
@@ -69,8 +69,8 @@ _REFUSED = (
 _OF_CODE = {
     **dict.fromkeys(_VERIFY, VERIFY),
     **dict.fromkeys(_DEVICE, DEVICE),
-    **{code: DEVICE for name, code in vars(net_errors).items() if name.isupper()},
-    **dict.fromkeys((*_REFUSED, net_errors.UNSIGNED, net_errors.CANCELED), REFUSED),
+    **{code: DEVICE for name, code in vars(errors_net).items() if name.isupper()},
+    **dict.fromkeys((*_REFUSED, errors_net.UNSIGNED, errors_net.CANCELED), REFUSED),
 }
 
 

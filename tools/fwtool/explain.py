@@ -17,10 +17,10 @@ from fwtool.exits import Failure
 
 _FILES = (
     "fwcore/errors.py",
-    "fwcore/boot_errors.py",
-    "fwcore/net_errors.py",
+    "fwcore/errors_boot.py",
+    "fwcore/errors_net.py",
     "bdev/errors.py",
-    "ufota/filters/errors.py",
+    "ufota/decoders/errors.py",
 )
 _HEADING = re.compile(r"^# (.+)$")
 

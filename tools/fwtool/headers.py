@@ -6,7 +6,7 @@ from hashlib import sha256
 
 import rich_click as click
 
-from fwcore import boot_errors
+from fwcore import errors_boot
 from fwcore import header as format_
 from fwcore import manifest as versions
 from fwcore.errors import FwError
@@ -47,10 +47,10 @@ def parse(data, identity=None):
     try:
         return "stage", unpack_stage(data, files.MAX_IMAGE)
     except FwError as error:
-        if error.code != boot_errors.BAD_MAGIC:
+        if error.code != errors_boot.BAD_MAGIC:
             raise
     if not format_.is_v2(data):
-        raise FwError(boot_errors.BAD_MAGIC)
+        raise FwError(errors_boot.BAD_MAGIC)
     if identity is not None:
         return "external", format_.unpack_external(data, format_.device_key(rot_of(identity)))
     try:

@@ -10,7 +10,7 @@ import re
 
 import rich_click as click
 
-from fwcore import errors, places, storage
+from fwcore import errors, regions, storage
 from fwcore import layout as rules
 from fwtool import chips, files
 from fwtool.exits import Failure
@@ -142,7 +142,7 @@ def check_fits(layout, name, image, which="active"):
         raise Failure(f"error {errors.TOO_BIG}: {text}")
 
 
-def regions(layout):
+def all_regions(layout):
     """Everything the layout places: list of (device, start, end, name), sorted."""
     found = []
     for prefix, part in _layers(layout):
@@ -173,7 +173,7 @@ def _candidates(layout):
     if "candidates" not in layout:
         return
     device = layout["candidates"]["device"]
-    found = places.slots(layout, _blank(layout, device))
+    found = regions.slots(layout, _blank(layout, device))
     if layout.get("mode") == "swap":
         inner = getattr(found[0], "inner_at", None)
         yield device, found[0].header_at, inner, "spare block"
@@ -194,7 +194,7 @@ def _others(layout):
 
 
 def _fixed_slot(layout, which):
-    return places.fixed_slot(layout, layout[which], _blank(layout, layout[which]["device"]))
+    return regions.fixed_slot(layout, layout[which], _blank(layout, layout[which]["device"]))
 
 
 def _blank(layout, device):
@@ -214,7 +214,7 @@ class _Blank:
 def rows(layout):
     """Every device's regions and gaps in order: list of dicts."""
     found = []
-    placed = regions(layout)
+    placed = all_regions(layout)
     for device, spec in layout["devices"].items():
         at = 0
         for _, start, end, name in [row for row in placed if row[0] == device]:
@@ -294,7 +294,7 @@ def layout():
 def check_command(path, as_json):
     """Check that everything in the layout FILE fits, aligned and without overlap."""
     found = load(path)
-    size = len(regions(found))
+    size = len(all_regions(found))
     if as_json:
         files.print_json({"layout": path, "good": True, "regions": size})
     else:

@@ -10,14 +10,14 @@ from hashlib import sha256
 
 import rich_click as click
 
-from fwcore import errors, net_errors
+from fwcore import errors, errors_net
 from fwcore import manifest as format_
 from fwcore.errors import FwError
 from fwcore.formats import RAW, check
 from fwtool import class_key, exits, files, keys, options, packing
 from fwtool.exits import Failure
 
-NEEDS = b"needs:"  # vendor-data that begins so is read by ufota.system
+NEEDS = b"needs:"  # vendor-data that begins so is read by ufota.firmware.targets
 COMPONENT = "MAIN"  # where the layout names no other
 _COMPONENT = re.compile("[A-Za-z0-9_-]{1,8}")
 MAX_VENDOR_DATA = 64 << 10  # bytes read; the device's own limit is in fwcore.manifest
@@ -326,7 +326,7 @@ def check_policy(found, vendor, class_, newer_than, component=COMPONENT):
     if class_ is not None and class_.bytes != found.class_id:
         raise FwError(errors.WRONG_CLASS)
     if found.component != component:
-        raise FwError(net_errors.WRONG_COMPONENT)
+        raise FwError(errors_net.WRONG_COMPONENT)
     if newer_than is not None and found.version <= format_.version_word(newer_than):
         raise FwError(errors.NOT_NEWER)
     if not found.size:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import rich_click as click
 
-from fwcore import errors, formats, net_errors
+from fwcore import errors, errors_net, formats
 from fwcore.errors import FwError
 from fwtool import class_key as class_keys
 from fwtool import exits, files, payloads, unpack
@@ -136,7 +136,7 @@ class Device(NamedTuple):
     def check_image(self, found, payload):
         """Is the image in a payload the one announced? Raises FwError, Failure."""
         if found.precursor and sha256(self.old).digest() != found.precursor:
-            raise FwError(net_errors.WRONG_PRECURSOR)
+            raise FwError(errors_net.WRONG_PRECURSOR)
         image = unpack.unpack(found.format, payload, found.installed_size, self.old, self.key)
         if len(image) != found.installed_size or sha256(image).digest() != found.installed_digest:
             raise FwError(errors.CORRUPT)

@@ -5,16 +5,16 @@
 import re
 from typing import NamedTuple
 
-from fwcore import boot_errors, errors
+from fwcore import errors, errors_boot
 
 HEADER = "ufota-result"
 IMAGE = "ufota-image"
 _RESULT = re.compile(r"(reverted|refused) (\d{1,5}) ([\d.]{1,20}) ([0-9a-f]{16})")
 _IMAGE = re.compile(r"[\d.]{1,20} ([0-9a-f]{32})")
 # Reasons that lie in the device or its storage: the same image may work the next time.
-_DEVICE_FAULTS = (boot_errors.INSTALL_FAILED, errors.CORRUPT)
+_DEVICE_FAULTS = (errors_boot.INSTALL_FAILED, errors.CORRUPT)
 # Reasons for which a boot stage refuses an image every time.
-_FINAL = (errors.BAD_SIGNATURE, errors.TOO_BIG, boot_errors.BELOW_FLOOR, boot_errors.BLACK_LISTED)
+_FINAL = (errors.BAD_SIGNATURE, errors.TOO_BIG, errors_boot.BELOW_FLOOR, errors_boot.BLACK_LISTED)
 
 
 class Result(NamedTuple):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from fwcore import errors, places
+from fwcore import errors, regions
 from fwcore.layout import FORMATS
 from fwtool import files, image, layouts, paths
 from fwtool.exits import Failure
@@ -20,7 +20,7 @@ ENTRY = "stage"  # module whose enter() the selector calls
 # Imported by the board, when the layout asks for signed images: too late for it to be found.
 ALSO = ("fwcore.p256",)
 # Asked for where a board has `systems`, which the board a stage confirms itself to has not.
-NEVER = ("ufota.system",)
+NEVER = ("ufota.firmware.targets",)
 DEFAULT_FORM, DEFAULT_BLOCK = "lfs2", 4096
 
 
@@ -91,8 +91,8 @@ def of_layout(layout):
 def check_fits(layout, name, data):
     """Refuse a stage that either slot of the layout is too small for. Raises Failure."""
     stages = of_layout(layout)
-    found = [places.fixed_slot(stages, stages["active"], _device(stages, "active"))]
-    found += places.slots(stages, _device(stages, "candidates"))
+    found = [regions.fixed_slot(stages, stages["active"], _device(stages, "active"))]
+    found += regions.slots(stages, _device(stages, "candidates"))
     for place in found:
         if not place.fits(len(data)):
             room = place.end - place.body_at

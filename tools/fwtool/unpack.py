@@ -10,8 +10,8 @@ from fwcore import formats
 from fwcore.errors import FwError
 from fwtool.exits import REFUSED, VERIFY, Failure
 from fwtool.files import MAX_IMAGE
-from ufota.filters import delta, delta_arm, errors
-from ufota.filters.chain import chain
+from ufota.decoders import delta, delta_arm, errors
+from ufota.decoders.chain import chain
 
 WBITS = 10  # Inflate's window, where a board's build does not say otherwise
 MAGIC = delta_arm._MAGIC  # of Arm's patches

@@ -2,9 +2,10 @@
 
 from board import Board
 
-from ufota import fleet, loop
+from ufota import loop
+from ufota.fleet_client import FleetClient
 from ufota.sources import http, poll
 
 source = poll.Poll(http.HttpSource(), "http://updates.example/app.fw", 3600, first_s=0)
-client = fleet.FleetClient(Board(), source)
+client = FleetClient(Board(), source)
 loop.run(client)

@@ -4,11 +4,12 @@ import asyncio
 
 from board import Board
 
-from ufota import fleet, loop
+from ufota import loop
+from ufota.fleet_client import FleetClient
 from ufota.sources import http, poll
 
 source = poll.Poll(http.HttpSource(), "http://updates.example/app.fw", 3600, first_s=0)
-client = fleet.FleetClient(Board(), source)
+client = FleetClient(Board(), source)
 
 
 async def blink():  # your application

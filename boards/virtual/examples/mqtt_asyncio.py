@@ -9,14 +9,16 @@ import asyncio
 from board import Board
 from umqtt.simple import MQTTClient
 
-from ufota import fleet, loop
-from ufota.sources import aliyun, aliyun_login
+from ufota import loop
+from ufota.alibaba.login import login
+from ufota.fleet_client import FleetClient
+from ufota.sources.alibaba import Aliyun
 
 KEY, NAME, SECRET = "a1B2c3D4e5F", "dev001", "SECRET"
-login, user, password = aliyun_login.login(KEY, NAME, SECRET)
-mqtt = MQTTClient(login, "updates.example", 1883, user, password, keepalive=60)
+client_id, user, password = login(KEY, NAME, SECRET)
+mqtt = MQTTClient(client_id, "updates.example", 1883, user, password, keepalive=60)
 board = Board()
-client = fleet.FleetClient(board, aliyun.Aliyun(board, mqtt, KEY, NAME))
+client = FleetClient(board, Aliyun(board, mqtt, KEY, NAME))
 
 
 async def blink():  # your application

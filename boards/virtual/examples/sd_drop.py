@@ -4,8 +4,9 @@ import os
 
 from board import Board
 
-from ufota import fleet, loop
-from ufota.sources.drop import Drop
+from ufota import loop
+from ufota.fleet_client import FleetClient
+from ufota.sources.card import Drop
 
 board = Board()
 
@@ -16,5 +17,5 @@ def mount():  # at each look that finds no file: the card may have been changed
     os.mount(board.device("sd"), "/sd")
 
 
-client = fleet.FleetClient(board, Drop(board, "/sd", mount=mount))
+client = FleetClient(board, Drop(board, "/sd", mount=mount))
 loop.run(client)

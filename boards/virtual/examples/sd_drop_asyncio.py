@@ -5,8 +5,9 @@ import os
 
 from board import Board
 
-from ufota import fleet, loop
-from ufota.sources.drop import Drop
+from ufota import loop
+from ufota.fleet_client import FleetClient
+from ufota.sources.card import Drop
 
 board = Board()
 
@@ -23,4 +24,4 @@ async def blink():  # your application
         await asyncio.sleep(0.1)
 
 
-asyncio.run(asyncio.gather(blink(), loop.arun(fleet.FleetClient(board, Drop(board, mount=mount)))))
+asyncio.run(asyncio.gather(blink(), loop.arun(FleetClient(board, Drop(board, mount=mount)))))

@@ -9,7 +9,7 @@ import time
 
 from micropython import const
 
-from fwcore import errors, net_errors
+from fwcore import errors, errors_net
 from fwcore.errors import FwError
 from ufota.client import FAILED, READY
 from ufota.sources.relay import Relay, nothing_new
@@ -56,7 +56,7 @@ class Group(Relay):
         if code != self._said:
             self._said = code
             if code:
-                raise FwError(net_errors.NO_SOURCE, code)
+                raise FwError(errors_net.NO_SOURCE, code)
         return None
 
     def told(self, client):
@@ -103,7 +103,7 @@ class Group(Relay):
             try:
                 return source.offer()
             except FwError as error:
-                if error.code != net_errors.BUSY or turn == _BUSY_TIMES:
+                if error.code != errors_net.BUSY or turn == _BUSY_TIMES:
                     self._leave_out(source, error)
                     return None
             for _ in range(0, _BUSY_MS, _SLICE_MS):

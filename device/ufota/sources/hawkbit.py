@@ -34,18 +34,18 @@ not looked at: the signed manifest has its own.
 
 from micropython import const
 
-from fwcore import errors, net_errors
+from fwcore import errors, errors_net
 from fwcore.errors import FwError
+from ufota import bounded_json
 from ufota import client as states
-from ufota import jsons
-from ufota.fleet import PAUSED
-from ufota.retry import passing
-from ufota.sources import hawkbit_action as action
-from ufota.sources import hawkbit_ddi as ddi
-from ufota.sources.hawkbit_action import Action
-from ufota.sources.hawkbit_server import Server
+from ufota.fleet_client import PAUSED
+from ufota.hawkbit import action
+from ufota.hawkbit import messages as ddi
+from ufota.hawkbit.action import Action
+from ufota.hawkbit.server import Server
 from ufota.sources.poll import Pace
 from ufota.sources.relay import Relay
+from ufota.sources.retry import passing
 
 _INTERVAL_S = const(300)  # until the server has said what it wants
 _LEAST_S = const(1)
@@ -270,7 +270,7 @@ class Hawkbit(Relay):
         """The server calls an action off: agree, unless its image is committed already."""
         found = self._server.get(http, href)
         identity = ddi.identity(found, "id")
-        stop = ddi.identity(jsons.table(found, "cancelAction"), "stopId")
+        stop = ddi.identity(bounded_json.table(found, "cancelAction"), "stopId")
         said = ddi.feedback(identity, "closed", "success")
         if stop == self._action.id:
             if self._action.kind == action.INSTALLING:
@@ -286,7 +286,7 @@ class Hawkbit(Relay):
 
     def _check(self):
         if self._canceled:
-            raise FwError(net_errors.CANCELED)
+            raise FwError(errors_net.CANCELED)
 
     # What becomes of the action
 

@@ -125,9 +125,9 @@ class HttpSource:
         if not left:
             if self._end == self.length:
                 return 0
-            from ufota.sources import web
+            from ufota.web import answers
 
-            return web.open(self)  # the server had more than it gave at once
+            return answers.open(self)  # the server had more than it gave at once
         count = self._receive(mv[:left] if left < len(mv) else mv)
         if count == 0:
             raise FwError(errors.CUT_SHORT, self._end - left)
@@ -159,9 +159,9 @@ class HttpSource:
         self._in_header = True
         host, port, path = split(url)
         if self._asked:
-            from ufota.sources import web
+            from ufota.web import answers
 
-            lines = web.header(*self._asked[:2]) + lines
+            lines = answers.header(*self._asked[:2]) + lines
         if port != (443 if url[4] == "s" else 80):
             name = host + ":" + str(port)
         else:
@@ -217,7 +217,7 @@ class HttpSource:
         self._fresh_bytes = 0  # received since then
         self._sent = 0  # bytes of the request
         if self._url[4] == "s":
-            from ufota.sources import tls
+            from ufota.web import tls
 
             stream = self._socket = self._poll = tls.Stream(stream, self)
         # CPython's sockets lack readinto(); their raw file has it.
@@ -255,9 +255,9 @@ class HttpSource:
     def _is_late(self):
         now = time.ticks_ms()
         if time.ticks_diff(now, self._until_ms) > 0:
-            from ufota.sources import later
+            from ufota.web import retry_after
 
-            later.late()
+            retry_after.late()
         return time.ticks_diff(now, self._mark_ms) > self._timeout_ms
 
     def _receive(self, mv):
@@ -293,9 +293,9 @@ class HttpSource:
                 break
         self._in_header = False
         if self.status != 200 or self._found or self._asked:
-            from ufota.sources import web
+            from ufota.web import answers
 
-            web.answer(self)
+            answers.answer(self)
         else:
             self.tag = self._tag
             self.length = self._end = self._left
@@ -349,9 +349,9 @@ class HttpSource:
             if not self._tag and len(value) <= _MAX_TAG:
                 self._tag = value
         elif name == b"transfer-encoding" or self.status > 200:
-            from ufota.sources import web
+            from ufota.web import answers
 
-            web.add(self._found, name, value)
+            answers.add(self._found, name, value)
 
 
 def split(url):

@@ -8,8 +8,8 @@ import time
 
 from fwcore import errors
 from ufota.client import FAILED, READY
-from ufota.retry import Retry, share, spread
 from ufota.sources.relay import Relay, nothing_new
+from ufota.sources.retry import Retry, share, spread
 
 
 class Pace:

@@ -9,7 +9,7 @@ from machine import mem32
 from report import UNWATCHED, unwatched
 
 from fake_broker import Broker
-from ufota.sources.aliyun_blocks import crc16
+from ufota.alibaba.blocks import crc16
 
 KEY, NAME = "a1B2c3D4e5F", "dev001"
 _WHERE = KEY + "/" + NAME

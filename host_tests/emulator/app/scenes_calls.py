@@ -103,7 +103,7 @@ def intake():
     """The pieces come in order."""
     from board import Board
 
-    from ufota.intake import Intake
+    from ufota.update.writer import Intake
 
     board = Board()
     page = net.page("/app.fw")
@@ -120,7 +120,7 @@ def fragments():
     """They come in any order."""
     from board import Board
 
-    from ufota.intake import Intake
+    from ufota.update.writer import Intake
 
     board = Board()
     page = net.page("/app.fw")
@@ -141,8 +141,8 @@ def unsigned():
 
     from board import Board
 
-    from ufota import unsigned
-    from ufota.intake import Intake
+    from ufota.update import unsigned
+    from ufota.update.writer import Intake
 
     board = Board()
     board.layout = dict(board.layout, unsigned=True)
@@ -155,6 +155,6 @@ def unsigned():
 
 
 def login():
-    from ufota.sources.aliyun_login import login
+    from ufota.alibaba.login import login
 
     assert login("a1B2c3D4e5F", "dev001", "secret")

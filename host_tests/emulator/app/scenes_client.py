@@ -76,7 +76,7 @@ def _radio(board):
     """The firmware of another chip, which is kept where the second slot is."""
     from fwcore.manifest import version_word
     from fwcore.storage import Storage
-    from ufota.system import Place, Target
+    from ufota.firmware.targets import Place, Target
 
     class Radio(Target):
         def version(self):
@@ -97,13 +97,13 @@ def _radio(board):
 def _fleet(retry=None, path="/app.fw", interval_s=3600):
     from board import Board
 
-    from ufota import fleet
+    from ufota import fleet_client
     from ufota.sources import http, poll
 
     net.plug(http)
     url = URL.replace("/app.fw", path)
     source = poll.Poll(http.HttpSource(), url, interval_s, first_s=0)
-    client = fleet.FleetClient(Board(), source, retry)
+    client = fleet_client.FleetClient(Board(), source, retry)
     step("made")
     return client
 
@@ -118,7 +118,7 @@ def fleet(path="/app.fw"):
 
 def broken():
     """Links break, and the client goes on behind what it has."""
-    from ufota.retry import Retry
+    from ufota.sources.retry import Retry
 
     client = _fleet(Retry(1))
     net.drops.extend((300, 20000, 30000))
@@ -139,7 +139,7 @@ def noted():
     """The same, and the address comes from the notes."""
     from board import Board
 
-    from ufota.fleet import FleetClient
+    from ufota.fleet_client import FleetClient
     from ufota.sources import http
 
     net.plug(http)
@@ -173,7 +173,7 @@ def patched():
     """The server is told which image runs, and sends less."""
     from board import Board
 
-    from ufota.patched import PatchClient
+    from ufota.patch_client import PatchClient
     from ufota.sources import http
 
     net.plug(http)

@@ -19,11 +19,11 @@ def hawkbit(kind=""):
     from board import Board
 
     from fwcore.errors import FwError
-    from ufota.fleet import FleetClient
+    from ufota.fleet_client import FleetClient
     from ufota.sources import http
     from ufota.sources.hawkbit import Hawkbit
     from ufota.sources.poll import Pace
-    from ufota.sources.rest import Rest
+    from ufota.web.service import Rest
 
     secure = kind in ("rsa", "p256")
     far = _server(_SECURE if secure else None, kind != "consent")
@@ -97,15 +97,16 @@ def alibaba(kind):
     from board import Board
     from umqtt import simple
 
-    from ufota.fleet import FleetClient
-    from ufota.retry import Retry
-    from ufota.sources import aliyun_guard, http
-    from ufota.sources.aliyun import Aliyun
+    from ufota.alibaba import bounded_socket
+    from ufota.fleet_client import FleetClient
+    from ufota.sources import http
+    from ufota.sources.alibaba import Aliyun
+    from ufota.sources.retry import Retry
 
     cloud = unwatched(lambda: broker.Cloud(net.page("/app.fw"), kind == "blocks"))
     net.plug(http)
     simple.socket = broker.Network(cloud)
-    aliyun_guard.select = net
+    bounded_socket.select = net
     board = Board()
     mqtt = simple.MQTTClient("id", "host", user="user", password="password", keepalive=60)
     source = Aliyun(board, mqtt, broker.KEY, broker.NAME, http=http.HttpSource())

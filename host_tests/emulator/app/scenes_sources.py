@@ -17,7 +17,7 @@ def http(kind):
     from fwcore.errors import FwError
     from ufota.client import Client
     from ufota.sources import http
-    from ufota.sources.rest import Rest
+    from ufota.web.service import Rest
 
     net.plug(http)
     net.serve = {"chunked": _chunked, "moved": _moved, "busy": _busy}.get(kind)
@@ -83,7 +83,7 @@ def tls(kind, of_server=""):
 
 
 def context(kind):
-    from ufota.sources.tls import context
+    from ufota.web.tls import context
 
     return context(*[net.read(kind + name) for name in ("/ca", "/client", "/client-key")])
 
@@ -92,7 +92,7 @@ def atls(kind):
     """By asyncio, and as a poll begins it."""
     import asyncio
 
-    from ufota.fleet import FleetClient
+    from ufota.fleet_client import FleetClient
     from ufota.sources import http, poll
 
     far = server.Server(kind)
@@ -123,7 +123,7 @@ async def _beside(client, source):
 def drop(kind=""):
     """update.bin on /user, as it would be on a card. kind: group: and a server"""
     from fwcore.errors import FwError
-    from ufota.sources.drop import Drop
+    from ufota.sources.card import Drop
 
     board = _board()
     source = Drop(board, "/user")
@@ -149,7 +149,7 @@ def _board():
 
 
 def _fleet(board, source):
-    from ufota.fleet import FleetClient
+    from ufota.fleet_client import FleetClient
 
     client = FleetClient(board, source)
     step("made")

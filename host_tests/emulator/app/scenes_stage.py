@@ -199,7 +199,7 @@ def write(board, slot, head, data, signature=b""):
 
 
 def _active(board):
-    from fwcore.places import fixed_slot
+    from fwcore.regions import fixed_slot
 
     if "state" in board.layout:
         from fwcore.state import State
@@ -209,7 +209,7 @@ def _active(board):
 
 
 def _candidate(board):
-    from fwcore.places import slots
+    from fwcore.regions import slots
 
     if "state" in board.layout:
         from fwcore.state import State
@@ -219,7 +219,7 @@ def _candidate(board):
 
 
 def _recovery(board):
-    from fwcore.places import fixed_slot
+    from fwcore.regions import fixed_slot
 
     return fixed_slot(board.layout, board.layout["recovery"], board.device("flash"))
 

@@ -12,11 +12,11 @@ from umqtt.simple import MQTTClient
 
 import ufota
 from fwcore.errors import FwError
-from ufota.fleet import FleetClient
-from ufota.retry import Retry
-from ufota.sources.aliyun import Aliyun
-from ufota.sources.aliyun_login import login
+from ufota.alibaba.login import login
+from ufota.fleet_client import FleetClient
+from ufota.sources.alibaba import Aliyun
 from ufota.sources.http import HttpSource
+from ufota.sources.retry import Retry
 
 print("application", VERSION)
 key, name, secret = os.getenv("DEMO_TRIPLE").split()

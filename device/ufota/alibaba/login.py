@@ -1,0 +1,73 @@
+"""The login of Alibaba Cloud IoT: what an MQTT client is given, out of a device's triple.
+
+    client_id, user, password = login("a1B2c3D4e5F", "dev001", SECRET)
+    mqtt = MQTTClient(client_id, HOST, user=user, password=password, keepalive=60)
+
+The host is PRODUCTKEY.iot-as-mqtt.REGION.aliyuncs.com, or that of the instance. Load this
+file to log in, and drop it: an update needs none of it.
+source: the documented login; vectors in host_tests/vectors/aliyun/alibaba_ota.json
+"""
+
+import hashlib
+from binascii import hexlify
+
+from fwcore import errors_net
+from fwcore.errors import FwError
+from fwcore.mac import hmac_sha256
+
+TLS = 2  # secure modes
+PLAIN = 3
+
+
+def login(
+    product_key,
+    device_name,
+    device_secret,
+    device_id=None,
+    method="hmacsha256",
+    timestamp=None,
+    mode=PLAIN,
+):
+    """What MQTT's CONNECT takes.
+
+    device_id:  any text of at most 64 characters without "|"; product_key.device_name when None
+    method:     hmacsha256, or, where hashlib has them, hmacsha1 and hmacmd5
+    timestamp:  milliseconds as text, or None: the service does not insist on one
+    mode:       TLS or PLAIN, what the connection is
+    returns:    (client id, user name, password), text
+    raises:     FwError LOGIN for a method this device does not have
+    """
+    if device_id is None:
+        device_id = product_key + "." + device_name
+    content = "clientId" + device_id + "deviceName" + device_name + "productKey" + product_key
+    about = "securemode=%d,signmethod=%s" % (mode, method)
+    if timestamp is not None:
+        content += "timestamp" + timestamp
+        about += ",timestamp=" + timestamp
+    password = hexlify(_sign(method, device_secret.encode(), content.encode()))
+    return (
+        device_id + "|" + about + "|",
+        device_name + "&" + product_key,
+        password.decode().upper(),
+    )
+
+
+def _sign(method, key, content):
+    if method == "hmacsha256":
+        return hmac_sha256(key, content)
+    make = getattr(hashlib, method[4:], None) if method in ("hmacsha1", "hmacmd5") else None
+    if make is None:
+        raise FwError(errors_net.LOGIN)
+    return _hmac(make, key, content)
+
+
+def _hmac(make, key, content):
+    """HMAC with a hash of 64-byte blocks (RFC 2104), for the two old ones."""
+    if len(key) > 64:
+        key = make(key).digest()
+    key += bytes(64 - len(key))
+    inner = make(bytes(byte ^ 0x36 for byte in key))
+    inner.update(content)
+    outer = make(bytes(byte ^ 0x5C for byte in key))
+    outer.update(inner.digest())
+    return outer.digest()

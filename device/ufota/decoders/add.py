@@ -1,0 +1,19 @@
+"""Add: what both kinds of patches do with the old image's bytes, as fast as it can be had."""
+
+
+def adder(size, native=True):
+    """A function add(old, diff): old[i] = old[i] + diff[i], mod 256.
+
+    old, diff:  memoryviews of the same length, at most size; old gets the sums
+    native:     False: the bytecode one also where machine code can be had
+    """
+    if native:
+        try:
+            from ufota.decoders.add_native import add
+
+            return add
+        except (AttributeError, ImportError, SyntaxError, ValueError):
+            pass  # CPython, left out, no compiler for it, a .mpy for another machine
+    from ufota.decoders.add_wide import Wide
+
+    return Wide(size).add

@@ -1,0 +1,50 @@
+"""Chain: the filters of a payload format, one behind the other.
+
+Owns what each format is made of. For the host's tools too.
+"""
+
+from fwcore import formats
+
+
+def names(number):
+    """Names of the modules with the filters of a format."""
+    if number & formats.ENCRYPTED:
+        yield "decrypt"
+    if number & formats.DEFLATED:
+        yield "inflate"
+    if number & formats.KIND == formats.PATCH:
+        yield "delta"
+    if number & formats.KIND == formats.ARM_PATCH:
+        yield "delta_arm"
+
+
+def chain(number, size, sink, old=None, key=None, feed=None, wbits=10):
+    """The first of the filters of a format, the last of which writes to sink.
+
+    At the end of the payload each has to be ended; end() returns the next one, the sink's None.
+
+    number:  format, known, with all its filters in this build
+    size:    bytes of the image, as announced
+    sink:    write(mv), which takes all or raises, and end()
+    old:     the image before, for a patch: size, and read(at, mv) for any bytes of it
+    key:     class key, 16 bytes, where it is encrypted
+    wbits:   the window of what is deflated is 2^wbits bytes
+    """
+    kind = number & formats.KIND
+    if kind == formats.PATCH:
+        from ufota.decoders.delta import Patch
+
+        sink = Patch(sink, old, size)
+    elif kind == formats.ARM_PATCH:
+        from ufota.decoders.delta_arm import ArmPatch
+
+        sink = ArmPatch(sink, old, size, feed=feed)
+    if number & formats.DEFLATED:
+        from ufota.decoders.inflate import Inflate
+
+        sink = Inflate(sink, size if kind == formats.RAW else None, wbits, feed)
+    if number & formats.ENCRYPTED:
+        from ufota.decoders.decrypt import Decrypt
+
+        sink = Decrypt(sink, key)
+    return sink

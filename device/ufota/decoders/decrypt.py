@@ -1,0 +1,123 @@
+"""Decrypt: payloads that only one class of devices can read.
+
+For firmware that lies on a card, or on a server that many can reach. What makes an image
+trusted is the manifest alone: its signature, and its digest over what comes out here.
+
+    offset size field    meaning
+    0      24   wrapped  AES-128 key of this payload, wrapped by the class key (RFC 3394)
+    24     16   iv       initialisation vector
+    40     n    blocks   AES-128-CBC of the payload, padded as PKCS #7 does: n is 16, 32, ...
+
+Arm's encrypted-raw (payload format 257, not ours) sends the key beside the manifest in the
+clear, which asks for a secret channel; so the key is wrapped as MCUboot's AES-KW images have it.
+CBC because it is what ports' cryptolib has: CTR, which MCUboot uses, is not built in by default.
+"""
+
+from micropython import const
+
+from fwcore.errors import FwError
+from fwcore.modules import built_in
+from ufota.decoders import errors
+
+_HEAD = const(40)
+_WRAPPED = const(24)
+_BLOCK = const(16)
+_ECB = const(1)  # modes of cryptolib
+_CBC = const(2)
+_CHECK = b"\xa6" * 8  # RFC 3394: what the first eight bytes must be, once unwrapped
+_ROUNDS = const(6)
+
+
+class Decrypt:
+    """A filter: write(mv) takes all of mv or raises; end() when the payload is over.
+
+    sink:  what takes the plain payload: write(mv), end()
+    key:   class key, 16 bytes
+    size:  bytes deciphered at a time, a multiple of 16; RAM: 2 * size + 72 bytes
+    """
+
+    def __init__(self, sink, key, size=512):
+        self._sink = sink
+        self._key = key
+        self._buf = memoryview(bytearray(size))  # what came, not yet deciphered
+        self._have = 0
+        self._plain = memoryview(
+            bytearray(size + _BLOCK)
+        )  # its first block: the last one held back
+        self._held = 0  # where in _plain the last block is; 0: there is none
+        self._cipher = None
+
+    def write(self, mv):
+        """The next bytes. Raises FwError WRONG_CLASS_KEY; as the sink."""
+        at = 0
+        while at < len(mv):
+            full = len(self._buf) if self._cipher else _HEAD
+            take = min(full - self._have, len(mv) - at)
+            self._buf[self._have : self._have + take] = mv[at : at + take]
+            self._have += take
+            at += take
+            if self._have == full:
+                if self._cipher:
+                    self._sink.write(self._decipher())
+                else:
+                    self._open()
+
+    def end(self):
+        """The payload is over. Returns the sink, which is the next to be ended.
+
+        raises:  FwError BAD_PADDING when the payload is not whole; as the sink
+        """
+        if self._have % _BLOCK or not self._cipher:
+            raise FwError(errors.BAD_PADDING)
+        if self._have:
+            self._sink.write(self._decipher())
+        if not self._held:
+            raise FwError(errors.BAD_PADDING)
+        last = bytes(self._plain[self._held : self._held + _BLOCK])
+        count = last[-1]
+        if not 1 <= count <= _BLOCK or last[-count:] != bytes((count,)) * count:
+            raise FwError(errors.BAD_PADDING)
+        if count < _BLOCK:
+            self._sink.write(self._plain[self._held : self._held + _BLOCK - count])
+        return self._sink
+
+    def _open(self):
+        """The head is here: unwrap the key of the payload."""
+        head = bytes(self._buf[:_HEAD])
+        self._cipher = _aes(unwrap(self._key, head[:_WRAPPED]), _CBC, head[_WRAPPED:])
+        self._have = 0
+
+    def _decipher(self):
+        """Decipher all that came. Returns what is payload for certain: all but the last block."""
+        count, plain, held = self._have, self._plain, self._held
+        if held:
+            plain[:_BLOCK] = plain[held : held + _BLOCK]
+        self._cipher.decrypt(self._buf[:count], plain[_BLOCK : _BLOCK + count])
+        self._held = count
+        self._have = 0
+        return plain[:count] if held else plain[_BLOCK:count]
+
+
+def unwrap(key, wrapped):
+    """A key wrapped by another one (AES key wrap, RFC 3394).
+
+    key:      16 bytes
+    wrapped:  24 bytes
+    returns:  16 bytes
+    raises:   FwError WRONG_CLASS_KEY when it was wrapped by another key
+    """
+    cipher = _aes(key, _ECB)
+    check = wrapped[:8]
+    parts = [wrapped[8:16], wrapped[16:]]
+    for step in range(2 * _ROUNDS, 0, -1):
+        index = (step - 1) % 2
+        mixed = int.from_bytes(check, "big") ^ step
+        plain = cipher.decrypt(mixed.to_bytes(8, "big") + parts[index])
+        check, parts[index] = plain[:8], plain[8:]
+    if check != _CHECK:
+        raise FwError(errors.WRONG_CLASS_KEY)
+    return parts[0] + parts[1]
+
+
+def _aes(key, mode, *iv):
+    return built_in("cryptolib").aes(key, mode, *iv)  # payload.py has seen that there is one

@@ -1,0 +1,225 @@
+"""System: images of the firmware itself, beside the application's, through the same door.
+
+Owns what is refused of them, where they are written, and what came of the last one. The rest,
+manifest, signature, digests, is every image's. What is special to a port is its target's:
+ota.py for ESP32 and mboot.py for STM32. intake.py loads this file when a manifest names a
+component that is not the application's, or asks for one.
+
+    board.systems = {"SYSTEM": OtaPartition(...)}     component -> target
+
+A target has
+    version()       version word of the firmware that runs; it says so itself, and must know
+    slot()          a Place for the next image
+    image(intake)   SystemImage
+    install(size)   have the image in that place started after the next reset. Raises OSError
+    installed       True once install() has returned, until the reset
+    failed(begun)   after that reset, and with other firmware than the new one: True when that
+                    was refused, or went back; begun: install() has returned
+    confirm()       the firmware that runs is good: keep it. Raises OSError
+
+Which one is under way is kept in the notes, under "sys" and the component:
+
+    offset size field    meaning
+    0      1    kind     1 INSTALLING, 2 BEGUN: install() has returned, 3 KEPT  (little-endian)
+    1      8    version  version word of the image
+    9      32   digest   its SHA-256
+
+Written before install(), so that a cut between the two is not taken for a failure.
+"""
+
+import struct
+
+from micropython import const
+
+from fwcore import errors, errors_boot, errors_net
+from fwcore.errors import FwError
+from fwcore.manifest import version_word
+from fwcore.modules import states
+from fwcore.storage import down, up
+from ufota import active_image
+from ufota.update import client_store
+from ufota.update.candidate import Candidate
+
+_INSTALLING = const(1)
+_BEGUN = const(2)
+_KEPT = const(3)
+LOST = const(-1)
+
+_KEY = b"sys"
+_RECORD = "<BQ32s"  # 41 bytes
+_NEEDS = const(6)  # bytes of b"needs:"
+
+
+class Place:
+    """Where a system image goes: a slot without a header.
+
+    storage:  Storage
+    at, size: byte address, bytes; whole erase blocks are used
+    """
+
+    external = False
+
+    def __init__(self, storage, at=0, size=None):
+        end = storage.size if size is None else at + size
+        self.storage = storage
+        self.header_at = self.body_at = up(at, storage.erase_size)
+        self.end = down(end, storage.erase_size)
+
+    def fits(self, size):
+        return self.body_at + size <= self.end
+
+
+class Target:
+    """What all targets are."""
+
+    installed = False
+
+    def image(self, intake):
+        return SystemImage(intake)
+
+
+class SystemImage(Candidate):
+    """The image of an Intake for a target."""
+
+    def commit(self):
+        """Have it started after the next reset. Raises FwError WRITE_FAILED; OSError."""
+        found = self._intake.manifest
+        _put(self._intake.board, found, _INSTALLING)
+        self._intake.target.install(self._size)
+        _put(self._intake.board, found, _BEGUN)
+
+
+def targets(board):
+    return getattr(board, "systems", None) or {}
+
+
+def check(intake, found):
+    """May this system image come in? Sets the intake's target and slot.
+
+    raises:  FwError WRONG_COMPONENT | NO_SLOT (no region `client`) | ON_TRIAL | NOT_NEWER |
+             BLACK_LISTED | TOO_BIG; OSError
+    """
+    board = intake.board
+    target = targets(board).get(found.component)
+    if not target:
+        raise FwError(errors_net.WRONG_COMPONENT)
+    if "client" not in board.layout:
+        raise FwError(errors.NO_SLOT)
+    settled(board)
+    if "state" in board.layout:
+        kinds = states()
+        # If both were new and failed, nobody would know which one it was.
+        if kinds.State(board).phase != kinds.IDLE:
+            raise FwError(errors_boot.ON_TRIAL)
+    if found.version <= target.version():
+        raise FwError(errors.NOT_NEWER)
+    last = result(board, found.component)
+    if last and last.reason and last.digest == found.installed_digest:
+        raise FwError(errors_boot.BLACK_LISTED)
+    slot = target.slot()
+    if not slot.fits(found.installed_size):
+        raise FwError(errors.TOO_BIG, found.installed_size)
+    intake.target, intake.slot, intake.proposal = target, slot, None
+
+
+def settled(board):
+    """Raises FwError ON_TRIAL while firmware waits for the reset, or is not confirmed; OSError."""
+    client_store.of(board)  # opened here, three calls less deep than where it is asked: C stack
+    if on_trial(board):
+        raise FwError(errors_boot.ON_TRIAL)
+
+
+def on_trial(board):
+    """True while firmware waits for the reset, or is not confirmed. Raises OSError; FwError."""
+    return any(target.installed for target in targets(board).values()) or any(_unkept(board))
+
+
+def needs(board, found):
+    """Has the device the components that an image asks for?
+
+    found:   Manifest; its vendor-data may begin with b"needs:", and then lists them, as in
+             b"needs:SYSTEM=1.24.0,RADIO=2.0.0": that version, or a newer one
+    raises:  FwError NEEDS, at = the component; BAD_VERSION; OSError
+    """
+    for need in found.vendor_data[_NEEDS:].decode().split(","):
+        component, _, least = need.partition("=")
+        target = targets(board).get(component)
+        if component == board.layout.get("component", "MAIN"):
+            head = active_image.header(board)
+            have = head.version if head else 0
+        else:
+            have = target.version() if target else 0
+        if have < version_word(least):
+            raise FwError(errors_net.NEEDS, component)
+
+
+def confirm(board):
+    """The firmware that runs is good. True when something was written. Raises OSError; FwError."""
+    written = False
+    for component, target, version, digest in _unkept(board):
+        target.confirm()
+        _write(board, component, _KEPT, version, digest)
+        written = True
+    return written
+
+
+def _unkept(board):
+    """(component, target, version, digest) of firmware that runs and is not confirmed."""
+    for component, target in targets(board).items():
+        record = _get(board, component)
+        if record and record[0] != _KEPT and record[1] == target.version():
+            yield component, target, record[1], record[2]
+
+
+def result(board, component):
+    """trial.Result of the last image of a component; None: there was none, or it is on trial."""
+    from ufota.trial import Result
+
+    record = _get(board, component)
+    reason = _fate(board, component, record) if record else None
+    if reason is None or reason == LOST:
+        return None
+    kinds = states()
+    return Result(kinds.REVERTED if reason else kinds.CONFIRMED, reason, *record[1:])
+
+
+def fate(board, digest):
+    """What came of a system image.
+
+    digest:  its SHA-256, or the first bytes of it
+    returns: 0 it was confirmed; error number; None while that is not known yet; LOST when power
+             was cut before it could be installed, or nothing is known of it
+    raises:  OSError; FwError
+    """
+    for component in targets(board):
+        record = _get(board, component)
+        if record and record[2][: len(digest)] == digest:
+            return _fate(board, component, record)
+    return LOST
+
+
+def _fate(board, component, record):
+    kind, version, _ = record
+    target = targets(board)[component]
+    if kind == _KEPT:
+        return 0
+    if target.installed or version == target.version():
+        return None
+    return errors_boot.NOT_CONFIRMED if target.failed(kind == _BEGUN) else LOST
+
+
+def _get(board, component):
+    """(kind, version, digest) of a component's last image, or None. Raises OSError; FwError."""
+    store = client_store.of(board)
+    record = store.get(_KEY + component.encode(), b"") if store else b""
+    return struct.unpack(_RECORD, record) if len(record) == struct.calcsize(_RECORD) else None
+
+
+def _put(board, found, kind):
+    _write(board, found.component, kind, found.version, found.installed_digest)
+
+
+def _write(board, component, kind, version, digest):
+    client_store.of(board).put(
+        _KEY + component.encode(), struct.pack(_RECORD, kind, version, digest)
+    )

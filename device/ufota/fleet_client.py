@@ -1,0 +1,282 @@
+"""The client for devices that are left alone: it asks, goes on after every break, and reports.
+
+Owns the states PAUSED and REJOIN, and what its source is told. The update itself is client.py's,
+what is in the candidate candidate.py's, what of it is believed after a reset kept.py's, how long
+to wait retry.py's.
+
+    a link breaks   PAUSED for as long as retry says; then the source is asked for what follows.
+                    What came stays in the buffer and in the candidate: nothing is fetched twice
+    a reset         the manifest is fetched and verified again; if it is still this image, what is
+                    kept is digested, and the source is asked for what follows
+    the object changed, or the server knows no ranges
+                    the source begins at 0, and so does the update
+"""
+
+import time
+
+from micropython import const
+
+from fwcore import errors
+from fwcore.errors import FwError
+from fwcore.modules import load
+from ufota.client import (
+    ACCEPT,
+    APPROVE_DOWNLOAD,
+    CONNECT,
+    DOWNLOAD,
+    FAILED,
+    IDLE,
+    MANIFEST,
+    OPEN,
+    READY,
+    Client,
+)
+
+PAUSED = const(12)  # behind those of client.py
+REJOIN = const(13)  # after PAUSED, until the first byte shows where the source goes on
+
+_LINKED = (CONNECT, MANIFEST, OPEN, DOWNLOAD, PAUSED, REJOIN)
+_REPORT_MS = const(1000)
+_FRAME = const(4)  # bytes that tell how long a manifest is
+
+
+class FleetClient(Client):
+    """A Client that polls, resumes and reports.
+
+    source:    also offer() and told(client), where it is a service: see sources/group.py
+    retry:     retry.Retry; None: a broken link is an error at once
+    progress(done, total): payload bytes; at most each 1 % and each second, and at the end
+    all else:  as for Client
+
+    With a region `client` in the layout a download survives a reset. So does the address of an
+    update that the application was told of, when the source has no offer(): poll() begins it anew.
+    """
+
+    _steps = Client._steps + ("_go_on", "_rejoin")
+    _waiting = (MANIFEST, DOWNLOAD, PAUSED, REJOIN)
+
+    def __init__(self, board, source, retry=None, progress=None, **more):
+        super().__init__(board, source, progress=self._report, **more)
+        self.retry = retry
+        self._progress = progress
+
+    def start(self, url):
+        """Begin an update from a manifest or a bundle. Raises FwError."""
+        if self.retry:
+            self.retry.reset()
+        self._begin(url)
+        self.step()
+
+    def poll(self):
+        """Start what the source offers, or what a reset interrupted. True when one has begun.
+
+        Does nothing while an update is under way. Raises FwError; OSError of the notes.
+        """
+        if self.state not in (IDLE, READY, FAILED):
+            return False
+        if hasattr(self.source, "offer"):
+            url = self.source.offer()
+        else:
+            url = _kept().pending(self.board)
+        if url:
+            self.start(url)
+        return bool(url)
+
+    def abort(self):
+        """Give the update up; nothing of it is kept."""
+        super().abort()
+        self._forget_url()
+
+    def step(self):
+        """As Client.step(); returns True after an error from which the update goes on."""
+        state = self.state
+        work = self._steps[state]
+        try:
+            if state == MANIFEST and hasattr(self.source, "bare") and self.source.bare():
+                work = "_take_bare"
+            worked = getattr(self, work)() if work else False
+        except (FwError, OSError, MemoryError) as error:
+            self._fail(error, state)
+            worked = True
+        if self.state == FAILED and state != FAILED:
+            self._after_error(state)
+        if self.state != state:
+            self._changed()
+            self._tell()
+            if self.state == FAILED:
+                raise self.error  # type: ignore[misc]  # None it is only while nothing failed
+        elif self._has_news:
+            self._tell()
+        return worked
+
+    def _changed(self):
+        if self.state == APPROVE_DOWNLOAD and self.intake.kept:
+            if not hasattr(self.source, "offer"):
+                self.intake.kept.remember(self.url)
+        elif self.state == READY:
+            self._forget_url()
+
+    def _begin(self, url):
+        super()._begin(url)
+        self._tag = b""  # the source's word for the object that brings the payload
+        self._whole = False  # True: all of the payload is here, and no end is asked for
+        self._told = None  # (bytes, ms) of the last report of progress
+        self._has_news = False  # True: progress that the source has not been told
+
+    def _open_payload(self):
+        kept = self.intake.kept
+        if kept and self.intake.done:
+            return self._catch_up()
+        if kept:  # from here every buffer ends where a reset could go on
+            self._full = kept.first(self.intake.slot) % self._full or self._full
+        return super()._open_payload()
+
+    def _take_bare(self):
+        """The source brings an image without a manifest."""
+        load("fwcore", "errors_net manifest formats")
+        from ufota.update import unsigned
+
+        self.manifest = unsigned.take(self)
+        self.state = ACCEPT
+        return True
+
+    def _peek(self, size):
+        # Not a byte more than shows which delivery it is: after a reset they are here already.
+        return size + 1 if size else _FRAME
+
+    def _wait(self, ms):
+        if self.state != PAUSED:
+            self.source.wait(ms)
+        else:
+            time.sleep_ms(max(0, min(ms, self._pause_ms())))
+
+    def _tell(self):
+        """The source may tell its service; that must never stop an update."""
+        self._has_news = False
+        if hasattr(self.source, "told"):
+            try:
+                self.source.told(self)
+            except FwError:
+                pass
+
+    def _report(self, done, total):
+        """Progress after a buffer: told on seldom enough not to slow the update down."""
+        now_ms = time.ticks_ms()
+        told = self._told
+        if told and done < total:
+            if (done - told[0]) * 100 < total or time.ticks_diff(now_ms, told[1]) < _REPORT_MS:
+                return
+        self._told = done, now_ms
+        if self._progress:
+            self._progress(done, total)
+        self._has_news = True  # told by step(): sources take requests of their own to tell it
+
+    def _forget_url(self):
+        if "client" in self.board.layout:
+            _kept().forget_url(self.board)
+
+    # A link broke
+
+    def _after_error(self, state):
+        """The update FAILED in this state: PAUSED or CONNECT instead, when it can go on."""
+        if self.error.code == errors.CORRUPT and state not in (CONNECT, MANIFEST, ACCEPT):
+            if self.intake.done and not self._again:
+                self._begin(self.url)
+                self._again = True  # what was kept may be what is wrong
+                return
+        if self.retry and state in _LINKED:
+            wait_ms = self.retry.after(self.error, self.source, self.done + self._have)
+            if wait_ms is not None:
+                self._pause(state, wait_ms)
+                return
+        from ufota.sources.retry import passing
+
+        if not passing(self.error):
+            self._forget_url()
+
+    def _pause(self, state, wait_ms):
+        if state == DOWNLOAD:
+            self._tag = self.source.tag
+        if state != PAUSED:  # else the source could not even be opened again
+            self._broken = state
+        self._until_ms = time.ticks_add(time.ticks_ms(), wait_ms)
+        self.state = PAUSED
+
+    def _pause_ms(self):
+        return time.ticks_diff(self._until_ms, time.ticks_ms())
+
+    def _go_on(self):
+        if self._pause_ms() > 0:
+            return False
+        if self._broken in (CONNECT, MANIFEST):
+            again = self._again
+            self._begin(self.url)
+            self._again = again
+            return True
+        self.error = None
+        return self._reopen()
+
+    def _reopen(self):
+        """Ask for what is missing of the payload."""
+        self._whole = not self._left
+        if self._whole:
+            self.state = DOWNLOAD
+            return True
+        self._asked = self._start + self.manifest.size - self._left
+        self.state = REJOIN
+        self._open(self._asked, self._tag)
+        return True
+
+    def _rejoin(self):
+        """The first byte shows where the source goes on."""
+        have = self._have
+        count = self.source.readinto(self.buf[have : have + 1])
+        if count is None:
+            return False
+        if self.source.at == self._asked:
+            self._check_length()
+            if not count:
+                raise FwError(errors.CUT_SHORT, self._asked)
+            self._left -= 1
+            self._have += 1
+            self.state = DOWNLOAD
+            return True
+        self.buf[0] = self.buf[have]
+        self._have = count
+        self._again = True
+        self.done = 0
+        found = self.manifest
+        if self._start:
+            self.manifest = None
+            self.state = MANIFEST
+        else:
+            self.intake.accept(found, True)
+            self._left = found.size - count
+            self.state = DOWNLOAD
+        return True
+
+    def _at_end(self):
+        return self._whole or super()._at_end()
+
+    # The board was reset
+
+    def _catch_up(self):
+        """A step of OPEN: digest what is kept, a buffer at a time, then go on behind it."""
+        intake, source = self.intake, self.source
+        if self._have:  # of the manifest, and of what is here already
+            if self._start:
+                self._tag = source.tag
+            source.close()
+            self._have = 0
+        if intake.open().catch_up():
+            return True
+        self.done = intake.done
+        self._left = self.manifest.size - intake.done
+        return self._reopen()
+
+
+def _kept():
+    load("ufota.update", "client_store resume")
+    from ufota.update import resume
+
+    return resume

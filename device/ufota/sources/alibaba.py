@@ -1,0 +1,380 @@
+"""Alibaba Cloud IoT OTA: a news source that is told of updates over MQTT, and reports there.
+
+    mqtt = MQTTClient(*login(...), keepalive=60)      umqtt.simple; see aliyun_login.py
+    cloud = Aliyun(board, mqtt, PRODUCT_KEY, DEVICE_NAME, http=HttpSource())
+    client = FleetClient(board, cloud, Retry())
+    while True:
+        if client.poll() and client.run():
+            machine.reset()
+        cloud.wait(1000)
+
+The file of an update comes over HTTP(S), through the source handed in, or in blocks over MQTT.
+It is a signed bundle; a bare image only where the layout says `unsigned`.
+
+    what happens                             what is told
+    the device connects                      version of each module; not while it is on trial,
+                                             as the service takes it for the success
+    an update is offered while one is        nothing; asked for again afterwards
+    under way, or on trial
+    a file cannot be fetched                 -2; asked for again after a while, and at once
+                                             when it is pushed
+    bytes have come                          progress 0..99, 100 once it is committed
+    it fails                                 progress -1..-4, with the number of the error
+    after the reset: it runs, confirmed      the new version
+    after the reset: it was reverted         the old version, and progress -1 with the reason
+
+source: the documented protocol, in docs/SERVERS.md in short
+"""
+
+import hashlib
+import time
+from binascii import hexlify, unhexlify
+
+from micropython import const
+
+from fwcore import errors, errors_net
+from fwcore.errors import FwError
+from ufota.alibaba.job import module_of
+from ufota.alibaba.link import Link, quoted
+
+_SCHEME = const("aliyun://")
+_PUMPS = const(8)  # messages an offer() takes in at most
+_ANSWER_MS = const(10000)  # for firmware/get
+_REPEATS = const(3)  # of it
+_RENEWALS = const(3)  # new addresses in a row of which none brought a byte
+_EXPIRED = (401, 403)
+_MOST_S = const(3600)  # between two attempts at a file that cannot be fetched
+_SEQUENCE = const(0x30)  # a manifest begins with it
+
+
+class Aliyun:
+    """One module of a device; also a byte source, of what was offered for this module.
+
+    board:        see docs/DESIGN.md, "What a board offers"
+    mqtt:         an MQTT client, see aliyun_link.Link. The first offer() connects it, and later
+                  ones again when that is broken. An application that connects it by itself
+                  calls link.connected() each time
+    http:         byte source for http(s):// addresses; None: blocks over MQTT only
+    module:       what the service calls this part of the device; "" for the default one
+    version:      text, or a function that returns it; None: the version in the image's header
+    block:        bytes of a block over MQTT; the client holds one in RAM, and a little more
+    on_other:     on_other(topic, msg) for messages on topics of the application
+    link:         of another module of the same device, in place of mqtt and the names
+    """
+
+    def __init__(
+        self,
+        board,
+        mqtt,
+        product_key,
+        device_name,
+        http=None,
+        module="",
+        version=None,
+        block=2048,
+        on_other=None,
+        link=None,
+    ):
+        self.board = board
+        self.http = http
+        self.module = module_of(module)
+        self.version = version
+        self._block = block
+        self.link = link or Link(board, mqtt, product_key, device_name, block + 516, on_other)
+        self.link.modules[self.module] = self
+        self.cost = 700 if http else 900
+        self.header = b""
+        self.at = self.retry_after_s = 0
+        self.length = None
+        self.tag = b""
+        self.report = None  # (step, description) that could not be told yet
+        self.asked = None  # id of our firmware/get
+        self._greeting = False  # what follows a connect has not been told yet
+        self._ask = True  # firmware/get is due
+        self._tries = 0
+        self._retry = None  # Retry, once a file could not be fetched: heap
+        self._ended_ms = self._rest_ms = 0  # the last failure, and when to ask after it
+        self._job = None  # what was offered last
+        self._closed = None  # the Job that is done with, for good or ill
+        self._busy = False
+        self._inner = None  # the byte source in use
+        self._under = None  # the Job it brings, or brought last
+        self._bare = False  # True: what comes is no bundle
+        self._told = None  # last step
+
+    # What Link calls, some of it from within the client's callback
+
+    def connected(self):
+        self._greeting = True
+        self._ask = not self._busy
+
+    def offered(self, job, answer):
+        """job: Job, or None; answer: True for the answer to a question, False for a push."""
+        if answer:
+            self._ask = False
+            self._answered = True
+            self._tries = 0
+        elif self._busy:
+            self._ask = True  # afterwards
+            return
+        else:
+            self._closed = None  # somebody wants it to be tried again
+        self._job = job
+
+    # News
+
+    def offer(self):
+        """The address of what is offered, or None. Raises FwError CONNECT, NO_ANSWER."""
+        self._busy = False
+        link = self.link
+        link.connect()
+        for _ in range(_PUMPS):
+            link.pump()
+        self._speak()
+        if self._greeting:  # on trial: what is offered now may be what runs
+            self._job = None
+            return None
+        job = self._job
+        if job and not job.is_same(self._closed):
+            if job.url and not self.http:
+                self._closed = job
+                self.tell("-1", str(errors_net.NO_SOURCE))
+                return None
+            return _SCHEME + self.module + "/" + job.version
+        if self._ask and not self._rests():
+            self._rest_ms = 0
+            self._question()
+        return None
+
+    def told(self, client):
+        """Report what a Client says of itself. Raises FwError CONNECT."""
+        from ufota.alibaba import reports
+
+        try:
+            step = reports.step(self, client)
+        except OSError as error:
+            raise FwError(errors.READ_FAILED, error.errno)
+        if self.link.up:
+            self._speak()
+        if step:
+            self.tell(*step)
+
+    def finished(self, final):
+        """An update has come to its end; final: True when trying it again would not help."""
+        self._busy = False
+        self._ask = True
+        self._job = None
+        if final:
+            self._closed = self._under
+            self._retry = None
+        else:
+            if not self._retry:
+                from ufota.sources.retry import Retry
+
+                self._retry = Retry(max_s=_MOST_S)
+            self._rest_ms = self._retry.after(FwError(errors.CONNECT)) or _MOST_S * 1000
+            self._ended_ms = time.ticks_ms()
+
+    def _rests(self):
+        """True while it is too early to ask again after a failure."""
+        if not self._rest_ms:
+            return False
+        return time.ticks_diff(time.ticks_ms(), self._ended_ms) < self._rest_ms
+
+    # Bytes
+
+    def open(self, url, at=0, tag=b""):
+        """As of every byte source; url: of offer(). Raises FwError BAD_URL | CONNECT | ..."""
+        self.close()
+        if not url.startswith(_SCHEME):
+            raise FwError(errors.BAD_URL)
+        self._busy = True
+        self._at = at
+        self._have = tag
+        self._renewals = 0
+        self._tries = 0
+        self._answered = self._job is not None
+        self.link.connect()
+        self._speak()
+        if self._job:
+            self._begin()
+
+    def readinto(self, mv):
+        """As of every byte source; blocks over MQTT only while the client's packets are cut."""
+        if not self._inner:
+            self._await_job()
+            return None
+        if self._inner is self.http:
+            self._keep_alive()
+        try:
+            count = self._inner.readinto(mv)
+        except FwError as error:
+            self._renew(error)
+            return None
+        if count is not None:
+            self._check(mv, count)
+        return count
+
+    def wait(self, ms):
+        if self._inner is self.http and self.http:
+            self.http.wait(ms)
+        else:
+            self.link.wait(ms)
+
+    def bare(self):
+        """(version, size, SHA-256 or b"") when the file under way is no bundle, else None.
+
+        For ufota/update/unsigned.py.
+        """
+        if not self._bare:
+            return None
+        job = self._under
+        return job.version, job.size, unhexlify(job.sign) if job.method == "sha256" else b""
+
+    def close(self):
+        if self._inner:
+            self._inner.close()
+            self._inner = None
+
+    def _begin(self):
+        """Open the file of self._job."""
+        job = self._job
+        if self._at and not job.is_same(self._under):
+            self._at, self._have = 0, b""
+        if job.stream:
+            from ufota.alibaba.blocks import Blocks
+
+            self.link.hear_blocks()  # here, not in its open(): C stack
+            source = Blocks(self.link, job, self._block)
+        elif self.http:
+            source = self.http
+        else:
+            raise FwError(errors_net.NO_SOURCE)
+        self._under = job
+        self._bare = False
+        self._inner = source
+        self._running = None  # the digest of what has passed
+        self._passed = -1  # bytes; -1: nothing is known of the file yet
+        source.open(job.url, self._at, self._have)
+
+    def _check(self, mv, count):
+        """Look at what comes by: the length once, the digest where all of it comes by."""
+        source, job = self._inner, self._under
+        if self._passed < 0:
+            self.at, self.length, self.tag = source.at, source.length, source.tag
+            if job.size is not None and self.length not in (None, job.size):
+                raise FwError(errors.CORRUPT, self.length)
+            self._passed = self.at
+            if not self.at and job.method:
+                make = getattr(hashlib, job.method, None)
+                self._running = make and make()
+            if not self.at and count:
+                self._bare = mv[0] != _SEQUENCE
+                if self._bare and not self.board.layout.get("unsigned", False):
+                    raise FwError(errors_net.UNSIGNED)
+        if count and self._running:
+            self._running.update(mv[:count] if count < len(mv) else mv)
+        self._passed += count
+        if self._running and (not count or self._passed == self.length):
+            digest, self._running = self._running, None
+            if hexlify(digest.digest()) != job.sign:
+                raise FwError(errors.CORRUPT, self._passed)
+
+    def _renew(self, error):
+        """Ask for another address when this one has expired. Raises error when it has not."""
+        self.retry_after_s = getattr(self._inner, "retry_after_s", 0)
+        if error.code != errors.HTTP_STATUS or error.at not in _EXPIRED:
+            raise error
+        self._job = None
+        self._answered = False
+        if self._passed >= 0:
+            raise FwError(errors.CUT_SHORT, self._passed)  # a retry comes back to open()
+        self._renewals += 1
+        if self._renewals > _RENEWALS:
+            raise error
+        self.close()
+
+    def _await_job(self):
+        """Ask for the job, or look whether the answer has come, and begin with it then."""
+        self.link.connect()
+        self.link.pump()
+        self._speak()
+        if self._job:
+            self._begin()
+        elif self._answered:
+            raise FwError(errors_net.CANCELED)
+        else:
+            self._question()
+
+    # Words
+
+    def _question(self):
+        """Send firmware/get, or again when it was not answered in time.
+
+        raises:  FwError NO_ANSWER after the last time, CONNECT
+        """
+        link = self.link
+        now_ms = time.ticks_ms()
+        # One question at a time: an empty answer does not say for which module.
+        if link.asker and time.ticks_diff(now_ms, link.asked_ms) < _ANSWER_MS:
+            return
+        if link.asker is self and self._tries > _REPEATS:
+            link.asker = None
+            self._tries = 0
+            raise FwError(errors_net.NO_ANSWER)
+        self._tries += 1
+        link.asked_ms = now_ms
+        module = quoted(self.module or "default")
+        rest = '"version":"1.0","params":{"module":%s},"method":"thing.ota.firmware.get"'
+        link.asker = self
+        self.asked = link.publish("/sys/%s/thing/ota/firmware/get", rest % module)
+
+    def _speak(self):
+        """Say what is due: version and outcome after a connect, reports kept back, refusals."""
+        link = self.link
+        if self._greeting:
+            from ufota.alibaba import reports
+
+            try:
+                self._greeting = not reports.greet(self)
+            except OSError as error:
+                raise FwError(errors.READ_FAILED, error.errno)
+        if self.report:
+            self._progress(self.module, *self.report)
+            self.report = None
+        if link.refused:
+            name, why = link.refused
+            link.refused = None
+            self._progress(name, "-1", str(why.code))
+
+    def tell(self, step, about=""):
+        """Report progress; what cannot be sent now is kept if it is an end."""
+        if step == self._told and not about:
+            return
+        self._told = step
+        try:
+            self._progress(self.module, step, about)
+        except FwError:
+            if about:
+                self.report = step, about
+            raise
+
+    def _progress(self, module, step, about):
+        rest = '"params":{"step":"%s","desc":%s%s}' % (step, quoted(about), _in_module(module))
+        self.link.publish("/ota/device/progress/%s", rest)
+
+    def inform(self, version):
+        """Tell which version runs. Raises FwError CONNECT."""
+        rest = '"params":{"version":%s%s}' % (quoted(version), _in_module(self.module))
+        self.link.publish("/ota/device/inform/%s", rest, 1)
+
+    def _keep_alive(self):
+        """Serve MQTT while HTTP has the word; a connection that breaks can wait."""
+        try:
+            self.link.pump()
+        except FwError:
+            pass
+
+
+def _in_module(name):
+    return ',"module":' + quoted(name) if name else ""

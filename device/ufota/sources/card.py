@@ -1,0 +1,284 @@
+"""A bundle dropped on a card: update.bin in the folder where its file system is mounted.
+
+Owns which file is taken, and what becomes of it:
+
+    update.bin     taken once it has stopped growing
+    update.done    its image runs, and is confirmed where the layout has a state region
+    update.e27     refused for good, with the number of the error; after an image went back, with
+                   the reason that was given for that
+
+It is renamed after the reset, when it is looked at again. Where that cannot be, because the card
+is locked or was pulled, the new name is noted, and the file is left alone.
+
+    at     size what, in the note
+    0      12   tag     the file: size, time, CRC-32 of its first 512 bytes  (little-endian)
+    12     1    count   how often it went as far as READY
+    13     n    ending  what it is to be renamed to; empty: not known yet
+
+The card's content is read as a stranger's: the manifest's signature and the digest of the image
+are what it is judged by, as for any source. No other name is ever looked at.
+"""
+
+import os
+import struct
+import time
+from binascii import crc32
+from errno import ENOENT
+
+from micropython import const
+
+from fwcore import errors, errors_boot, errors_net
+from fwcore.errors import FwError
+from fwcore.modules import states
+from ufota.client import FAILED, READY
+from ufota.update import client_store
+
+_HEAD = const(512)
+_TAG = "<III"  # 12 bytes
+_TAG_SIZE = const(12)
+_KEY = b"drop"
+_TRIES = const(3)
+_SLICE_MS = const(50)
+_DONE = "done"
+
+# With the numbers of a manifest, 21..33, what is wrong with the file.
+_REFUSED = (
+    errors.INSTALL_DENIED,
+    errors.DOWNLOAD_DENIED,
+    errors_net.WRONG_COMPONENT,
+    errors.BAD_VERSION,
+    errors.BAD_DIGEST,
+    errors.BAD_URL,
+    errors.CUT_SHORT,
+    errors.TOO_LONG,
+    errors_boot.BELOW_FLOOR,
+    errors_boot.BLACK_LISTED,
+)
+
+
+class Drop:
+    """A news source: a bundle on a card, or in any other folder.
+
+    board:      see docs/DESIGN.md, "What a board offers"
+    path:       folder, as the card is mounted
+    name:       of the bundle
+    cost:       lower goes first in a group
+    mount:      called whenever no file is found: mounts the card anew, or raises OSError. Left
+                out where the application does that, or has files of its own open on the card
+    settle_ms:  how long the file must stay as it is before it is taken; offer() waits for that
+    """
+
+    header = b""  # of HTTP
+
+    def __init__(self, board, path="/sd", name="update.bin", cost=100, mount=None, settle_ms=1000):
+        self.cost = cost
+        self.at = 0
+        self.length = None
+        self.tag = b""
+        self._board = board
+        self._path = path
+        self._url = path + "/" + name
+        self._mount = mount
+        self._settle_ms = settle_ms
+        self._file = None
+        self._left = b""  # tag of a file that is not offered until it changes
+        self._failed = b"", 0  # tag, and how often it could not be read or written
+
+    def offer(self):
+        """Path of a file to be taken, or None. Raises FwError READ_FAILED for the state's flash.
+
+        It is not looked at while another update waits for a reset, or is on trial.
+        """
+        self.tag = b""
+        found = self._look()
+        if not found:
+            self._left = b""  # what is there next time may be another card
+            return None
+        state = self._state()
+        if state and state.phase:
+            return None
+        tag, _ = found
+        if tag == self._left:
+            return None
+        count, ending = self._noted(tag)
+        if not ending and count >= _TRIES:
+            ending = _ending((state and state.reason) or errors_boot.INSTALL_FAILED)
+        if ending:
+            self._rename(tag, count, ending)
+            return None
+        return self._url if self._settled(found) else None
+
+    def told(self, client):
+        """Note how the update with this file ends."""
+        if not self.tag or client.state not in (READY, FAILED):
+            return
+        tag, self.tag = self.tag, b""  # what is told next may be of another source's
+        if client.state == READY:
+            self._left = tag
+            self._note(tag, self._noted(tag)[0] + 1)
+        elif _refuses(client.error.code):
+            self._rename(tag, 0, self._verdict(client))
+        else:
+            count = self._failed[1] + 1 if self._failed[0] == tag else 1
+            self._failed = tag, count
+            if count >= _TRIES:
+                self._left = tag
+
+    # A byte source
+
+    def open(self, url, at=0, tag=b""):
+        """Open the file, from a byte on if it is still the one of this tag.
+
+        raises:  FwError BAD_URL for another file than its own, READ_FAILED
+        """
+        self.close()
+        if url != self._url:
+            raise FwError(errors.BAD_URL)
+        found = self._look()
+        if not found:
+            raise FwError(errors.READ_FAILED, ENOENT)
+        self.tag, self.length = found
+        self.at = at if at <= self.length and tag in (b"", self.tag) else 0
+        try:
+            self._file = open(url, "rb")
+            self._file.seek(self.at)
+        except OSError as error:
+            self.close()
+            raise _failed(error)
+
+    def readinto(self, mv):
+        """The next bytes of the file: how many, 0 at its end. Raises FwError READ_FAILED."""
+        if not self._file:
+            raise FwError(errors.READ_FAILED)
+        try:
+            return self._file.readinto(mv)
+        except OSError as error:
+            raise _failed(error)
+
+    def wait(self, ms):
+        """A file has no gaps to wait for."""
+
+    def close(self):
+        """Close the file; twice does no harm."""
+        file, self._file = self._file, None
+        if file:
+            try:
+                file.close()
+            except OSError:
+                pass  # the card is gone, and nothing was to be written
+
+    # The file
+
+    def _look(self):
+        """(tag, size) of a file that may be a bundle, or None; a card that fails is no card.
+
+        A file system answers from what it remembers, when its card was pulled and when another
+        one is in its place: so a file's head is read, and without a file the card is mounted.
+        """
+        try:
+            found = self._found()
+        except OSError:
+            found = None
+        if found or not self._mount:
+            return found
+        try:
+            self._mount()
+            return self._found()
+        except OSError:
+            return None
+
+    def _found(self):
+        found = os.stat(self._url)
+        if not found[6]:  # a folder has no size either, or cannot be opened
+            return None
+        head = bytearray(_HEAD)
+        with open(self._url, "rb") as file:
+            count = file.readinto(head)
+        mask = 0xFFFFFFFF  # sizes and times may be longer
+        tag = struct.pack(_TAG, found[6] & mask, found[8] & mask, crc32(head[:count]) & mask)
+        return tag, found[6]
+
+    def _settled(self, found):
+        """False when the file is still being written."""
+        for _ in range(0, self._settle_ms, _SLICE_MS):
+            self._board.feed()
+            time.sleep_ms(_SLICE_MS)
+        return self._look() == found
+
+    def _rename(self, tag, count, ending):
+        """Give it its last name. If that cannot be, it is noted, and the file left alone."""
+        try:
+            found = self._found()
+            if found and found[0] == tag:  # not one that has just taken its place
+                os.rename(self._url, self._url.rsplit(".", 1)[0] + "." + ending)
+            self._note(b"", 0)
+        except OSError:
+            self._left = tag
+            self._note(tag, count, ending)
+
+    # What is known of it
+
+    def _noted(self, tag):
+        """(count, ending) of a file: 0 and "" when nothing is noted of it."""
+        try:
+            store = client_store.of(self._board)
+        except (OSError, FwError):
+            store = None
+        note = store.get(_KEY, b"") if store else b""
+        if note[:_TAG_SIZE] != tag:
+            return 0, ""
+        return note[_TAG_SIZE], note[_TAG_SIZE + 1 :].decode()
+
+    def _note(self, tag, count, ending=""):
+        """Note it, or, with no tag, forget what is noted."""
+        try:
+            store = client_store.of(self._board)
+            if store and tag:
+                store.put(_KEY, tag + bytes((count,)) + ending.encode())
+            elif store:
+                store.delete(_KEY)
+        except (OSError, FwError):
+            pass  # then the file is looked at once more after the next reset
+
+    def _state(self):
+        """The boot state, or None where the layout has none. Raises FwError READ_FAILED."""
+        if "state" not in self._board.layout:
+            return None
+        try:
+            return states().State(self._board)
+        except OSError as error:
+            raise _failed(error)
+
+    def _verdict(self, client):
+        """The ending for a file that was refused."""
+        code, found = client.error.code, client.manifest
+        state = self._state()
+        if code == errors.NOT_NEWER and self._running(state) == found.installed_digest:
+            return _DONE
+        if code == errors_boot.BLACK_LISTED and state.new.digest == found.installed_digest:
+            code = state.reason or code
+        return _ending(code)
+
+    def _running(self, state):
+        """Digest of the active image, or None."""
+        from ufota import active_image
+
+        try:
+            head = active_image.header(self._board, state)
+        except OSError:
+            return None
+        return head and head.digest
+
+
+def _refuses(code):
+    """True when the file is what is wrong, not the card or the device."""
+    return errors.URI_TOO_LONG <= code <= errors.TOO_BIG or code in _REFUSED
+
+
+def _ending(code):
+    return "e%d" % code
+
+
+def _failed(error):
+    code = error.errno
+    return FwError(errors.READ_FAILED, code if isinstance(code, int) else 0)

@@ -1,0 +1,109 @@
+"""Check: may this image come in, and where to? Asked before anything is erased.
+
+Owns the rules of acceptance that every device has, and the choice of a slot. What a state
+region says for and against an image is proposal.py's. Used by intake.py.
+"""
+
+from micropython import const
+
+from fwcore import errors, header
+from fwcore.errors import FwError
+from fwcore.modules import load, states
+from fwcore.slot import active_slot, slots
+
+_SCRATCH_AT = const(2048)  # headers are looked at above; a manifest may be below
+_COMPONENT = const("MAIN")
+_RAW = const(1)  # payload format: the image as it is
+
+
+def check(intake, found):
+    """For this device, newer, and fitting: in this order, and before anything is erased."""
+    board, layout = intake.board, intake.board.layout
+    _check_recipient(board, found)
+    if found.component != layout.get("component", _COMPONENT):
+        _system().check(intake, found)
+    else:
+        intake.proposal = None
+        if getattr(board, "systems", None):
+            _system().settled(board)
+        if "state" in layout:
+            from ufota.update.pending import Proposal
+
+            state = states().State(board)
+            places = state.active_slot(board)[0], state.candidate_slots(board)
+            mv = intake.buf[_SCRATCH_AT:]
+            intake.proposal = Proposal(board, state, places, found, mv, intake.permanent)
+        else:
+            _check_newer(intake, found)
+        intake.slot = _choose_slot(intake, found.installed_size)
+    if found.format != _RAW:
+        from ufota.update import payload
+
+        payload.check(intake, found)
+    if layout.get("signed", False):
+        if not board.key().verify(found.installed_digest, found.image_signature):
+            raise FwError(errors.BAD_SIGNATURE)
+
+
+def _system():
+    load("ufota", "active_image")
+    load("ufota.update", "client_store candidate")
+    from ufota.firmware import targets
+
+    return targets
+
+
+def _check_recipient(board, found):
+    if found.vendor_id != board.vendor_id:
+        raise FwError(errors.WRONG_VENDOR)
+    if found.class_id != board.class_id:
+        raise FwError(errors.WRONG_CLASS)
+    if not found.size:
+        raise FwError(errors.TOO_BIG)
+    if found.vendor_data.startswith(b"needs:"):
+        _system().needs(board, found)
+
+
+def _check_newer(intake, found):
+    """Without a state region: what is installed is copied over the active image."""
+    board, size = intake.board, found.installed_size
+    active = active_slot(board.layout, board.device(board.layout["active"]["device"]))
+    if found.version <= _version_in(intake, active, None):
+        raise FwError(errors.NOT_NEWER)
+    if not active.fits(size):
+        raise FwError(errors.TOO_BIG, size)
+
+
+def _choose_slot(intake, size):
+    """An empty slot, else the one with the oldest image. What cannot be read is left alone."""
+    board = intake.board
+    area = board.layout.get("candidates")
+    if not area:
+        raise FwError(errors.NO_SLOT)
+    internal = area.get("internal", False)
+    intake.key = None if internal else header.device_key(board.rot() or b"")
+    if intake.proposal:
+        candidates = intake.proposal.slots(intake.buf[_SCRATCH_AT:], intake.key)
+    else:
+        candidates = slots(board.layout, board.device(area["device"]))
+    code, best, oldest = errors.NO_SLOT, None, 0
+    for slot in candidates:
+        try:
+            version = _version_in(intake, slot, intake.key)
+        except OSError:
+            continue
+        if not slot.fits(size):
+            code = errors.TOO_BIG
+        elif not best or version < oldest:
+            best, oldest = slot, version
+    if not best:
+        raise FwError(code, size)
+    return best
+
+
+def _version_in(intake, slot, key):
+    """Version of the image in a slot, 0 when it holds none. Raises OSError."""
+    try:
+        return slot.read_header(intake.buf[_SCRATCH_AT:], key).version
+    except FwError:
+        return 0

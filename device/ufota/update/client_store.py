@@ -1,0 +1,73 @@
+"""Notes: the little that an update client remembers through a reset.
+
+Owns the region `client` of the layout: a key-value store on a journal of its own, and one
+counter that a mark in the journal moves on, so that counting seldom erases. The boot stage
+never looks here, and what is lost here costs a download, never an image.
+
+    key       who, and what
+    job       kept.py: the download that is under way
+    url       kept.py: where it comes from, when no source says that again
+    count     this file: what was counted when the store was last written, 4 bytes, little-endian
+
+Every other key begins with the name of the source that it belongs to.
+"""
+
+import struct
+
+from micropython import const
+
+from fwcore.kv import KeyValue
+from fwcore.modules import STORE, load
+
+LIMIT = const(1024)  # bytes of the whole store, as fwcore.layout asks room for
+_COUNT = b"count"
+
+
+def of(board):
+    """The notes of a board, or None when its layout has no region `client`.
+
+    One object for all who ask, kept as board.notes: two would not know of each other's writes.
+
+    raises:  OSError; FwError TOO_BIG for a region that is too small
+    """
+    if "client" not in board.layout:
+        return None
+    if not hasattr(board, "notes"):
+        board.notes = Notes(board)
+    return board.notes
+
+
+class Notes(KeyValue):
+    """get(), put(), delete() as fwcore.kv has them, and a counter."""
+
+    def __init__(self, board):
+        load("fwcore", STORE)
+        from fwcore.journal import Journal
+        from fwcore.regions import storage_of
+
+        region = board.layout["client"]
+        storage = storage_of(board, region)
+        self.journal = Journal(storage, region["start"], region["size"], LIMIT)
+        super().__init__(self.journal, self.journal.load())
+
+    def count(self):
+        """How often count_on() was called since restart()."""
+        return int.from_bytes(self.get(_COUNT, b""), "little") + self.journal.marks
+
+    def count_on(self):
+        """Count one more; durable when this returns. Raises as put()."""
+        if not self.journal.room():
+            self._store(self._copy())
+        self.journal.mark()
+
+    def restart(self, key, value):
+        """put() and a counter at 0, in one write."""
+        changed = self._copy()
+        changed[key] = value
+        changed[_COUNT] = b""
+        self._store(changed)
+
+    def _copy(self):
+        values = super()._copy()
+        values[_COUNT] = struct.pack("<I", self.count())
+        return values

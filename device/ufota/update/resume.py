@@ -1,0 +1,151 @@
+"""Kept: what a download keeps through a reset, so that it goes on instead of beginning again.
+
+Owns the record below, in the notes, and how their counter tells bytes: each count is one more
+step of the slot that is written for good. Steps are whole erase blocks, so a Writer that goes
+on behind them erases the block that was cut and harms none before it.
+
+    offset size field    meaning
+    0      4    at       header address of the slot; which slot it is     (little-endian)
+    4      4    size     bytes of the image
+    8      32   digest   SHA-256 of the image; the same image may come from elsewhere
+
+The record is written before the first erase of the slot and taken back before its header is
+written: while it is there, the slot holds no image. What it says is believed only as far as
+the digest of the whole image is right in the end.
+"""
+
+import struct
+
+from micropython import const
+
+from fwcore.errors import FwError
+from fwcore.storage import down, up
+from ufota.update import client_store
+
+_KEY = b"job"
+_URL = b"url"
+_MAX_URL = const(255)  # a longer one is signed for a while, and worth nothing after it
+_RECORD = "<II32s"  # 40 bytes
+_STEP = const(4096)  # bytes, at least: a mark for less would wear the journal for little
+
+
+def of(board, found):
+    """Kept for the image of a manifest; None when the board can keep nothing."""
+    try:
+        store = client_store.of(board)
+    except (OSError, FwError):
+        return None
+    return store and Kept(store, found)
+
+
+def pending(board):
+    """The address of an update that a reset interrupted, or None. Raises OSError."""
+    store = client_store.of(board)
+    url = store and store.get(_URL)
+    return url.decode() if url else None
+
+
+def forget_url(board):
+    """The update from the address that is remembered is over."""
+    try:
+        store = client_store.of(board)
+        if store:
+            store.delete(_URL)
+    except (OSError, FwError):
+        pass  # it is looked at again after a reset, and refused
+
+
+class Kept:
+    """The record of one image.
+
+    notes:   Notes. Those that cannot be written cost a download one day; they must not stop this
+             one, which goes on without
+    found:   Manifest of the image
+    """
+
+    def __init__(self, notes, found):
+        self._notes = notes
+        self._found = found
+        self._at = self._recorded()
+
+    def _recorded(self):
+        """Header address of the slot that this image is coming into, or None."""
+        record = self._notes.get(_KEY, b"")
+        if len(record) != struct.calcsize(_RECORD):
+            return None
+        at, size, digest = struct.unpack(_RECORD, record)
+        same = size == self._found.installed_size and digest == self._found.installed_digest
+        return at if same else None
+
+    def done(self, slot, buf, key):
+        """Bytes of the image that are in this slot for good; 0: begin anew.
+
+        buf, key: as in Slot.read_header(). Raises OSError
+        """
+        if slot.header_at != self._at:
+            return 0
+        try:
+            slot.read_header(buf, key)
+            return 0  # a whole image, and its header cannot be written again
+        except FwError:
+            pass
+        return _bytes(slot, self._notes.count(), self._found.installed_size)
+
+    def first(self, slot):
+        """Bytes of the image in the first step."""
+        return _bytes(slot, 1, self._found.installed_size)
+
+    def start(self, slot):
+        """Call before the first erase of a slot: from here nothing is kept yet."""
+        found = self._found
+        self._count = 0
+        record = struct.pack(_RECORD, slot.header_at, found.installed_size, found.installed_digest)
+        try:
+            if self._notes:
+                self._notes.restart(_KEY, record)
+        except (OSError, FwError):
+            self._notes = None
+
+    def resume(self):
+        """Call instead of start() when done() was not 0."""
+        self._count = self._notes.count() if self._notes else 0
+
+    def note(self, slot, writer):
+        """Call after a write: counts the steps that it completed."""
+        size = self._found.installed_size
+        done = min(size, writer.kept(_step(slot)))
+        while self._notes and _bytes(slot, self._count, size) < done:
+            self._count += 1
+            try:
+                self._notes.count_on()
+            except (OSError, FwError):
+                self._notes = None
+
+    def remember(self, url):
+        """Call when an update begins that no source would offer again after a reset."""
+        try:
+            if self._notes and len(url) <= _MAX_URL:
+                self._notes.put(_URL, url.encode())
+        except (OSError, FwError):
+            self._notes = None
+
+    def forget(self):
+        """Call before the header is written, and when the download is given up."""
+        self._at = None
+        try:
+            if self._notes:
+                self._notes.delete(_KEY)
+        except (OSError, FwError):
+            self._notes = None
+
+
+def _step(slot):
+    return up(_STEP, slot.storage.erase_size)
+
+
+def _bytes(slot, count, size):
+    """Bytes of the image that `count` steps are."""
+    if not count:
+        return 0
+    step = _step(slot)
+    return min(size, down(slot.body_at, step) + count * step - slot.body_at)

@@ -1,0 +1,63 @@
+"""Unsigned: an image that comes without a manifest, on devices whose maker allows that.
+
+Allowed by `unsigned` in the layout, and never where it says `signed`. What a signature would
+have said is taken on trust from whoever delivered it: nobody vouches for such an image, and
+the boot log says so each time. The rest of the way is that of every image, intake.py's.
+"""
+
+from fwcore import errors_net
+from fwcore.errors import FwError
+from fwcore.formats import RAW
+from fwcore.manifest import Manifest, version_word
+
+
+class Bare(Manifest):
+    """What a manifest for this very board would have said."""
+
+    def __init__(self, board, version, size, digest, uri):
+        self.end = 0
+        self.version = version
+        self.vendor_id = board.vendor_id
+        self.class_id = board.class_id
+        self.priority = 0
+        self.component = board.layout.get("component", "MAIN")
+        self.uri = uri
+        self.format = RAW
+        self.size = self.installed_size = size
+        self.digest = self.installed_digest = digest
+        self.image_signature = self.precursor = self.vendor_data = b""
+
+
+def begin(intake, version, size, digest, again=False):
+    """Intake.begin() without a manifest: the door for an application's own transport.
+
+    raises:  FwError of vouch(), and what Intake.begin() raises
+    """
+    return intake.accept(vouch(intake.board, version, size, digest, ""), again)
+
+
+def vouch(board, version, size, digest, uri):
+    """The Manifest that an image lacks, if this device may do without.
+
+    version:  text "1.2.3"
+    size:     bytes of the image
+    digest:   its SHA-256, 32 bytes; there is no doing without that
+    uri:      where it is, for a Client
+    raises:   FwError UNSIGNED | BAD_VERSION
+    """
+    if not board.layout.get("unsigned", False) or board.layout.get("signed", False):
+        raise FwError(errors_net.UNSIGNED)
+    if not size or len(digest) != 32:
+        raise FwError(errors_net.UNSIGNED)
+    found = Bare(board, version_word(version), size, digest, uri)
+    board.log("[WARN] Image " + version + " is not signed: nobody vouches for it")
+    return found
+
+
+def take(client):
+    """What a FleetClient does when its source has a bare image. Returns a Manifest.
+
+    source:  has bare() -> (version, size, digest)
+    """
+    version, size, digest = client.source.bare()
+    return vouch(client.board, version, size, digest, client.url)

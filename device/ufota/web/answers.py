@@ -1,0 +1,135 @@
+"""HTTP that a plain download never meets: http.py loads this file when one does.
+
+Owns what to make of an answer that is not a plain 200, and hands on what is rare again:
+
+    parts.py     206 and 416: parts of an object
+    chunks.py    a body in chunks
+    redirect.py  addresses that lead elsewhere
+    later.py     when to come back
+
+All work on an HttpSource and its attributes. Source: RFC 9110.
+"""
+
+from micropython import const
+
+from fwcore import errors
+from fwcore.errors import FwError
+
+_KEPT = const(b" content-range date location retry-after transfer-encoding ")
+
+
+def header(at, tag):
+    """Lines of the request header: for the object from `at` on; at 0: only if it is not `tag`.
+
+    A weak ETag is good for the second only, and a tag that could forge the request for none.
+    """
+    for byte in tag:
+        if not 0x20 <= byte <= 0x7E:
+            tag = b""
+    weak = tag[:2] == b"W/"
+    named = weak or tag[:1] == b'"'
+    if not at:
+        name = b"If-None-Match" if named else b"If-Modified-Since"
+        return b"%s: %s\r\n" % (name, tag) if tag else b""
+    _drop("chunked")  # so that it is not there together with parts.py
+    lines = b"Range: bytes=%d-\r\n" % at
+    if tag and not weak:
+        lines += b"If-Range: %s\r\n" % tag
+    return lines
+
+
+def add(found, name, value):
+    """Keep a header line that answer() needs. The same twice with two values is a fault."""
+    if b" " + name + b" " in _KEPT:
+        if found.get(name, value) != value:
+            raise FwError(errors.BAD_RESPONSE)
+        found[name] = value
+
+
+def answer(source):
+    """The header has come: make the source ready for the body, or begin the next request.
+
+    raises:  FwError: what HttpSource.readinto() lists
+    """
+    status = source.status
+    at, tag, more, _ = source._asked or (0, b"", False, 0)
+    if status == 200 or (200 < status < 206 and is_service(source)):
+        if more:  # the object has changed; what came of it is no good
+            raise FwError(errors.CUT_SHORT, at)
+        sized = source._left is not None
+        if status in (204, 205):
+            source._left = 0
+        source.tag = source._tag
+        source.length = source._end = source._left
+        unwrap(source, 0, sized)
+    elif status == 304 and tag and not at:
+        source.tag = source._tag or tag
+        end(source, None)
+    elif status in (206, 416) and at:
+        part = _part(source)
+        if part:
+            _drop("ranges")
+            unwrap(source, *part)
+    elif status in (301, 302, 303, 307, 308):
+        from ufota.web import redirects
+
+        redirects.answer(source)
+        _drop("redirects")
+    else:
+        from ufota.web import retry_after
+
+        retry_after.answer(source)
+
+
+def _part(source):
+    """parts.answer(), in a frame of its own: when it is over, nothing holds that file."""
+    from ufota.web import ranges
+
+    return ranges.answer(source)
+
+
+def _drop(name):
+    """Let go of a file that has had its turn, when heap is short."""
+    from fwcore.modules import make_room
+
+    make_room(("ufota.web", name))
+
+
+def open(source):
+    """Ask for what follows the part that has come. Returns None: nothing has arrived yet."""
+    source._is_late()  # a server of tiny parts may never be caught waiting
+    source._asked = source._end, source.tag, True, 0
+    source._restart(source._url, source._header)
+
+
+def server(url):
+    """(scheme, host, port) of an address: who may see what is for one server only."""
+    from ufota.sources.http import split  # it is there: nobody comes here without a source
+
+    host, port, _path = split(url)
+    return url.partition(":")[0], host.lower(), port
+
+
+def is_service(source):
+    return hasattr(source, "call")  # rest.Rest
+
+
+def end(source, at):
+    """The object ends here: readinto() will return 0."""
+    source._left = 0
+    source._end = source.length = at
+
+
+def unwrap(source, at, sized):
+    """Take a body out of its chunks, if it is in chunks.
+
+    at:     offset of its first byte
+    sized:  it has a Content-Length
+    """
+    coding = source._found.get(b"transfer-encoding", b"identity").lower()
+    if coding != b"identity":
+        if coding != b"chunked" or sized:  # both: an attack (RFC 9112 section 6.3)
+            raise FwError(errors.BAD_RESPONSE)
+        from ufota.web.chunked import Chunks
+
+        source._stream = Chunks(source._stream, source._byte, at)

@@ -1,0 +1,97 @@
+"""Parts of an object (RFC 9110 sections 14 and 15.3.7): what 206 and 416 mean to a source.
+
+A part is believed only where its Content-Range says that it begins as asked, and as far as its
+validator says that it is of the object that was begun. Another object comes from its start.
+"""
+
+from micropython import const
+
+from fwcore import errors
+from fwcore.errors import FwError
+from ufota.web import answers
+
+_MAX_DIGITS = const(10)
+
+
+def answer(source):
+    """206 or 416 to a request for `at`: as web.answer().
+
+    returns:  for web.unwrap(), where a body comes: (offset of its first byte, True when it
+              has a Content-Length); else None
+    """
+    if source.status == 206:
+        return _part(source)
+    _beyond(source)
+    return None
+
+
+def _part(source):
+    """The part must begin where it was asked for, and be of the same object."""
+    at, tag, more, _ = source._asked
+    first, last, total = _content_range(source._found.get(b"content-range", b""))
+    if first != at:
+        raise _bad(at)
+    if tag and source._tag and source._tag != tag and _is_date(tag) == _is_date(source._tag):
+        _changed(source)
+        return None
+    if more:
+        if total is None:
+            total = source.length
+        elif source.length not in (None, total):
+            raise FwError(errors.CUT_SHORT, at)
+    else:
+        source.at = at
+        source.tag = tag or source._tag
+    sized = source._left is not None
+    source.length = total
+    source._end = last + 1
+    source._left = last + 1 - first
+    return first, sized
+
+
+def _is_date(tag):
+    return tag[:1] != b'"'
+
+
+def _changed(source):
+    """Another object than the one that was begun: from its start, unless bytes were given."""
+    at, _, more, _ = source._asked
+    if more:
+        raise FwError(errors.CUT_SHORT, at)
+    source._asked = None
+    source._restart(source._url, source._header)
+
+
+def _beyond(source):
+    """There is nothing at `at`, because the object ends there, or is another one."""
+    at, _, more, _ = source._asked
+    ends = source._found.get(b"content-range") == b"bytes */%d" % at
+    if ends or (more and source.length is None):
+        if not more:
+            source.at = at
+        answers.end(source, at)
+    else:
+        _changed(source)
+
+
+def _content_range(value):
+    """b"bytes 0-9/20" -> (0, 9, 20), b"bytes 0-9/*" -> (0, 9, None). Raises FwError BAD_RANGE."""
+    unit, _, value = value.partition(b" ")
+    span, _, total = value.strip().partition(b"/")
+    first, _, last = span.partition(b"-")
+    endless = total == b"*"
+    if endless:
+        total = b"0"
+    for each in (first, last, total):
+        if not each.isdigit() or len(each) > _MAX_DIGITS:
+            raise _bad(0)
+    first, last, total = int(first), int(last), int(total)
+    if unit.lower() != b"bytes" or last < first or (last >= total and not endless):
+        raise _bad(first)
+    return first, last, None if endless else total
+
+
+def _bad(at):
+    from fwcore import errors_net
+
+    return FwError(errors_net.BAD_RANGE, at)
