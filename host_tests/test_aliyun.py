@@ -4,7 +4,6 @@ import gc
 import json
 
 import simboard
-import ufota
 from aliyun_kit import (
     BLOCK_REPLY,
     GET_REPLY,
@@ -22,6 +21,7 @@ from fwcore.errors import FwError
 from fwcore.manifest import version_word
 from helpers import noise, raises
 from ufota import client as states
+from ufota import trial
 from ufota.alibaba import reports
 from ufota.sources.alibaba import Aliyun
 from ufota.sources.retry import Retry
@@ -727,7 +727,7 @@ def test_the_new_version_is_told_once_it_is_confirmed():
     for _ in range(3):
         assert device.source.offer() is None
     assert cloud.sent == [], "on trial: the service would take it for the success"
-    ufota.confirm(device.board)
+    trial.confirm(device.board)
     device.source.offer()
     assert cloud.informs() == ["2.0.0"] and cloud.steps() == []
     reset(device)
@@ -745,7 +745,7 @@ def test_what_is_pushed_while_on_trial_waits_and_is_no_failure():
     cloud.push()  # the platform offers it until it hears of the new version
     assert device.update() is None
     assert cloud.sent == []
-    ufota.confirm(device.board)
+    trial.confirm(device.board)
     cloud.file = None
     assert device.update() is None
     assert cloud.informs() == ["2.0.0"] and cloud.steps() == []

@@ -5,7 +5,6 @@ import time
 
 import micropython  # noqa: F401  (gives CPython's time its ticks)
 
-import ufota
 from boards_kit import IDENTITY, NAMES, World, read
 from fake_ports import Reset
 from fwboot import main
@@ -16,6 +15,7 @@ from fwcore.manifest import version_word
 from fwcore.state import IDLE, TRIAL, State
 from helpers import here, noise
 from simdisk import TEARS, Disk, PowerCut, every_cut
+from ufota import trial
 from ufota.client import Client
 from update_kit import MANIFEST_URL, FakeSource, bundle, payload
 
@@ -73,7 +73,7 @@ def life(name):
         update(world, "small")
         board, runs = boot(world)
         assert runs == NEW and State(board).phase == TRIAL
-        assert ufota.confirm(board) is True
+        assert trial.confirm(board) is True
         board, runs = boot(world)
         assert runs == NEW and State(board).phase == IDLE
         update(world, "later")
@@ -120,7 +120,7 @@ def test_a_rejected_image_goes_back_at_once():
             update(world, "small")
             board, runs = boot(world)
             assert runs == NEW
-            ufota.reject(board, 300)
+            trial.reject(board, 300)
             assert boot(world)[1] == OLD
 
 
@@ -374,7 +374,7 @@ def test_a_crash_is_no_hang():
                 pass
         board = watched(world)
         assert read(main.run(board)) == OLD
-        assert ufota.last_result(board).reason == errors_boot.CRASHED
+        assert trial.last_result(board).reason == errors_boot.CRASHED
 
 
 def test_a_reset_waits_for_a_ctrl_c_and_feeds_meanwhile():

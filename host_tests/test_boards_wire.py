@@ -7,7 +7,7 @@ from fake_sd import Card, Socket
 from fake_spi import Bus, Clock
 from fwcore.state import IDLE, State
 from test_boards import NEW, NEWER, OLD, boot, update
-from ufota import confirm
+from ufota.trial import confirm
 
 BOTH = True  # runs on CPython and on MicroPython
 HEAP = "128M"  # chips of 8 MiB and more

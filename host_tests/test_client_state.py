@@ -11,7 +11,8 @@ from fwcore.state import State
 from helpers import noise, raises
 from simboard import MODES, candidate_slots, put
 from simdisk import every_cut
-from ufota import client, confirm, last_result, reject
+from ufota import client
+from ufota.trial import confirm, last_result, reject
 from update_kit import (
     MANIFEST_URL,
     OLD,

@@ -11,7 +11,8 @@ from fwcore.manifest import version_word
 from fwcore.state import State
 from simboard import MODES, put
 from simdisk import MOODY, every_cut
-from ufota import client, confirm, last_result
+from ufota import client
+from ufota.trial import confirm, last_result
 from update_kit import MANIFEST_URL, OLD, FakeSource, Key, bundle, payload, trial_setup
 
 BOTH = True  # runs on CPython and on MicroPython

@@ -71,8 +71,8 @@ def test_without_an_interpreter_nothing_is_made(tmp_path, monkeypatch):
 
 CONFIRMING = b"""
 from board import Board
-import ufota
-print("confirmed", ufota.confirm(Board()))
+from ufota import trial
+print("confirmed", trial.confirm(Board()))
 """
 
 

@@ -14,11 +14,11 @@ from fwcore.manifest import version_word
 from fwcore.state import State
 from helpers import noise, raises
 from scatter_kit import notes_of, restarted, scattered_board, trial_board
-from ufota import confirm, reject
 from ufota.client import FAILED, READY
 from ufota.fleet_client import FleetClient
 from ufota.sources.card import Drop
 from ufota.sources.group import Group
+from ufota.trial import confirm, reject
 from update_kit import OLD as FIRST
 from update_kit import FakeSource, bundle, payload, signed, staged
 

@@ -9,8 +9,8 @@ from helpers import noise
 from scatter_kit import scattered_board, trial_board
 from simdisk import ALL, every_cut
 from test_drop import BUNDLE, OLD, SMALL, boot, poll, start, with_card
-from ufota import confirm
 from ufota.client import FAILED
+from ufota.trial import confirm
 from update_kit import OLD as FIRST
 from update_kit import bundle, payload, staged
 

@@ -8,7 +8,6 @@ import time
 
 import fake_hawkbit
 import simboard
-import ufota
 from fake_hawkbit import FakeHawkbit
 from fwboot import main
 from fwcore import errors, errors_boot, errors_net
@@ -23,6 +22,7 @@ from ufota.hawkbit import messages as ddi
 from ufota.hawkbit.action import Action
 from ufota.hawkbit.server import Server
 from ufota.sources.hawkbit import Hawkbit
+from ufota.sources.http import HttpSource
 from ufota.sources.poll import Pace
 from ufota.sources.retry import Retry
 from ufota.update import client_store
@@ -133,7 +133,7 @@ def check_cycle(mode, kept):
     if mode != "simple":
         assert world.update() in (states.IDLE, states.FAILED)
         assert SUCCESS not in world.server.said()  # on trial
-        assert ufota.confirm(world.board)
+        assert trial.confirm(world.board)
     world.update()
     assert world.server.said()[-1] == SUCCESS and world.server.action is None
     assert world.note() is None
@@ -233,7 +233,7 @@ def live(world):
     """What the application does in one life."""
     if world.board.layout.get("state"):
         if State(world.board).phase == TRIAL:
-            ufota.confirm(world.board)
+            trial.confirm(world.board)
     world.update()
 
 
@@ -289,7 +289,7 @@ def test_a_read_that_fails_is_no_verdict():
     world = deployed()
     world.update()
     world.reset()
-    ufota.confirm(world.board)
+    trial.confirm(world.board)
     world.board.pulled.add("flash")
     raises(errors.READ_FAILED, world.poll)
     assert SUCCESS not in world.server.said()
@@ -311,7 +311,7 @@ def test_notes_that_cannot_be_read_or_written_stop_nothing():
     kept.put = fails
     assert world.update() == states.READY and world.note() is None
     world.reset()
-    ufota.confirm(world.board)
+    trial.confirm(world.board)
     world.update()
     assert world.server.said()[-1] == SUCCESS
 
@@ -320,7 +320,7 @@ def test_another_result_is_not_taken_for_this_ones():
     world = deployed()
     world.update()
     world.reset()
-    ufota.confirm(world.board)
+    trial.confirm(world.board)
     state = State(world.board)
     state.new = state.new[:2] + (bytes(32),) + state.new[3:]
     state.new = simboard.header.Header(*state.new)
@@ -358,7 +358,7 @@ def test_a_black_listed_image_whose_reason_is_lost_is_one_nevertheless():
     world.server.deploy("6", HERE)
     world.update()
     assert world.reset() > 1
-    ufota.confirm(world.board)
+    trial.confirm(world.board)
     world.poll()
     world.server.files["/image.fw"] = bundle("two_bundle")
     world.server.deploy("7", HERE)
@@ -420,10 +420,10 @@ def test_a_server_without_a_token_and_one_with_tls():
     board = World().board
     made = Server(board, "https://h/t/controller/v1/d/", "", 64)
     assert made.url == "https://h/t/controller/v1/d" and made.has_tls
-    assert made.credentials("https://h/x") == b""
+    assert made.credentials(HttpSource, "https://h/x") == b""
     made = Server(board, "http://h/t", "GatewayToken g", 64)
     assert not made.has_tls
-    assert made.credentials("http://h:80/x") == b"Authorization: GatewayToken g\r\n"
+    assert made.credentials(HttpSource, "http://h:80/x") == b"Authorization: GatewayToken g\r\n"
 
 
 def test_waits_begin_anew_after_a_poll_that_worked():
@@ -644,7 +644,7 @@ def test_a_cancel_that_comes_too_late_is_rejected():
         assert world.server.said("cancelAction") == [("rejected", "none")]
         if not resets:
             world.reset()
-        ufota.confirm(world.board)
+        trial.confirm(world.board)
         world.poll()
         assert world.server.said()[-1] == SUCCESS
 
@@ -686,7 +686,7 @@ def test_an_action_that_the_server_has_closed_is_forgotten():
     world.update()
     world.server.action = None
     world.reset()
-    ufota.confirm(world.board)
+    trial.confirm(world.board)
     assert world.note() is not None
     assert not world.poll() and world.note() is None
 
@@ -735,7 +735,7 @@ def test_the_result_is_said_again_until_it_is_heard():
     world = deployed()
     world.update()
     world.reset()
-    ufota.confirm(world.board)
+    trial.confirm(world.board)
     feedback = fake_hawkbit.BASE + "/deploymentBase/5/feedback"
     for status in (500, 503, 429, 401, 403, 408):
         world.server.override[feedback] = status, b""
@@ -768,7 +768,7 @@ def test_feedback_that_the_server_will_never_take_is_dropped():
     world.server.override[fake_hawkbit.BASE + "/deploymentBase/5/feedback"] = 422, b""
     assert world.update() == states.READY  # stages do not matter
     world.reset()
-    ufota.confirm(world.board)
+    trial.confirm(world.board)
     world.poll()
     assert world.note() is None
 

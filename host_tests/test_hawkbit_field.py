@@ -28,7 +28,7 @@ HEAP = "512k"  # modules are compiled from source in it
 MAIN = """
 import os, sys, time
 from board import Board
-import ufota
+from ufota import trial
 from about import VERSION
 from fwcore.errors import FwError
 from ufota.fleet_client import FleetClient
@@ -64,7 +64,7 @@ client = FleetClient(board, hawkbit)
 while True:
     try:
         if VERSION == "1.0.0" or has("good"):
-            if ufota.confirm(board):
+            if trial.confirm(board):
                 print("confirmed", VERSION)
         if client.poll():
             client.run()

@@ -390,7 +390,7 @@ def test_url_is_split():
         ("http://host//two", ("host", 80, "//two")),
         ("http://host/http://other/", ("host", 80, "/http://other/")),
     ):
-        assert http.split(url) == parts, url
+        assert http.HttpSource.split(url) == parts, url
 
 
 def test_url_that_is_no_plain_http_address_is_refused():
@@ -429,7 +429,7 @@ def test_url_that_is_no_plain_http_address_is_refused():
         "http://host/\x7f",
         "http://host/\xe4",
     ):
-        raises(errors.BAD_URL, http.split, url)
+        raises(errors.BAD_URL, http.HttpSource.split, url)
         source = http.HttpSource()
         raises(errors.BAD_URL, source.open, url)
         source.close()

@@ -10,10 +10,12 @@ from fwcore.errors import FwError
 from helpers import noise, raises
 from test_http_ports import Clock, Port, Select, drain
 from ufota.sources import http
+from ufota.sources.http import HttpSource
 from ufota.web import answers, ranges, redirects, retry_after, service
 from ufota.web.chunked import Chunks
-from ufota.web.relative_url import resolve
+from ufota.web.origin import origin
 from ufota.web.service import Rest
+from ufota.web.url import resolve
 
 BOTH = True  # runs on CPython and on MicroPython
 TIMEOUT_S = 300
@@ -70,12 +72,14 @@ def test_references_resolve_as_in_rfc_3986():
         raises(errors.BAD_URL, resolve, uri, base)
 
 
-def test_servers_are_the_same_when_scheme_host_and_port_are():
-    server = answers.server
-    assert server("http://Host/a") == server("http://host:80/b?c")
-    assert server("https://host/") == server("https://host:443/")
+def test_origins_are_the_same_when_scheme_host_and_port_are():
+    def of(url):
+        return origin(HttpSource, url)
+
+    assert of("http://Host/a") == of("http://host:80/b?c")
+    assert of("https://host/") == of("https://host:443/")
     for other in ("https://host/", "http://host:81/", "http://host.x/", "https://host:80/"):
-        assert server("http://host/") != server(other), other
+        assert of("http://host/") != of(other), other
 
 
 def test_only_the_result_of_the_device_is_for_any_server():

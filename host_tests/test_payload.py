@@ -10,11 +10,12 @@ from simboard import KINDS, MODES
 from simdisk import every_cut
 from test_resume import Now, board_of
 from test_system import esp_board
-from ufota import client, confirm
+from ufota import client
 from ufota.decoders import chain
 from ufota.decoders import errors as filter_errors
 from ufota.fleet_client import FleetClient
 from ufota.patch_client import PatchClient
+from ufota.trial import confirm
 from ufota.update import payload
 from ufota.update.writer import Intake
 from update_kit import (

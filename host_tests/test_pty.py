@@ -297,7 +297,8 @@ def test_a_session_of_mpremote_and_ctrl_c_cost_no_image_its_trial(tmp_path):
         for _ in range(4):
             mpremote(board, "exec", "print(1)")
         assert (boot_state(state).phase, boot_state(state).tries) == (TRIAL, 2)
-        mpremote(board, "exec", "from board import Board; import ufota; ufota.confirm(Board())")
+        code = "from board import Board; from ufota.trial import confirm; confirm(Board())"
+        mpremote(board, "exec", code)
         assert boot_state(state).phase == IDLE
 
 

@@ -10,7 +10,7 @@ from fwcore.manifest import version_word
 from helpers import noise
 from scatter_kit import OLD, door, fragments, notes_of, restarted, scattered_board, trial_board
 from simdisk import ALL, MOODY, PowerCut, every_cut
-from ufota import confirm
+from ufota.trial import confirm
 from update_kit import OLD as FIRST
 from update_kit import payload
 

@@ -15,7 +15,7 @@ from sd_kit import OfMicroPython, Rig, another
 from simdisk import PowerCut
 from test_drop import BUNDLE, SMALL, boot, poll
 from test_drop_card import tried
-from ufota import confirm
+from ufota.trial import confirm
 
 BOTH = True  # runs on CPython and on MicroPython
 HEAP = "8M"

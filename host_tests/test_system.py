@@ -14,12 +14,12 @@ from simdisk import Disk, PowerCut
 from system_kit import FIRST, SIZE, Esp, Partition, Rom
 from test_intake import bring
 from test_resume import board_of
-from ufota import confirm, last_result
 from ufota.alibaba import reports
 from ufota.firmware import targets
 from ufota.firmware.esp32 import OtaPartition
 from ufota.firmware.stm32 import Mboot
 from ufota.hawkbit import action
+from ufota.trial import confirm, last_result
 from ufota.update import client_store
 from ufota.update.writer import Intake
 from update_kit import OLD, Key, payload, signed, staged

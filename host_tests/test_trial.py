@@ -6,7 +6,6 @@ import time
 import micropython  # noqa: F401  (gives CPython's time its ticks)
 
 import simboard
-import ufota
 from fwboot import main
 from fwcore import errors, errors_boot
 from fwcore import state as states
@@ -52,7 +51,7 @@ def stateless():
 def test_confirm_ends_the_trial_and_raises_the_floor_in_one_put():
     for mode in MODES:
         board = on_trial(mode)
-        assert ufota.confirm(board) is True
+        assert trial.confirm(board) is True
         ops = board.power.ops
         State(board).put()
         assert board.power.ops == 2 * ops
@@ -64,19 +63,19 @@ def test_confirm_ends_the_trial_and_raises_the_floor_in_one_put():
 def test_confirm_again_writes_nothing():
     for mode in MODES:
         board = on_trial(mode)
-        ufota.confirm(board)
+        trial.confirm(board)
         board.power.reset()
         for _ in range(3):
-            assert ufota.confirm(board) is False
-            assert ufota.confirm(board, 1) is False
+            assert trial.confirm(board) is False
+            assert trial.confirm(board, 1) is False
         assert board.power.ops == 0
 
 
 def test_confirm_of_a_factory_image_raises_the_floor_and_leaves_no_result():
     board = factory()
-    assert ufota.confirm(board) is True
+    assert trial.confirm(board) is True
     assert State(board).floor == OLD[0] and State(board).phase == states.IDLE
-    assert ufota.last_result(board) is None
+    assert trial.last_result(board) is None
 
 
 def test_floor_rises_to_what_is_asked_but_not_above_the_image_and_never_falls():
@@ -96,22 +95,22 @@ def test_floor_rises_to_what_is_asked_but_not_above_the_image_and_never_falls():
         state = State(board)
         state.floor = 5
         state.put()
-        assert ufota.confirm(board, asked) is True
+        assert trial.confirm(board, asked) is True
         assert State(board).floor == floor, (downgrade, asked)
         assert boot(board) == NEW
 
 
 def test_floor_can_be_raised_after_the_confirm():
     board = on_trial(downgrade=True)
-    assert ufota.confirm(board) is True and State(board).floor == 0
-    assert ufota.confirm(board, floor=V2) is True and State(board).floor == V2
-    assert ufota.confirm(board, floor=V2) is False
+    assert trial.confirm(board) is True and State(board).floor == 0
+    assert trial.confirm(board, floor=V2) is True and State(board).floor == V2
+    assert trial.confirm(board, floor=V2) is False
 
 
 def test_confirm_leaves_an_update_that_waits():
     made = trial_setup({MANIFEST_URL: bundle("small")}, "swap")
     assert update(made)
-    assert ufota.confirm(made[0]) is True
+    assert trial.confirm(made[0]) is True
     state = State(made[0])
     assert state.phase == states.PENDING and state.floor == OLD[0]
     assert boot(made[0]) == NEW
@@ -125,14 +124,14 @@ def test_confirm_is_refused_while_the_boot_stage_is_not_done():
         state.phase = phase
         state.put()
         board.power.reset()
-        raises(errors_boot.NOT_ON_TRIAL, ufota.confirm, board)
+        raises(errors_boot.NOT_ON_TRIAL, trial.confirm, board)
         assert board.power.ops == 0 and State(board).phase == phase
 
 
 def test_confirm_in_direct_mode_speaks_of_the_slot_that_runs():
     board = on_trial("direct")
     assert State(board).active == 1
-    assert ufota.confirm(board) and State(board).floor == V2
+    assert trial.confirm(board) and State(board).floor == V2
 
 
 # reject
@@ -142,10 +141,10 @@ def test_reject_brings_the_old_image_back_and_keeps_the_reason():
     for mode in MODES:
         board = on_trial(mode)
         digest = State(board).new.digest
-        ufota.reject(board, 1000)
+        trial.reject(board, 1000)
         assert State(board).phase == states.BACK
         assert boot(board) == OLD
-        result = ufota.last_result(board)
+        result = trial.last_result(board)
         assert result == (states.REVERTED, 1000, V2, digest)
         assert result.result == states.REVERTED and result.digest == digest
         assert result.reason == 1000 and result.version == V2
@@ -168,22 +167,22 @@ def test_reason_out_of_bounds_or_one_that_spares_the_image_is_not_confirmed():
     ):
         board = on_trial()
         digest = State(board).new.digest
-        ufota.reject(board, reason)
+        trial.reject(board, reason)
         assert State(board).reason == kept
         assert boot(board) == OLD and State(board).is_bad(digest)
 
 
 def test_only_an_image_on_trial_can_be_rejected():
     board = on_trial()
-    ufota.confirm(board)
+    trial.confirm(board)
     for phase in (states.IDLE, states.PENDING, states.FORWARD, states.BACK):
         state = State(board)
         state.phase = phase
         state.put()
         board.power.reset()
-        raises(errors_boot.NOT_ON_TRIAL, ufota.reject, board, 1000)
+        raises(errors_boot.NOT_ON_TRIAL, trial.reject, board, 1000)
         assert board.power.ops == 0 and State(board).phase == phase
-    raises(errors_boot.NOT_ON_TRIAL, ufota.reject, stateless(), 1000)
+    raises(errors_boot.NOT_ON_TRIAL, trial.reject, stateless(), 1000)
 
 
 # Without a state region
@@ -191,9 +190,9 @@ def test_only_an_image_on_trial_can_be_rejected():
 
 def test_device_without_a_state_region_has_nothing_to_confirm_and_no_result():
     board = stateless()
-    assert ufota.confirm(board) is False
+    assert trial.confirm(board) is False
     assert trial.confirm_when(board, lambda: True, 0) is True
-    assert ufota.last_result(board) is None
+    assert trial.last_result(board) is None
     assert board.power.ops == 0
 
 
@@ -422,11 +421,11 @@ def cut_in_confirm(mode):
         else:
             assert (state.phase, state.floor, state.tries) == (states.TRIAL, 0, 2)
         assert boot(board) == NEW
-        assert ufota.confirm(board) or State(board).phase == states.IDLE
+        assert trial.confirm(board) or State(board).phase == states.IDLE
         assert [boot(board) for _ in range(4)] == [NEW] * 4
         assert State(board).floor == V2
 
-    return every_cut(lambda: on_trial(mode), ufota.confirm, check), outcomes
+    return every_cut(lambda: on_trial(mode), trial.confirm, check), outcomes
 
 
 def test_cut_in_reject_ends_with_the_old_image_in_any_case():
@@ -443,22 +442,22 @@ def cut_in_reject(mode):
         found = boot(board)
         if found == NEW:  # as if it had not been said
             assert State(board).phase == states.TRIAL
-            ufota.reject(board, 1000)
+            trial.reject(board, 1000)
             found = boot(board)
         assert found == OLD
-        assert ufota.last_result(board)[:3] == (states.REVERTED, 1000, V2)
+        assert trial.last_result(board)[:3] == (states.REVERTED, 1000, V2)
         assert boot(board) == OLD and State(board).floor == 0
 
     return every_cut(lambda: on_trial(mode), reject_1000, check), outcomes
 
 
 def reject_1000(board):
-    ufota.reject(board, 1000)
+    trial.reject(board, 1000)
 
 
 def test_moody_cut_in_either_still_ends_in_one_of_the_two():
     for mode in MODES:
-        for act in (ufota.confirm, reject_1000):
+        for act in (trial.confirm, reject_1000):
             assert moody_cut(mode, act) >= 4
 
 

@@ -158,7 +158,7 @@ class Client:
         """run() for asyncio: gives way after every buffer, blocks only for the name look-up."""
         from ufota import client_async
 
-        return client_async.run(self)
+        return client_async.run(self, READY)
 
     def _begin(self, url):
         self.error = None
@@ -226,7 +226,7 @@ class Client:
             if self._have > self._start + found.size:
                 raise FwError(errors.TOO_LONG, self._have)
         else:
-            from ufota.web.relative_url import resolve
+            from ufota.web.url import resolve
 
             self._url = resolve(found.uri, self._url)
         return True

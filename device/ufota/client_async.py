@@ -4,14 +4,12 @@ import asyncio
 
 from micropython import const
 
-from ufota.client import READY
-
 _WAIT_MS = const(50)  # for bytes: a look at the source's socket costs little
 
 
-async def run(client):
-    """As Client.run(). Raises as step() does."""
-    while client.state != READY:
+async def run(client, ready):
+    """As Client.run(). ready: the state to run until. Raises as step() does."""
+    while client.state != ready:
         worked = client.step()
         if not worked and client.state not in client._waiting:
             return False

@@ -187,20 +187,17 @@ class FleetClient(Client):
         if self.retry and state in _LINKED:
             wait_ms = self.retry.after(self.error, self.source, self.done + self._have)
             if wait_ms is not None:
-                self._pause(state, wait_ms)
+                if state == DOWNLOAD:
+                    self._tag = self.source.tag
+                if state != PAUSED:  # else the source could not even be opened again
+                    self._broken = state
+                self._until_ms = time.ticks_add(time.ticks_ms(), wait_ms)
+                self.state = PAUSED
                 return
         from ufota.sources.retry import passing
 
         if not passing(self.error):
             self._forget_url()
-
-    def _pause(self, state, wait_ms):
-        if state == DOWNLOAD:
-            self._tag = self.source.tag
-        if state != PAUSED:  # else the source could not even be opened again
-            self._broken = state
-        self._until_ms = time.ticks_add(time.ticks_ms(), wait_ms)
-        self.state = PAUSED
 
     def _pause_ms(self):
         return time.ticks_diff(self._until_ms, time.ticks_ms())

@@ -11,17 +11,12 @@ one program, as long as no two run at the same time.
 """
 
 import time
-from collections import namedtuple
 
 from micropython import const
 
 from fwcore import errors, errors_boot
 from fwcore.errors import FwError
 from fwcore.modules import states
-
-# result: CONFIRMED, REVERTED or REFUSED of fwcore.state; reason: error number that goes
-# with it, 0 for none; version, digest (32 bytes): of the image that update brought
-Result = namedtuple("Result", ("result", "reason", "version", "digest"))
 
 _MAX_REASON = const(65535)
 _FEED_MS = const(1000)  # the longest sleep between two feeds of the watchdog
@@ -127,7 +122,7 @@ def reject(board, reason):
 
 
 def last_result(board, component=None):
-    """Result of the last update; None when there was none, or it is still under way.
+    """Result (result.py) of the last update; None when there was none, or it is still under way.
 
     component:  of board.systems, for an update of the firmware itself
     """
@@ -141,6 +136,8 @@ def last_result(board, component=None):
     state = kinds.State(board)
     if state.result == kinds.NONE:
         return None
+    from ufota.result import Result
+
     return Result(state.result, state.reason, state.new.version, state.new.digest)
 
 

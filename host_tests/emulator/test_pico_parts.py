@@ -13,10 +13,10 @@ from shop import Shop
 from stories import NEW, OLD, STORIES
 
 import stack_table
-import ufota
 from boards_kit import World, read
 from fwboot import main
 from fwcore.manifest import version_word
+from ufota import trial
 
 
 def block(address, data, magic=0x0A324655):
@@ -49,7 +49,7 @@ def test_composed_flash_is_a_board_that_starts_its_application():
         assert read(main.run(board)) == (version_word(OLD), image)
         assert len(board.rot()) == 16
         assert (board.vendor_id, board.class_id) == (compose.VENDOR.bytes, compose.CLASS.bytes)
-        assert ufota.last_result(board) is None
+        assert trial.last_result(board) is None
 
 
 def test_a_scene_that_a_story_asks_for_is_there():

@@ -152,8 +152,8 @@ class Deploy:
 
     def _install(self, tree, scratch):
         folders = sorted({name[:at] for name in tree for at in _slashes(name)})
-        self._ask(scripts.PREPARE, folders=[f"{self._root}{STAGE}/{name}" for name in folders])
         try:
+            self._ask(scripts.PREPARE, folders=[f"{self._root}{STAGE}/{name}" for name in folders])
             self._bring(tree, scratch / "tree")
             self._compare(tree, STAGE)
         except BaseException:

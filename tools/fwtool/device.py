@@ -14,11 +14,11 @@ from fwtool.device_link import Link
 from fwtool.exits import Failure
 from fwtool.state import _PHASES, _RESULTS, _name, _words
 
-_BOARD = "import ufota\nfrom board import Board\nboard = Board()\n"
+_BOARD = "from ufota import trial\nfrom board import Board\nboard = Board()\n"
 _STATUS = (
     _BOARD
     + """
-last = ufota.last_result(board)
+last = trial.last_result(board)
 from ufota.provision import is_provisioned
 answer = {"provisioned": is_provisioned(board), "state": "state" in board.layout}
 answer["last"] = last and (last.result, last.reason, last.version, last.digest.hex())
@@ -35,8 +35,8 @@ except OSError:
 answer["active"] = head and (head.version, head.size, head.digest.hex())
 """
 )
-_CONFIRM = _BOARD + "answer = ufota.confirm(board)\n"
-_REJECT = _BOARD + "ufota.reject(board, {reason})\nanswer = True\n"
+_CONFIRM = _BOARD + "answer = trial.confirm(board)\n"
+_REJECT = _BOARD + "trial.reject(board, {reason})\nanswer = True\n"
 _LOG = """
 from board import Board
 answer = getattr(Board, "lines", None)

@@ -13,7 +13,7 @@ from fwtool.exits import Failure
 
 _PHASES = ("IDLE", "PENDING", "FORWARD", "TRIAL", "BACK")
 _RESULTS = ("NONE", "CONFIRMED", "REVERTED", "REFUSED")
-_OURS = 256  # reasons from here on are the application's, by ufota.reject()
+_OURS = 256  # reasons from here on are the application's, by trial.reject()
 _DIGEST = 32  # bytes
 
 

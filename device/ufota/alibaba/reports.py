@@ -119,7 +119,7 @@ def _outcome(module):
     digest = notes and notes.get(key)
     if not digest:
         return
-    from ufota import last_result
+    from ufota.trial import last_result
 
     last = last_result(module.board)
     if last and last.digest[:_DIGEST] == digest:

@@ -172,8 +172,8 @@ def _unkept(board):
 
 
 def result(board, component):
-    """trial.Result of the last image of a component; None: there was none, or it is on trial."""
-    from ufota.trial import Result
+    """Result of the last image of a component; None: there was none, or it is on trial."""
+    from ufota.result import Result
 
     record = _get(board, component)
     reason = _fate(board, component, record) if record else None

@@ -11,7 +11,7 @@ from micropython import const
 from fwcore import errors, errors_net
 from fwcore.errors import FwError
 from ufota import bounded_json
-from ufota.web import answers
+from ufota.web.origin import origin
 
 _PATIENCE_MS = const(30000)  # for a whole answer
 _ACCEPT = b"Accept: application/hal+json\r\n"
@@ -34,9 +34,9 @@ class Server:
         self._token = token.encode()
         self._buf = memoryview(bytearray(limit))
 
-    def credentials(self, url):
+    def credentials(self, http, url):
         """The header line that says who we are; b"" for any other server."""
-        if not self._token or answers.server(url) != answers.server(self.url):
+        if not self._token or origin(http, url) != origin(http, self.url):
             return b""
         return b"Authorization: %s\r\n" % self._token
 
@@ -70,7 +70,7 @@ class Server:
         return _OK
 
     def _prepare(self, http, url):
-        http.header = self.credentials(url) + _ACCEPT
+        http.header = self.credentials(http, url) + _ACCEPT
         self._since_ms = time.ticks_ms()
 
     def _feed(self):

@@ -137,7 +137,7 @@ class Hawkbit(Relay):
 
     def open(self, url, at=0, tag=b""):
         self._check()
-        self.source.header = self.header + self._server.credentials(url)
+        self.source.header = self.header + self._server.credentials(self.source, url)
         self.source.open(url, at, tag)
 
     def readinto(self, mv):

@@ -157,7 +157,7 @@ class HttpSource:
         self._line = bytearray(_MAX_LINE)  # it may have grown
         self._header_bytes = self._line_bytes = 0
         self._in_header = True
-        host, port, path = split(url)
+        host, port, path = self.split(url)
         if self._asked:
             from ufota.web import answers
 
@@ -353,25 +353,25 @@ class HttpSource:
 
             answers.add(self._found, name, value)
 
-
-def split(url):
-    """ "http[s]://host[:port]/path" -> (host, port, path). Raises FwError BAD_URL."""
-    for byte in url.encode():
-        if not 0x21 <= byte <= 0x7E:
-            raise FwError(errors.BAD_URL)  # a blank or line end would forge the request
-    scheme, _slash, path = url.partition("://")
-    if scheme not in ("http", "https"):
-        raise FwError(errors.BAD_URL)
-    host, _slash, path = path.partition("/")
-    port = "443" if scheme[4:] else "80"
-    colon = host.rfind(":")
-    if colon > host.rfind("]"):
-        host, port = host[:colon], host[colon + 1 :]
-    if not (port.isdigit() and len(port) <= 5 and 0 < int(port) < 65536):
-        raise FwError(errors.BAD_URL)
-    if not host or "@" in host or "?" in host or "\\" in host:  # others read those differently
-        raise FwError(errors.BAD_URL)
-    return host, int(port), "/" + path.partition("#")[0]
+    @staticmethod
+    def split(url):
+        """ "http[s]://host[:port]/path" -> (host, port, path). Raises FwError BAD_URL."""
+        for byte in url.encode():
+            if not 0x21 <= byte <= 0x7E:
+                raise FwError(errors.BAD_URL)  # a blank or line end would forge the request
+        scheme, _slash, path = url.partition("://")
+        if scheme not in ("http", "https"):
+            raise FwError(errors.BAD_URL)
+        host, _slash, path = path.partition("/")
+        port = "443" if scheme[4:] else "80"
+        colon = host.rfind(":")
+        if colon > host.rfind("]"):
+            host, port = host[:colon], host[colon + 1 :]
+        if not (port.isdigit() and len(port) <= 5 and 0 < int(port) < 65536):
+            raise FwError(errors.BAD_URL)
+        if not host or "@" in host or "?" in host or "\\" in host:  # others read those differently
+            raise FwError(errors.BAD_URL)
+        return host, int(port), "/" + path.partition("#")[0]
 
 
 def _number(value, most):

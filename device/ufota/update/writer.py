@@ -144,7 +144,7 @@ class Intake:
     def open(self):
         """The Candidate of what begin() accepted. Raises FwError NOT_BEGUN."""
         if not self.candidate:
-            modules.make_room(("ufota.update", "acceptance"), ("ufota.web", "relative_url"))
+            modules.make_room(("ufota.update", "acceptance"), ("ufota.web", "url"))
             if self.manifest and self.target:
                 self.candidate = self.target.image(self)
             else:  # without a manifest it says NOT_BEGUN

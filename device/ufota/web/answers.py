@@ -14,7 +14,9 @@ from micropython import const
 
 from fwcore import errors
 from fwcore.errors import FwError
+from fwcore.modules import make_room
 
+_WEB = const("ufota.web")
 _KEPT = const(b" content-range date location retry-after transfer-encoding ")
 
 
@@ -31,7 +33,7 @@ def header(at, tag):
     if not at:
         name = b"If-None-Match" if named else b"If-Modified-Since"
         return b"%s: %s\r\n" % (name, tag) if tag else b""
-    _drop("chunked")  # so that it is not there together with parts.py
+    make_room((_WEB, "chunked"))  # so that it is not there together with parts.py
     lines = b"Range: bytes=%d-\r\n" % at
     if tag and not weak:
         lines += b"If-Range: %s\r\n" % tag
@@ -53,7 +55,7 @@ def answer(source):
     """
     status = source.status
     at, tag, more, _ = source._asked or (0, b"", False, 0)
-    if status == 200 or (200 < status < 206 and is_service(source)):
+    if status == 200 or (200 < status < 206 and hasattr(source, "call")):  # an HttpService
         if more:  # the object has changed; what came of it is no good
             raise FwError(errors.CUT_SHORT, at)
         sized = source._left is not None
@@ -61,20 +63,23 @@ def answer(source):
             source._left = 0
         source.tag = source._tag
         source.length = source._end = source._left
-        unwrap(source, 0, sized)
+        _unwrap(source, 0, sized)
     elif status == 304 and tag and not at:
         source.tag = source._tag or tag
-        end(source, None)
+        _end(source, None)
     elif status in (206, 416) and at:
         part = _part(source)
         if part:
-            _drop("ranges")
-            unwrap(source, *part)
+            make_room((_WEB, "ranges"))
+            if part[1] is None:
+                _end(source, part[0])
+            else:
+                _unwrap(source, *part)
     elif status in (301, 302, 303, 307, 308):
         from ufota.web import redirects
 
         redirects.answer(source)
-        _drop("redirects")
+        make_room((_WEB, "redirects"), (_WEB, "origin"), (_WEB, "url"))
     else:
         from ufota.web import retry_after
 
@@ -82,17 +87,10 @@ def answer(source):
 
 
 def _part(source):
-    """parts.answer(), in a frame of its own: when it is over, nothing holds that file."""
+    """What ranges.py says, in a frame of its own: when it is over, nothing holds that file."""
     from ufota.web import ranges
 
-    return ranges.answer(source)
-
-
-def _drop(name):
-    """Let go of a file that has had its turn, when heap is short."""
-    from fwcore.modules import make_room
-
-    make_room(("ufota.web", name))
+    return ranges.part(source) if source.status == 206 else ranges.beyond(source)
 
 
 def open(source):
@@ -102,25 +100,13 @@ def open(source):
     source._restart(source._url, source._header)
 
 
-def server(url):
-    """(scheme, host, port) of an address: who may see what is for one server only."""
-    from ufota.sources.http import split  # it is there: nobody comes here without a source
-
-    host, port, _path = split(url)
-    return url.partition(":")[0], host.lower(), port
-
-
-def is_service(source):
-    return hasattr(source, "call")  # rest.Rest
-
-
-def end(source, at):
+def _end(source, at):
     """The object ends here: readinto() will return 0."""
     source._left = 0
     source._end = source.length = at
 
 
-def unwrap(source, at, sized):
+def _unwrap(source, at, sized):
     """Take a body out of its chunks, if it is in chunks.
 
     at:     offset of its first byte

@@ -8,32 +8,23 @@ from micropython import const
 
 from fwcore import errors
 from fwcore.errors import FwError
-from ufota.web import answers
 
 _MAX_DIGITS = const(10)
 
 
-def answer(source):
-    """206 or 416 to a request for `at`: as web.answer().
+def part(source):
+    """206: the part must begin where it was asked for, and be of the same object.
 
-    returns:  for web.unwrap(), where a body comes: (offset of its first byte, True when it
-              has a Content-Length); else None
+    returns:  (offset of the first byte, True when the body has a Content-Length); None when
+              another request has begun. Raises FwError as answers.answer()
     """
-    if source.status == 206:
-        return _part(source)
-    _beyond(source)
-    return None
-
-
-def _part(source):
-    """The part must begin where it was asked for, and be of the same object."""
     at, tag, more, _ = source._asked
     first, last, total = _content_range(source._found.get(b"content-range", b""))
     if first != at:
         raise _bad(at)
-    if tag and source._tag and source._tag != tag and _is_date(tag) == _is_date(source._tag):
-        _changed(source)
-        return None
+    if tag and source._tag and source._tag != tag:
+        if (tag[:1] == b'"') == (source._tag[:1] == b'"'):  # both an ETag, or both a date
+            return _changed(source)
     if more:
         if total is None:
             total = source.length
@@ -49,12 +40,11 @@ def _part(source):
     return first, sized
 
 
-def _is_date(tag):
-    return tag[:1] != b'"'
-
-
 def _changed(source):
-    """Another object than the one that was begun: from its start, unless bytes were given."""
+    """Another object than the one that was begun: from its start, unless bytes were given.
+
+    returns:  None
+    """
     at, _, more, _ = source._asked
     if more:
         raise FwError(errors.CUT_SHORT, at)
@@ -62,16 +52,18 @@ def _changed(source):
     source._restart(source._url, source._header)
 
 
-def _beyond(source):
-    """There is nothing at `at`, because the object ends there, or is another one."""
+def beyond(source):
+    """416: there is nothing at `at`, because the object ends there, or is another one.
+
+    returns:  (offset at which it ends, None); None when another request has begun
+    """
     at, _, more, _ = source._asked
     ends = source._found.get(b"content-range") == b"bytes */%d" % at
     if ends or (more and source.length is None):
         if not more:
             source.at = at
-        answers.end(source, at)
-    else:
-        _changed(source)
+        return at, None
+    return _changed(source)
 
 
 def _content_range(value):

@@ -18,7 +18,7 @@ from micropython import const
 from fwcore import errors
 from fwcore.errors import FwError
 from ufota.sources.http import HttpSource
-from ufota.web import answers
+from ufota.web.origin import origin
 
 _KEEP_MS = const(20000)  # longest idle time: middleboxes forget a connection without a word
 _WAIT_MS = const(50)  # between looks at the watchdog
@@ -93,7 +93,7 @@ class Rest(HttpSource):
     # Connections
 
     def _begin(self, url, lines):
-        whom = answers.server(url)
+        whom = origin(self, url)
         if self._is_free() and whom == self._server:
             self._kept = self._socket
             self._socket = None  # or it would be closed

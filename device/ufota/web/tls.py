@@ -12,7 +12,6 @@ from errno import EAGAIN
 from micropython import const
 
 from fwcore.errors import FwError
-from ufota.sources import http
 
 _CERT_REQUIRED = const(2)  # the same in MicroPython and CPython
 _PARTIAL_CHAIN = const(0x80000)  # OpenSSL: a trusted certificate need not be of a CA
@@ -81,7 +80,7 @@ class Stream:
         self._raw = self._stream = stream
         self._poll = source._poll
         self._ssl = source.tls
-        self._name = http.split(source._url)[0].strip("[]")
+        self._name = source.split(source._url)[0].strip("[]")
         try:
             check(self._ssl)
         except FwError:

@@ -42,9 +42,9 @@ def provision():
 def confirm():
     from board import Board
 
-    import ufota
+    from ufota import trial
 
-    ufota.confirm(Board())
+    trial.confirm(Board())
 
 
 def confirm_when():
@@ -74,10 +74,10 @@ def aconfirm_when():
 def reject():
     from board import Board
 
-    import ufota
+    from ufota import trial
 
     board = Board()
-    ufota.reject(board, 300)
+    trial.reject(board, 300)
     return board
 
 
@@ -85,9 +85,9 @@ def result():
     """What came of the last update."""
     from board import Board
 
-    import ufota
+    from ufota import trial
 
-    found = ufota.last_result(Board())
+    found = trial.last_result(Board())
     step("result", *(found[:2] if found else ("none",)))
 
 

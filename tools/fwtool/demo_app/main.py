@@ -13,9 +13,9 @@ from about import MICRODOT, VERSION
 from board import Board
 from microdot import Microdot
 
-import ufota
 from fwcore.errors import FwError
 from fwcore.manifest import version_text
+from ufota import trial
 from ufota.client import Client
 from ufota.sources.http import HttpSource
 
@@ -26,10 +26,10 @@ client = Client(board, HttpSource(), progress=lambda done, total: print("progres
 
 @app.get("/")
 async def page(request):
-    if ufota.confirm(board):
+    if trial.confirm(board):
         print("confirmed", VERSION)
     text = "demo application {}, served by microdot {}".format(VERSION, MICRODOT)
-    last = ufota.last_result(board)
+    last = trial.last_result(board)
     if last and last.reason:
         text += "; {} failed, error {}".format(version_text(last.version), last.reason)
     return text + "\n"

@@ -10,8 +10,8 @@ from about import VERSION
 from board import Board
 from umqtt.simple import MQTTClient
 
-import ufota
 from fwcore.errors import FwError
+from ufota import trial
 from ufota.alibaba.login import login
 from ufota.fleet_client import FleetClient
 from ufota.sources.alibaba import Aliyun
@@ -33,7 +33,7 @@ while True:
         if client.poll() and client.run():
             print("the update is committed, restarting")
             machine.reset()
-        if cloud.link.up and ufota.confirm(board):
+        if cloud.link.up and trial.confirm(board):
             print("confirmed", VERSION)
     except FwError as error:
         print("error", error.code)

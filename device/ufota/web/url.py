@@ -1,6 +1,6 @@
 """Relative addresses (RFC 3986 section 5): of a manifest's payload-uri, and of redirects.
 
-Judges little: what comes out goes to http.split(), which refuses what is no address.
+Judges little: what comes out goes to HttpSource.split(), which refuses what is no address.
 """
 
 from micropython import const
@@ -15,7 +15,7 @@ def resolve(uri, base):
     """The address that `uri` means in what came from `base`.
 
     uri:      "http://host/x", "//host/x", "/x", "x", "../x", "?q", ...
-    base:     address that http.split() accepts
+    base:     address that HttpSource.split() accepts
     raises:   FwError BAD_URL for an empty one, or a path with too many segments
     """
     uri = uri.partition("#")[0]
