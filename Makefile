@@ -39,7 +39,7 @@ help:
 	@echo "make lint    ruff only"
 	@echo "make types   type check of the device code only"
 	@echo "make powercut  cut the power everywhere, in all ways, on both interpreters"
-	@echo "make fuzz    a million changed payloads through each filter; N=number"
+	@echo "make fuzz    a million changed payloads through each decoder; N=number"
 	@echo "make bench   measure, on MicroPython, and write docs/PERFORMANCE.md"
 	@echo "make clean   remove $(VENV) and what tools left behind"
 	@echo "MICROPYTHON=path  another interpreter     PYTHON=path  another Python 3.11+"
@@ -94,7 +94,7 @@ test-pico: $(READY)
 bench: $(READY) $(ARM_READY)
 	$(PY) host_tests/bench.py --page
 
-# N: payloads through each filter
+# N: payloads through each decoder
 fuzz: $(READY)
 	PYTHONPATH=tools/hostshim:device:bootloader:tools:host_tests $(PY) host_tests/fuzz_filters.py $(N)
 

@@ -18,7 +18,7 @@ from umqtt.simple import MQTTClient
 
 from fwcore.errors import FwError
 from ufota.alibaba.login import login
-from ufota.sources.alibaba import Aliyun
+from ufota.sources.alibaba import AlibabaSource
 
 _END_MS = 15000
 
@@ -105,7 +105,7 @@ def main(port, product_key, device_name, secret):
     board = Board()
     name, user, password = login(product_key, device_name, secret)
     mqtt = Today(name, "127.0.0.1", int(port), user, password, keepalive=60)
-    cloud = Aliyun(board, mqtt, product_key, device_name, version="1.0.0")
+    cloud = AlibabaSource(board, mqtt, product_key, device_name, version="1.0.0")
     found = attack(cloud)
     found["fed"] = board.fed
     gc.collect()

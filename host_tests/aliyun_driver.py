@@ -20,7 +20,7 @@ from ufota import client as states
 from ufota import trial
 from ufota.alibaba.login import login
 from ufota.fleet_client import FleetClient
-from ufota.sources.alibaba import Aliyun
+from ufota.sources.alibaba import AlibabaSource
 from ufota.sources.http import HttpSource
 from ufota.sources.retry import Retry
 from update_kit import Key, staged
@@ -44,7 +44,7 @@ class Device:
     port:       of the broker
     layout:     of its board; a small one with a state region when None
     http:       True: files come over HTTP where the cloud says so
-    more:       for Aliyun
+    more:       for AlibabaSource
     """
 
     def __init__(self, port, timeout_s=30, layout=None, http=False, retry=None, **more):
@@ -61,11 +61,11 @@ class Device:
     def start(self):
         """What an application does after a reset: everything new but the board."""
         if hasattr(self.board, "notes"):
-            del self.board.notes
+            del self.board.client_store
         names = login(KEY, NAME, SECRET)
         self.mqtt = client_class()(names[0], HOST, self.port, names[1], names[2], keepalive=60)
         http = HttpSource(3000) if self.http else None
-        self.cloud = Aliyun(self.board, self.mqtt, KEY, NAME, http, **self.more)
+        self.cloud = AlibabaSource(self.board, self.mqtt, KEY, NAME, http, **self.more)
         self.client = FleetClient(self.board, self.cloud, self.retry)
 
     def update(self):
@@ -154,7 +154,7 @@ def refused(device):
 def modules(device):
     """Two modules of one device; the update is the second one's."""
     names = {"module": "radio", "version": "5", "link": device.cloud.link}
-    radio = Aliyun(device.board, None, None, None, **names)
+    radio = AlibabaSource(device.board, None, None, None, **names)
     device.serve(200)
     device.cloud, first = radio, device.cloud
     device.client.source = radio

@@ -16,11 +16,11 @@ def update(path, key, port, block, kind):
     from umqtt.simple import MQTTClient
 
     from bench_board import Board
-    from ufota.sources.alibaba import Aliyun
+    from ufota.sources.alibaba import AlibabaSource
 
     mqtt = MQTTClient("bench.dev|securemode=3|", "127.0.0.1", int(port), "dev&bench", "x" * 64)
     board = Board(path, key)
-    cloud = Aliyun(board, mqtt, "bench", "dev", version="1.0.0", block=int(block))
+    cloud = AlibabaSource(board, mqtt, "bench", "dev", version="1.0.0", block=int(block))
     if kind == "fleet":
         from ufota.fleet_client import FleetClient as Client
     else:

@@ -15,7 +15,7 @@ from ufota import client as states
 from ufota.alibaba import blocks, bounded_socket, link
 from ufota.fleet_client import FleetClient
 from ufota.sources import alibaba
-from ufota.sources.alibaba import Aliyun
+from ufota.sources.alibaba import AlibabaSource
 from update_kit import Key, staged
 
 KEY, NAME = "a1B2c3D4e5F", "dev001"
@@ -247,7 +247,7 @@ class Device:
 
     layout:  dict; a small one with a state region and notes when None
     retry:   for the client
-    more:    for Aliyun
+    more:    for AlibabaSource
     """
 
     def __init__(self, cloud, layout=None, retry=None, **more):
@@ -256,7 +256,7 @@ class Device:
         layout = layout or with_notes(simboard.trial_layout("swap", "spi", 4))
         self.board = simboard.Board(layout, simboard.ROT, Key())
         simboard.put(self.board, simboard.active_slot(self.board), OLD, b"old" * 300)
-        self.source = Aliyun(self.board, cloud, KEY, NAME, **more)
+        self.source = AlibabaSource(self.board, cloud, KEY, NAME, **more)
         self.client = FleetClient(self.board, self.source, retry)
 
     def update(self, most=20000):

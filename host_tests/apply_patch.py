@@ -1,4 +1,4 @@
-"""Makes images by the device's filters, and says what these take of the heap.
+"""Makes images by the device's decoders, and says what these take of the heap.
 
 Started by test_fwtool_delta.py on MicroPython: apply_patch.py KIND OLD PATCH SIZE
 """
@@ -29,7 +29,7 @@ class Digest:
         print(hexlify(self._hash.digest()).decode())
 
 
-def filters(kind, sink, old, size):
+def decoders(kind, sink, old, size):
     """The first of them, without machine code."""
     if kind == "deflate":
         return Inflate(sink, size)
@@ -44,7 +44,7 @@ def main(kind, old_path, path, size):
     buf, sink = memoryview(bytearray(4096)), Digest()
     gc.collect()
     before = gc.mem_alloc()
-    first = filters(kind, sink, old, int(size))
+    first = decoders(kind, sink, old, int(size))
     gc.collect()
     taken = gc.mem_alloc() - before
     with open(path, "rb") as file:

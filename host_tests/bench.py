@@ -184,7 +184,7 @@ def _packed_heap(lab):
         smallest(partial(_takes, lab, size, kind))[0] for kind in ("der", "deflate", "patch")
     )
     name = "heap of an update, {}, above the image's"
-    note = "{:g} KiB; the filters' code is in it"
+    note = "{:g} KiB; the decoders' code is in it"
     return [
         row(name.format("deflated"), deflated - plain, "KiB", None, note.format(deflated)),
         row(
@@ -275,8 +275,8 @@ def drivers(lab, quick):
     return [row(*each) for each in (*bench_bdev.nor(), *bench_sd.sd())]
 
 
-def filters(lab, quick):
-    """Payload filters against sha256 of the image they make, which is in each figure."""
+def decoders(lab, quick):
+    """Payload decoders against sha256 of the image they make, which is in each figure."""
     import bench_payloads  # when bench_lab has set the path
 
     folder = lab.state / "payloads"
@@ -308,7 +308,7 @@ def _boot_stage(*installs):
 
 CLIENT = ["ufota.client", "ufota.sources.http", "fwcore.p256"]
 # Loaded when a payload needs them.
-FILTERS = {
+DECODERS = {
     f"ufota.decoders.{path.stem}"
     for path in (SOURCES[0] / "ufota" / "decoders").glob("*.py")
     if path.stem != "__init__"
@@ -320,9 +320,9 @@ PROGRAMS = {
     "boot stage, direct": _boot_stage("trial", "mode_direct"),
     # Without the frozen stage beside it; stages have headers of their own.
     "boot selector": (["fwboot.select"], {"fwboot.mode_swap", "fwboot.mode_overwrite"}),
-    "client, simple": (CLIENT, {"ufota.update.pending", "ufota.trial", *FILTERS}),
-    "client with a way back": (["ufota", "ufota.trial", *CLIENT], FILTERS),
-    "payload filters, all": (FILTERS, {"fwcore.errors", "fwcore.storage"}),
+    "client, simple": (CLIENT, {"ufota.update.pending", "ufota.trial", *DECODERS}),
+    "client with a way back": (["ufota", "ufota.trial", *CLIENT], DECODERS),
+    "payload decoders, all": (DECODERS, {"fwcore.errors", "fwcore.storage"}),
 }
 
 
@@ -535,7 +535,7 @@ ROWS = {
     "sizes": sizes,
     "frozen": frozen,
     "drivers": drivers,
-    "filters": filters,
+    "decoders": decoders,
     "wear": wear,
     "stack": stack,
     "fleet": fleet,

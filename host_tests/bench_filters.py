@@ -1,4 +1,4 @@
-"""The rows of payload filters, on MicroPython. bench.py starts it:
+"""The rows of payload decoders, on MicroPython. bench.py starts it:
 
     micropython -m bench_filters FOLDER REPEATS
 
@@ -61,15 +61,15 @@ class Payloads:
         storage = Storage(Card(self.folder + "/old"), 512, 512, True)
         return Precursor(Slot(storage, 0, 0, 1 << 29, False), self.old_size)
 
-    def pour(self, name, filter):
+    def pour(self, name, decoder):
         with open(self.folder + "/" + name, "rb") as file:
             while True:
                 count = file.readinto(self.buf)
                 if not count:
                     break
-                filter.write(self.buf[:count])
-        while filter:
-            filter = filter.end()
+                decoder.write(self.buf[:count])
+        while decoder:
+            decoder = decoder.end()
 
     def deflated(self):
         from ufota.decoders.inflate import Inflate

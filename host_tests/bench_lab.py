@@ -200,7 +200,7 @@ def compile_all(out):
     files = [(path, folder) for folder in SOURCES for path in sorted(folder.rglob("*.py"))]
     files += [
         (ROOT / "host_tests" / f"bench_{name}.py",) * 2
-        for name in ("board", "boot", "filters", "floor", "https", "peer", "resume", "time")
+        for name in ("board", "boot", "decoders", "floor", "https", "peer", "resume", "time")
     ]
     for path, folder in files:
         if path.stat().st_size and not path.name.startswith("manifest_"):

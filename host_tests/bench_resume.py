@@ -53,7 +53,7 @@ def life(folder, url, stop):
     kept = None
     while machine.state != client.READY and machine.done + machine._have < int(stop):
         if kept is None and machine.state == client.DOWNLOAD:
-            kept = machine.intake.done
+            kept = machine.update.done
         if not machine.step():
             machine._wait(50)
     print(source.manifest, source.payload, kept, source.requests, machine.state)

@@ -180,7 +180,7 @@ class Trial:
         return found
 
     def calls(self, server, calls, wanted=None, **spec):
-        """Requests of a Rest: (method, path, body, tag, pause_ms), as many of them as matter."""
+        """Requests of an HttpService: (method, path, body, tag, pause_ms), as many as matter."""
         filled = [(*each, *("GET", "/x", "", "", 0)[len(each) :]) for each in calls]
         spec = {"timeout_ms": PATIENT_MS, "rest": True, "calls": filled, **spec}
         found = self.lab.run({"verb": "calls", "url": server.url(""), **spec})

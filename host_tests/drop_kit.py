@@ -88,7 +88,7 @@ class FatCard:
 
 
 class FolderCard:
-    """A folder; drop.py sees it through this object in the place of os and open."""
+    """A folder; card.py sees it through this object in the place of os and open."""
 
     def __init__(self, board=None):
         import tempfile

@@ -2,9 +2,9 @@
 
     server = FakeHawkbit()
     server.deploy("5", "http://host/fw.bin")
-    hawkbit = Hawkbit(board, server.http(), server.url, "TargetToken secret")
+    hawkbit = HawkbitSource(board, server.http(), server.url, "TargetToken secret")
 
-FakeHttp stands in for the HTTP source (sources/rest.py), so this runs on CPython and on
+FakeHttp stands in for the HTTP source (web/service.py), so this runs on CPython and on
 MicroPython without a network; fake_hawkbit_net.py puts the same server behind a socket.
 Shapes and rules are those of facts 1.2: only closed ends an action, a closed one is 410.
 """
@@ -13,6 +13,7 @@ import json
 
 from fwcore import errors
 from fwcore.errors import FwError
+from ufota.sources.http import HttpSource
 
 HOST = "http://ddi.example:8080"
 BASE = "/DEFAULT/controller/v1/dev-1"
@@ -167,13 +168,15 @@ class FakeHawkbit:
 
 
 class FakeHttp:
-    """What a source calls of sources/rest.py, answered by a FakeHawkbit.
+    """What a source calls of web/service.py, answered by a FakeHawkbit.
 
     down:     True: the server cannot be reached
     piece:    bytes a read returns at most
     after:    function, called before each read of an artifact
     is_open:  False after close(), until the next request
     """
+
+    split = staticmethod(HttpSource.split)
 
     def __init__(self, server):
         self.server = server

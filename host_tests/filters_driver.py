@@ -1,7 +1,7 @@
 """Applies payloads that tests have put into files; runs on MicroPython.
 
     micropython filters_driver.py FOLDER
-    micropython filters_driver.py FILTER FILE
+    micropython filters_driver.py DECODER FILE
 
 FOLDER/index.json lists what to do: {payload, old, size, digest, wbits, chunk} each. Prints one
 line for each that goes wrong, and how many went right. FILE has payloads of fuzz_filters.py.
@@ -22,12 +22,12 @@ def apply(case, payload, old):
     """True when it makes the image."""
     sink = Sink(case["size"])
     if old is None:
-        filter = Inflate(sink, case["size"], case["wbits"])
+        decoder = Inflate(sink, case["size"], case["wbits"])
     else:
-        filter = Patch(sink, old, case["size"])
+        decoder = Patch(sink, old, case["size"])
         if case["wbits"]:
-            filter = Inflate(filter, None, case["wbits"])
-    pour(filter, payload, case["chunk"])
+            decoder = Inflate(decoder, None, case["wbits"])
+    pour(decoder, payload, case["chunk"])
     return sink.ended and sha256(sink.made).digest() == unhexlify(case["digest"])
 
 

@@ -1,4 +1,4 @@
-"""What the tests of payload filters share; runs on CPython and on MicroPython."""
+"""What the tests of payload decoders share; runs on CPython and on MicroPython."""
 
 import sys
 from binascii import unhexlify
@@ -49,19 +49,19 @@ class Sink:
         self.ended = True
 
 
-def pour(filter, data, chunk=4096):
+def pour(decoder, data, chunk=4096):
     """Write data in pieces, out of one buffer that is used again, and end."""
     buf = memoryview(bytearray(chunk))
     for at in range(0, len(data), chunk):
         piece = data[at : at + chunk]
         buf[: len(piece)] = piece
-        filter.write(buf[: len(piece)])
-    while filter:
-        filter = filter.end()
+        decoder.write(buf[: len(piece)])
+    while decoder:
+        decoder = decoder.end()
 
 
 def made(make, data, size, chunk=4096):
-    """Bytes that the filter make(sink) makes of data."""
+    """Bytes that the decoder make(sink) makes of data."""
     sink = Sink(size)
     pour(make(sink), data, chunk)
     assert sink.ended
@@ -107,7 +107,7 @@ def is_new(row, data):
 
 
 def detools(old, size, native=True):
-    """Maker of a filter for a detools patch that is deflated."""
+    """Maker of a decoder for a detools patch that is deflated."""
     return lambda sink: Inflate(Patch(sink, old, size, native), None)
 
 

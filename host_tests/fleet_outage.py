@@ -87,7 +87,7 @@ class Fleet:
             each = polls[index]
             if not each.offer():
                 raise AssertionError("not due when it said it would be")
-            each.told(self._answer(index, now // 1000))
+            each.report(self._answer(index, now // 1000))
             heapreplace(heap, now + each.pace.left_ms() << _INDEX_BITS | index)
         clock.now = 1000 * until_s
 

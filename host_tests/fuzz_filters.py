@@ -1,8 +1,8 @@
-"""Fuzzes the payload filters: many thousands of changed payloads each. CPython only.
+"""Fuzzes the payload decoders: many thousands of changed payloads each. CPython only.
 
-    python host_tests/fuzz_filters.py [N]     N payloads through each filter; 1,000,000
+    python host_tests/fuzz_filters.py [N]     N payloads through each decoder; 1,000,000
 
-Whatever a payload is, it ends in an FwError of the filters or in an image of the announced
+Whatever a payload is, it ends in an FwError of the decoders or in an image of the announced
 size; no byte more goes on, no other exception comes out, and the time is bounded. The same N
 gives the same payloads everywhere; a failure prints its number and the payload.
 """
@@ -60,7 +60,7 @@ def lz_patch():
 
 
 def seeds():
-    """Name of each filter: payloads that it takes."""
+    """Name of each decoder: payloads that it takes."""
     patches = [patch(FUZZ_SIZE, *each) for each in records()]
     sync, final = zlib.Z_SYNC_FLUSH, zlib.Z_FINISH
     whole = [noise(FUZZ_SIZE), bytes(FUZZ_SIZE), noise(20) * 15]
@@ -103,7 +103,7 @@ def changed(rng, data):
 
 
 def payloads(name, count):
-    """Changed payloads for one of the filters."""
+    """Changed payloads for one of the decoders."""
     seed = seeds()[name]
     for payload in seed:
         assert not isinstance(outcome(FUZZED[name], payload, FUZZ_SIZE), int), name

@@ -66,7 +66,7 @@ def fetch(spec):
 
 
 def calls(spec):
-    """Requests of rest.Rest one after the other: [[method, path, body, tag, pause_ms], ...]."""
+    """Requests of HttpService one after the other: [[method, path, body, tag, pause_ms], ...]."""
     source = _source(spec)
     mv = memoryview(bytearray(1024))
     found = {"answers": []}
@@ -86,9 +86,9 @@ def calls(spec):
 def _source(spec):
     kind = http.HttpSource
     if spec.get("rest"):
-        from ufota.web.service import Rest
+        from ufota.web.service import HttpService
 
-        kind = Rest
+        kind = HttpService
     if "year" in spec:
         from ufota.web import tls_errors
 

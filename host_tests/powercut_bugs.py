@@ -90,15 +90,15 @@ def header_first():
         before = self._begun
         begin(self, reader)
         if not before:
-            intake, slot = self._intake, self._slot
-            slot.write_header(slot.pack(intake.proposal._head, intake.key))
+            update, slot = self._update, self._slot
+            slot.write_header(slot.pack(update.pending._head, update.key))
             slot.write_header = lambda *args: None  # it is there
 
     return _put(candidate.Candidate, "begin", eager)
 
 
 def pending_first():
-    write_header = pending.Proposal.write_header
+    write_header = pending.PendingUpdate.write_header
 
     def late(self, packed):
         slot, headers = self._slot, []
@@ -108,16 +108,16 @@ def pending_first():
         for args in headers:
             slot.write_header(*args)
 
-    return _put(pending.Proposal, "write_header", late)
+    return _put(pending.PendingUpdate, "write_header", late)
 
 
 def counted_before_it_is_written():
     def write(self, mv):
         self.begin()
-        writer, kept = self._writer, self._intake.kept
+        writer, record = self._writer, self._update.record
         writer._at += len(mv)
-        if kept:
-            kept.note(self._slot, writer)
+        if record:
+            record.count(self._slot, writer)
         writer._at -= len(mv)
         writer.write(mv)
 
@@ -125,35 +125,35 @@ def counted_before_it_is_written():
 
 
 def one_step_too_many_counted():
-    note = resume.Kept.note
+    count = resume.ResumeRecord.count
 
     def eager(self, slot, writer):
-        before = self._count
-        note(self, slot, writer)
-        if before == 0 and self._count:
-            self._count += 1
-            self._notes.count_on()
+        before = self._steps
+        count(self, slot, writer)
+        if before == 0 and self._steps:
+            self._steps += 1
+            self._store.count_on()
 
-    return _put(resume.Kept, "note", eager)
+    return _put(resume.ResumeRecord, "count", eager)
 
 
 def any_image_gone_on_with():
     def recorded(self):
-        record = self._notes.get(b"job", b"")
+        record = self._store.get(b"job", b"")
         return int.from_bytes(record[:4], "little") if record else None
 
-    return _put(resume.Kept, "_recorded", recorded)
+    return _put(resume.ResumeRecord, "_recorded", recorded)
 
 
 def count_of_another_image():
-    return _put(client_store.Notes, "restart", client_store.Notes.put)
+    return _put(client_store.ClientStore, "restart", client_store.ClientStore.put)
 
 
 def counted_from_nought_after_a_reset():
     def go_on(self):
-        self._count = 0
+        self._steps = 0
 
-    return _put(resume.Kept, "resume", go_on)
+    return _put(resume.ResumeRecord, "go_on", go_on)
 
 
 def notes_left_until_the_header_is_there():

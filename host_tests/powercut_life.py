@@ -135,7 +135,7 @@ class Life:
 
     def offer(self):
         """Run the client, from the manifest to PENDING."""
-        # The State of a Proposal is what tells the moment at which PENDING is durable.
+        # The State of a PendingUpdate is what tells the moment at which PENDING is durable.
         pending.State = lambda board: Told(board, self)
         try:
             self._update(self.images[NEW])

@@ -6,7 +6,7 @@ Runs on CPython and on MicroPython.
 import simboard
 from helpers import noise
 from ufota.update import client_store
-from ufota.update.writer import Intake
+from ufota.update.writer import UpdateWriter
 from update_kit import OLD as FIRST
 from update_kit import Key, payload, signed
 
@@ -48,9 +48,9 @@ def fragments(name, each):
 
 
 def door(board, name, each, again=False):
-    intake = Intake(board)
-    intake.begin(signed(name), again, each)
-    return intake
+    update = UpdateWriter(board)
+    update.begin(signed(name), again, each)
+    return update
 
 
 def notes_of(board):
@@ -59,7 +59,7 @@ def notes_of(board):
 
 def restarted(board):
     """The device starts anew: what it had in RAM is gone. Returns the board."""
-    if hasattr(board, "notes"):
-        del board.notes
+    if hasattr(board, "client_store"):
+        del board.client_store
     board.power.cycle()
     return board

@@ -113,38 +113,38 @@ def last_result():
 # A transport of the application's own
 
 
-def intake(name="two"):
+def writer(name="two"):
     board = worlds.sold().running()
 
     def act():
-        from ufota.update.writer import Intake
+        from ufota.update.writer import UpdateWriter
 
-        intake = Intake(board)
-        intake.begin(signed(name))
+        update = UpdateWriter(board)
+        update.begin(signed(name))
         data = payload(name)
         for at in range(0, len(data), 700):
-            intake.write(data[at : at + 700])
-        intake.end()
+            update.write(data[at : at + 700])
+        update.end()
 
     return act
 
 
-def packed_intake():
-    return intake("packed_all")
+def packed_writer():
+    return writer("packed_all")
 
 
 def fragments():
     board = worlds.sold().running()
 
     def act():
-        from ufota.update.writer import Intake
+        from ufota.update.writer import UpdateWriter
 
-        intake = Intake(board)
-        intake.begin(signed("two"), False, 512)
+        update = UpdateWriter(board)
+        update.begin(signed("two"), False, 512)
         data = payload("two")
         for at in (1024, 4608, 0, 512, 2048, 3584, 1536, 2560, 3072, 4096):
-            intake.write(data[at : at + 512], at)
-        intake.end()
+            update.write(data[at : at + 512], at)
+        update.end()
 
     return act
 
@@ -156,13 +156,13 @@ def unsigned():
         from hashlib import sha256
 
         from ufota.update import unsigned
-        from ufota.update.writer import Intake
+        from ufota.update.writer import UpdateWriter
 
-        intake = Intake(board)
+        update = UpdateWriter(board)
         data = payload("small")
-        unsigned.begin(intake, "2.0.0", len(data), sha256(data).digest())
-        intake.write(data)
-        intake.end()
+        unsigned.begin(update, "2.0.0", len(data), sha256(data).digest())
+        update.write(data)
+        update.end()
 
     return act
 
@@ -180,8 +180,8 @@ SCENES = {
     "confirm, NOR chip": chip_confirm,
     "reject": reject,
     "last result": last_result,
-    "intake": intake,
-    "intake, all filters": packed_intake,
-    "intake, fragments": fragments,
-    "intake, unsigned": unsigned,
+    "writer": writer,
+    "writer, all decoders": packed_writer,
+    "writer, fragments": fragments,
+    "writer, unsigned": unsigned,
 }

@@ -228,14 +228,14 @@ def aloop():
 
 
 def firmware():
-    """The firmware of another chip, in the flash of the user files: a target of system.py."""
+    """The firmware of another chip, in the flash of the user files: a target of targets.py."""
     board = worlds.sold().running()
     worlds.web("system")
 
     def act():
         from fwcore.storage import Storage
         from ufota.client import Client
-        from ufota.firmware.targets import Place, Target
+        from ufota.firmware.targets import FirmwareSlot, Target
         from ufota.sources.http import HttpSource
 
         class Radio(Target):
@@ -243,7 +243,7 @@ def firmware():
                 return version_word("1.0.0")
 
             def slot(self):
-                return Place(Storage(board.device("flash"), 4096, 256), 0xA9000)
+                return FirmwareSlot(Storage(board.device("flash"), 4096, 256), 0xA9000)
 
             def install(self, size):
                 self.installed = True
@@ -278,7 +278,7 @@ SCENES = {
     "run, deflated patch": payload_of("deflated_patch"),
     "run, Arm patch": payload_of("arm"),
     "run, encrypted": payload_of("encrypted"),
-    "run, all filters": payload_of("all"),
+    "run, all decoders": payload_of("all"),
     "run, NOR chip": chip_client,
     "fleet": fleet,
     "fleet, manifest first": manifest_first,

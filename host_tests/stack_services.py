@@ -41,18 +41,18 @@ def hawkbit(cancel=False, agreed=True, **inner):
     def act():
         from fwcore.errors import FwError
         from ufota.fleet_client import FleetClient
-        from ufota.sources.hawkbit import Hawkbit
+        from ufota.sources.hawkbit import HawkbitSource
         from ufota.sources.poll import Pace
-        from ufota.web.service import Rest
+        from ufota.web.service import HttpService
 
-        source = Hawkbit(
+        source = HawkbitSource(
             board,
-            Rest(),
+            HttpService(),
             server.url,
             fake_hawkbit.TOKEN,
             attributes={"hw_revision": "2"},
             consent=lambda name, version: True,
-            side=Rest(),
+            side=HttpService(),
             pace=Pace(300, first_s=0),
         )
         client = FleetClient(board, source, approve_install=source.approve)
@@ -92,12 +92,12 @@ def hawkbit_after():
 
     def act():
         from ufota.fleet_client import FleetClient
-        from ufota.sources.hawkbit import Hawkbit
+        from ufota.sources.hawkbit import HawkbitSource
         from ufota.sources.poll import Pace
-        from ufota.web.service import Rest
+        from ufota.web.service import HttpService
 
         pace = Pace(300, first_s=0)
-        source = Hawkbit(board, Rest(), server.url, fake_hawkbit.TOKEN, pace=pace)
+        source = HawkbitSource(board, HttpService(), server.url, fake_hawkbit.TOKEN, pace=pace)
         client = FleetClient(board, source, approve_install=source.approve)
         assert not client.poll() and not server.action
 
@@ -107,12 +107,12 @@ def hawkbit_after():
 def _take(world, server):
     """The board takes what the server offers, and is ready for its reset."""
     from ufota.fleet_client import FleetClient
-    from ufota.sources.hawkbit import Hawkbit
+    from ufota.sources.hawkbit import HawkbitSource
     from ufota.sources.poll import Pace
 
     board = world.start()
     pace = Pace(300, first_s=0)
-    source = Hawkbit(board, server.http(), server.url, fake_hawkbit.TOKEN, pace=pace)
+    source = HawkbitSource(board, server.http(), server.url, fake_hawkbit.TOKEN, pace=pace)
     client = FleetClient(board, source)
     assert client.poll() and client.run()
 
@@ -142,12 +142,12 @@ def alibaba(**fields):
         from umqtt.simple import MQTTClient
 
         from ufota.fleet_client import FleetClient
-        from ufota.sources.alibaba import Aliyun
+        from ufota.sources.alibaba import AlibabaSource
         from ufota.sources.http import HttpSource
         from ufota.sources.retry import Retry
 
         mqtt = MQTTClient("id", "host", user="user", password="password", keepalive=60)
-        source = Aliyun(board, mqtt, KEY, NAME, http=HttpSource())
+        source = AlibabaSource(board, mqtt, KEY, NAME, http=HttpSource())
         client = FleetClient(board, source, Retry())
         while not client.poll():
             source.wait(1000)

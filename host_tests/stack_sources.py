@@ -49,9 +49,9 @@ def rest():
 
     def act():
         from ufota.client import Client
-        from ufota.web.service import Rest
+        from ufota.web.service import HttpService
 
-        client = Client(board, Rest())
+        client = Client(board, HttpService())
         client.start(URL)
         assert client.run()
 
@@ -104,12 +104,12 @@ def drop(packed="small", group=False):
     def act():
         from fwcore.errors import FwError
         from ufota.fleet_client import FleetClient
-        from ufota.sources.card import Drop
+        from ufota.sources.card import CardSource
         from ufota.sources.group import Group
         from ufota.sources.http import HttpSource
         from ufota.sources.poll import Poll
 
-        source = Drop(board, "/sd")
+        source = CardSource(board, "/sd")
         if group:
             source = Group([source, Poll(HttpSource(), URL, 3600, first_s=0)], board)
         client = FleetClient(board, source)
@@ -140,12 +140,12 @@ def group_http():
 
     def act():
         from ufota.fleet_client import FleetClient
-        from ufota.sources.card import Drop
+        from ufota.sources.card import CardSource
         from ufota.sources.group import Group
         from ufota.sources.http import HttpSource
         from ufota.sources.poll import Poll
 
-        sources = [Drop(board, "/nothing"), Poll(HttpSource(), URL, 3600, first_s=0)]
+        sources = [CardSource(board, "/nothing"), Poll(HttpSource(), URL, 3600, first_s=0)]
         client = FleetClient(board, Group(sources, board))
         assert client.poll()
         assert client.run()

@@ -23,7 +23,7 @@ from helpers import noise, raises
 from ufota import client as states
 from ufota import trial
 from ufota.alibaba import reports
-from ufota.sources.alibaba import Aliyun
+from ufota.sources.alibaba import AlibabaSource
 from ufota.sources.retry import Retry
 from update_kit import bundle
 
@@ -636,7 +636,7 @@ def test_a_job_that_is_committed_is_not_begun_again():
 
 def two(cloud):
     device = Device(cloud, module="MCU", version="1.0.0")
-    radio = Aliyun(
+    radio = AlibabaSource(
         device.board, None, None, None, module="radio", version="5", link=device.source.link
     )
     return device, radio
@@ -709,9 +709,9 @@ def reset(device):
     """The board restarts. Returns the version that runs."""
     found = boot_stage.run(device.board)
     if hasattr(device.board, "notes"):
-        del device.board.notes
+        del device.board.client_store
     device.clock.sleep_ms(10000)
-    device.source = Aliyun(device.board, device.cloud, *WHERE.split("/"))
+    device.source = AlibabaSource(device.board, device.cloud, *WHERE.split("/"))
     device.client.source = device.source
     device.client.state = states.IDLE
     return found.head.version
@@ -785,7 +785,7 @@ def test_a_revert_is_told_once_with_its_reason():
 def test_a_revert_of_what_came_another_way_is_not_told():
     cloud = Cloud(SMALL)
     device = Device(cloud)
-    device.source.told = lambda client: None  # as when another source of a group brought it
+    device.source.report = lambda client: None  # as when another source of a group brought it
     reverted(device, cloud)
     device.source.offer()
     assert cloud.informs() == ["1.0.0"] and cloud.steps() == []

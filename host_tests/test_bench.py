@@ -6,7 +6,7 @@ import sys
 
 from helpers import here
 
-ROWS = "writer update verify install boot heap resume sizes filters fleet".split()
+ROWS = "writer update verify install boot heap resume sizes decoders fleet".split()
 
 
 def bench(*arguments):

@@ -24,9 +24,9 @@ GROUPS = {
         row("  of it above", 9.25, "KiB", 8, ok=False),
     ],
     "patches": [row("a < b", 10, "B", None, "", {"ours": 10, "other": 30, "full": 100})],
-    "filters": [row("decoder", 4.5, "x"), row("later", 0, "", None, "SKIPPED: no tool")],
+    "decoders": [row("decoder", 4.5, "x"), row("later", 0, "", None, "SKIPPED: no tool")],
 }
-ABOUT = {"filters": "Decoders.", "patches": "Patches & more.", "heap": "Heaps.", "gone": "Gone."}
+ABOUT = {"decoders": "Decoders.", "patches": "Patches & more.", "heap": "Heaps.", "gone": "Gone."}
 
 
 def made(tmp_path, groups=GROUPS):
@@ -36,7 +36,7 @@ def made(tmp_path, groups=GROUPS):
 
 def test_the_page_has_every_row_in_the_order_of_the_rows(tmp_path):
     page = made(tmp_path)
-    assert re.findall("^## (.*)", page, re.M) == ["Bounds", "filters", "patches", "heap"]
+    assert re.findall("^## (.*)", page, re.M) == ["Bounds", "decoders", "patches", "heap"]
     assert "| machine | a test |" in page
     assert "| decoder | 4.5 x |  |" in page
     assert "| later | - | SKIPPED: no tool |" in page
@@ -55,7 +55,7 @@ def test_a_missed_bound_is_said_so(tmp_path):
 def test_plots_are_xml_and_the_page_shows_each(tmp_path):
     page = made(tmp_path)
     plots = sorted(path.name for path in (tmp_path / "performance").iterdir())
-    assert plots == ["filters.svg", "heap.svg", "patches.svg"]
+    assert plots == ["decoders.svg", "heap.svg", "patches.svg"]
     for name in plots:
         ElementTree.parse(tmp_path / "performance" / name)
         assert f"(performance/{name})" in page

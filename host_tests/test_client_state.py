@@ -614,7 +614,7 @@ def test_header_without_pending_leaves_a_device_that_runs_old_or_new():
         machine.start(MANIFEST_URL)
         while machine.state != client.COMMIT:
             machine.step()
-        fail_behind_header(board, machine.intake.slot)
+        fail_behind_header(board, machine.update.slot)
         raises(errors.WRITE_FAILED, machine.run)
         assert held(board)[0] == NEW and State(board).phase == states.IDLE
         found = boot(board)

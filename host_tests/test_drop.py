@@ -16,7 +16,7 @@ from helpers import noise, raises
 from scatter_kit import notes_of, restarted, scattered_board, trial_board
 from ufota.client import FAILED, READY
 from ufota.fleet_client import FleetClient
-from ufota.sources.card import Drop
+from ufota.sources.card import CardSource
 from ufota.sources.group import Group
 from ufota.trial import confirm, reject
 from update_kit import OLD as FIRST
@@ -35,7 +35,7 @@ def teardown_function(_):
 
 def start(board, card, **more):
     """The device starts: (client, drop)."""
-    found = Drop(restarted(board), card.path, settle_ms=more.pop("settle_ms", 0), **more)
+    found = CardSource(restarted(board), card.path, settle_ms=more.pop("settle_ms", 0), **more)
     return FleetClient(board, found), found
 
 
@@ -158,7 +158,7 @@ def test_user_says_no_and_the_file_is_not_offered_again():
         ("approve_install", errors.INSTALL_DENIED),
     ):
         board, card = with_card(scattered_board("spi"))
-        client = FleetClient(board, Drop(board, card.path, settle_ms=0), **{which: bool_no})
+        client = FleetClient(board, CardSource(board, card.path, settle_ms=0), **{which: bool_no})
         raises(code, lambda client=client: client.poll() and client.run())
         assert names(card) == ["update.e%d" % code]
 
@@ -314,19 +314,19 @@ def test_what_others_report_says_nothing_of_the_file():
     board, card = with_card(scattered_board("spi"))
     client, found = start(board, card)
     client.state, client.error = FAILED, FwError(errors.BAD_SIGNATURE)
-    found.told(client)
+    found.report(client)
     assert names(card) == ["update.bin"]
     found.open(found.offer())
     found.close()  # and nobody says how it ended
     assert found.offer()
-    found.told(client)
+    found.report(client)
     assert names(card) == ["update.bin"]
     found.open(found.offer())
     found.close()
     client.error = FwError(errors.READ_FAILED)
-    found.told(client)
+    found.report(client)
     client.error = FwError(errors.BAD_SIGNATURE)
-    found.told(client)
+    found.report(client)
     assert names(card) == ["update.bin"] and found.offer()
 
 
@@ -421,7 +421,7 @@ def test_answer_later_is_asked_again_after_a_reset():
         for make in (lambda: scattered_board("spi"), lambda: trial_board("overwrite")):
             board, card = with_card(make())
             for _ in range(4):  # more often than a file may fail
-                asked, source = [], Drop(restarted(board), card.path, settle_ms=0)
+                asked, source = [], CardSource(restarted(board), card.path, settle_ms=0)
                 client = FleetClient(board, source, **{which: asked.append})  # None: later
                 assert client.poll() and not client.run() and len(asked) == 1
                 assert not client.poll() and not client.run() and len(asked) == 2
@@ -536,12 +536,12 @@ class Web(FakeSource):
             raise FwError(errors.BAD_URL)
         super().open(url)
 
-    def told(self, client):
+    def report(self, client):
         pass
 
 
 def grouped(board, card):
-    found = Drop(board, card.path, settle_ms=0)
+    found = CardSource(board, card.path, settle_ms=0)
     web = Web({"http://host/update": bundle("later")})
     return FleetClient(board, Group([web, found], board)), web
 

@@ -1,4 +1,4 @@
-"""Payload filters: images come out of patches and of deflate as those who packed put them in."""
+"""Payload decoders: images come out of patches and of deflate as those who packed put them in."""
 
 import sys
 

@@ -1,6 +1,6 @@
 """Payloads that were cut short or changed end in a number, or in an image of the right size.
 
-Nothing else comes out of the filters, no byte too many goes on, and each comes to an end.
+Nothing else comes out of the decoders, no byte too many goes on, and each comes to an end.
 """
 
 from filters_kit import (
@@ -37,7 +37,7 @@ RECORDS = (
 
 
 def patches():
-    """(maker of a filter, its patch) of both kinds."""
+    """(maker of a decoder, its patch) of both kinds."""
     yield plain(OLD, SIZE), patch(SIZE, *RECORDS)
     yield arm(OLD, SIZE), arm_patch(SIZE, *RECORDS)
 

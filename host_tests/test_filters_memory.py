@@ -1,4 +1,4 @@
-"""Payload filters take the memory their docstrings say, when they are made, and no more later."""
+"""Payload decoders take the memory their docstrings say, when they are made, and no more later."""
 
 import gc
 
@@ -35,7 +35,7 @@ def used():
 
 
 def makers():
-    """(what makes a filter, bytes of buffers it says it takes, a payload)"""
+    """(what makes a decoder, bytes of buffers it says it takes, a payload)"""
     records = [(noise(400, i), noise(100, i), -400) for i in range(16)]
     detools, arm = patch(SIZE, *records), arm_patch(SIZE, *records)
     deflated = stored(noise(SIZE, 1))

@@ -30,7 +30,7 @@ class Service(FakeSource):
             raise answer
         return answer
 
-    def told(self, machine):
+    def report(self, machine):
         self.heard.append((machine.state, machine.error and machine.error.code, machine.done))
         raise FwError(errors.CONNECT)  # its service cannot be reached
 
@@ -142,7 +142,7 @@ def test_abort_gives_up_and_forgets():
 
 
 class Clock:
-    """Plays the module `time` for fleet.py."""
+    """Plays the module `time` for fleet_client.py."""
 
     def __init__(self):
         self.now = 0
@@ -163,7 +163,7 @@ class Clock:
 
 
 def on(clock, act):
-    """Run act() with the clock as fleet.py's time."""
+    """Run act() with the clock as fleet_client.py's time."""
     fleet_client.time = clock
     try:
         return act()

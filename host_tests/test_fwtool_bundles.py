@@ -16,7 +16,7 @@ from fwtool import image, keys, manifests, payloads, unpack
 from fwtool.packing import Packed
 from fwtool_cli import BY_KEY, FOR_LAMP, fwtool
 from helpers import here, noise
-from ufota.decoders import errors as filters
+from ufota.decoders import errors as decoders
 
 BOARD = Path(here("../boards/virtual"))
 CLASS_KEY = bytes(range(16))
@@ -158,7 +158,7 @@ def test_verify_does_as_the_device_and_refuses_as_it_does(maker):
     assert f"error {errors.UNSUPPORTED}:" in refused(5, *key)
     assert f"error {errors_net.WRONG_PRECURSOR}:" in refused(5, *key, "--from", "two")
     (maker / "class.key").write_bytes(bytes(16))
-    assert f"error {filters.WRONG_CLASS_KEY}:" in refused(3, *key, "--from", "one")
+    assert f"error {decoders.WRONG_CLASS_KEY}:" in refused(3, *key, "--from", "one")
 
 
 def test_verify_finds_a_payload_that_makes_another_image(maker):
@@ -210,7 +210,7 @@ def test_no_output_replaces_an_image_before_or_a_class_key(maker):
 
 
 def test_a_board_takes_each_and_starts_it(maker, micropython):
-    """On MicroPython: the client with its filters, then the boot stage."""
+    """On MicroPython: the client with its decoders, then the boot stage."""
     cases = (
         ("--deflate",),
         ("--from", "one"),
@@ -229,7 +229,7 @@ def test_a_board_takes_each_and_starts_it(maker, micropython):
         f"refused {errors_net.WRONG_PRECURSOR}"
     )
     new_board(maker / "keyless")
-    assert update(micropython, maker / "keyless", "a.fw") == f"refused {filters.NO_CLASS_KEY}\n"
+    assert update(micropython, maker / "keyless", "a.fw") == f"refused {decoders.NO_CLASS_KEY}\n"
 
 
 def new_board(state, app="one", *more):

@@ -13,7 +13,7 @@ from fwcore import errors, errors_boot, errors_net
 from fwtool import cli, exits, explain, image
 from fwtool_cli import FOR_LAMP, LAYOUT, fwtool, python_environment
 from helpers import here, noise
-from ufota.decoders import errors as filters
+from ufota.decoders import errors as decoders
 
 ARM = here("vectors/manifests/v3_raw.manifest.bin")
 ARM_KEY = here("vectors/manifests/keys/dev.cert.der")
@@ -44,7 +44,7 @@ def test_help_loads_no_heavy_library():
 def test_every_error_code_has_words():
     numbers = [
         value
-        for module in (errors, errors_boot, errors_net, drivers, filters)
+        for module in (errors, errors_boot, errors_net, drivers, decoders)
         for name, value in vars(module).items()
         if name.isupper() and isinstance(value, int)
     ]

@@ -1,4 +1,4 @@
-"""fwtool delta: what it makes, the device's filters make the image of; what is broken is told."""
+"""fwtool delta: what it makes, the device's decoders make the image of; what is broken is told."""
 
 import json
 import os
@@ -74,7 +74,7 @@ def test_micropython_makes_the_release_and_takes_the_ram_told(
     digest, taken = done.stdout.split()
     assert digest == sha256(new.read_bytes()).hexdigest()
     told = payloads.ram(payloads.KINDS[kind])
-    # Buffers; the filters themselves come on top, in words of 8 bytes here.
+    # Buffers; the decoders themselves come on top, in words of 8 bytes here.
     assert told < int(taken) + 64 < told + 512, (taken, told)
 
 
@@ -143,7 +143,7 @@ def test_arms_tool_that_fails_is_told_with_its_words(pair, monkeypatch):
 def test_a_tool_that_makes_another_image_is_found(pair, monkeypatch):
     monkeypatch.setattr(payloads, "_patch", lambda old, new: b"\x00\x01\x00\x00\x01x\x00")
     said = fwtool("delta", "make", "old", "new", "-o", "p", "--kind", "patch", code=1).stderr
-    assert "a device's filters refuse it" in said and not (pair / "p").exists()
+    assert "a device's decoders refuse it" in said and not (pair / "p").exists()
 
 
 @pytest.mark.parametrize("kind", HAVE)
@@ -203,7 +203,7 @@ def test_each_error_of_a_filter_has_its_exit_code(pair):
 @settings(max_examples=80, deadline=None)
 @given(st.binary(max_size=900), st.binary(max_size=300), st.integers(0, 900))
 def test_any_pair_is_packed_and_comes_back(old, part, at):
-    """payloads.make() itself refuses what the device's filters do not bring back."""
+    """payloads.make() itself refuses what the device's decoders do not bring back."""
     new = old[at:] + part + old[:at]
     sizes = [len(payloads.make(kind, old, new).data) for kind in ("deflate", "patch")]
     assert max(sizes) < 2 * len(new) + 64

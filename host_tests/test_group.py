@@ -56,7 +56,7 @@ class Source:
     def close(self):
         self.calls.append("close")
 
-    def told(self, client):
+    def report(self, client):
         self.calls.append(client.state)
         if client.state == DOWNLOAD and client.error:
             raise client.error
@@ -88,7 +88,7 @@ def made(*sources):
 
 
 def fails(found, code=errors.CONNECT, at=0):
-    found.told(Client(FAILED, FwError(code, at)))
+    found.report(Client(FAILED, FwError(code, at)))
 
 
 def test_the_cheapest_that_has_something_goes_first():
@@ -127,7 +127,7 @@ def test_one_whose_offer_fails_is_left_out_for_this_update():
     assert found.offer() == "two"
     assert found.offer() == "two"
     assert (one.asked(), two.asked()) == (1, 2)
-    found.told(Client(READY))
+    found.report(Client(READY))
     assert found.offer() == "one"
 
 
@@ -139,7 +139,7 @@ def test_one_whose_update_fails_is_left_out_for_this_update():
         fails(found, code)
         assert found.offer() == "two"
         assert found.offer() == "two"
-        found.told(Client(READY))
+        found.report(Client(READY))
         assert found.offer() == "one"
 
 
@@ -240,9 +240,9 @@ def test_only_the_source_that_offered_is_told():
     found = made(one, two)
     assert found.offer() == "two"
     for state in (DOWNLOAD, READY):
-        found.told(Client(state))
+        found.report(Client(state))
     assert two.calls == ["offer", DOWNLOAD, READY] and one.calls == ["offer"]
-    found.told(Client(FAILED, CONNECT))  # of an update nobody offered
+    found.report(Client(FAILED, CONNECT))  # of an update nobody offered
     assert two.calls == ["offer", DOWNLOAD, READY]
     two.offers = [None]
     assert found.offer() is None
@@ -262,7 +262,7 @@ def test_an_update_started_by_hand_leaves_nobody_out():
     found = made(one, two)
     fails(found)
     assert found.offer() == "one"
-    found.told(Client(DOWNLOAD))
+    found.report(Client(DOWNLOAD))
     one.offers = [None]
     assert found.offer() is None
     fails(found)  # started by hand, after a round in which nobody offered
@@ -275,7 +275,7 @@ def test_a_later_of_the_application_changes_nothing():
     found = made(one, two)
     assert found.offer() == "one"
     for state in range(READY):
-        found.told(Client(state))
+        found.report(Client(state))
     assert found.offer() == "one"
 
 
@@ -322,7 +322,7 @@ def test_an_address_that_is_not_for_the_source_goes_to_another_that_can_open_it(
     assert card.calls.count("close") == 2  # before each open()
     assert lan.calls == [("http:payload", 7, b"tag")] and far.calls == []
     assert lan.header == b""  # which may hold a password
-    found.told(Client(DOWNLOAD))  # still the card's update
+    found.report(Client(DOWNLOAD))  # still the card's update
     assert card.calls[-1] == DOWNLOAD and lan.calls[-1] != DOWNLOAD
 
 

@@ -21,7 +21,7 @@ from ufota.fleet_client import FleetClient
 from ufota.hawkbit import messages as ddi
 from ufota.hawkbit.action import Action
 from ufota.hawkbit.server import Server
-from ufota.sources.hawkbit import Hawkbit
+from ufota.sources.hawkbit import HawkbitSource
 from ufota.sources.http import HttpSource
 from ufota.sources.poll import Pace
 from ufota.sources.retry import Retry
@@ -39,7 +39,7 @@ class World:
 
     mode:    of trial_layout(); "simple" for a layout without a state region
     kept:    True: the layout has a region for the client's notes
-    options: of Hawkbit and of FleetClient; waits: True: the client asks Hawkbit.approve;
+    options: of HawkbitSource and of FleetClient; waits: True: the client asks approve();
              side: True: there is a second connection, .side
     """
 
@@ -65,7 +65,7 @@ class World:
     def power_on(self):
         """The application begins, with nothing but what is on the chips."""
         if hasattr(self.board, "notes"):
-            del self.board.notes
+            del self.board.client_store
         mine = dict(self.options)
         theirs = {}
         for name in ("approve_download", "retry"):
@@ -76,7 +76,7 @@ class World:
         self.http = self.server.http()
         if mine.pop("side", False):
             mine["side"] = self.side = self.server.http()
-        self.hawkbit = Hawkbit(
+        self.hawkbit = HawkbitSource(
             self.board,
             self.http,
             self.server.url,
@@ -815,9 +815,9 @@ def test_progress_is_told_a_few_times():
     Half.manifest = Half
     for done in range(0, 1001, 70):
         Half.done = done
-        world.hawkbit.told(Half)
+        world.hawkbit.report(Half)
     Half.done = 1000
-    world.hawkbit.told(Half)
+    world.hawkbit.report(Half)
     told = [each[2]["status"] for each in world.server.heard[1:]]
     assert [each["result"]["progress"] for each in told] == [
         {"cnt": percent, "of": 100} for percent in (25, 50, 75)
@@ -829,7 +829,7 @@ def test_progress_is_told_a_few_times():
     world.client.abort()
     assert world.poll()
     Half.done = 300
-    world.hawkbit.told(Half)
+    world.hawkbit.report(Half)
     assert world.server.heard[-1][2]["status"]["result"]["progress"]["cnt"] == 25
 
 

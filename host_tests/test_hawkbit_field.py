@@ -32,9 +32,9 @@ from ufota import trial
 from about import VERSION
 from fwcore.errors import FwError
 from ufota.fleet_client import FleetClient
-from ufota.sources.hawkbit import Hawkbit
+from ufota.sources.hawkbit import HawkbitSource
 from ufota.sources.poll import Pace
-from ufota.web.service import Rest
+from ufota.web.service import HttpService
 
 def has(name):
     try:
@@ -49,14 +49,14 @@ def consent(name, version):
 
 print("runs", VERSION)
 board = Board()
-hawkbit = Hawkbit(
+hawkbit = HawkbitSource(
     board,
-    Rest(),
+    HttpService(),
     os.getenv("HAWKBIT_URL"),
     "TargetToken " + os.getenv("HAWKBIT_TOKEN"),
     attributes={"hw_boardname": "default", "sw_version": VERSION},
     consent=consent,
-    side=Rest(),
+    side=HttpService(),
     pace=Pace(1, first_s=0),
 )
 client = FleetClient(board, hawkbit)

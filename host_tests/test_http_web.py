@@ -14,7 +14,7 @@ from ufota.sources.http import HttpSource
 from ufota.web import answers, ranges, redirects, retry_after, service
 from ufota.web.chunked import Chunks
 from ufota.web.origin import origin
-from ufota.web.service import Rest
+from ufota.web.service import HttpService
 from ufota.web.url import resolve
 
 BOTH = True  # runs on CPython and on MicroPython
@@ -341,7 +341,7 @@ def fetch_from(port, source, at, tag):
 
 
 def test_spoilt_answers_are_numbered_errors_and_leave_the_source_well():
-    sources = http.HttpSource(2000), Rest(2000)
+    sources = http.HttpSource(2000), HttpService(2000)
     codes = set()
     for seed in range(400):
         good = replies()[seed % 9]
@@ -387,7 +387,7 @@ def test_connection_with_bytes_left_of_a_part_is_not_used_on():
         kept = http.socket, http.select
         http.socket, http.select = port, Select(port)
         try:
-            source = Rest(2000)
+            source = HttpService(2000)
             for _ in range(2):
                 source.open("http://host/a", 7)
                 drain(source, memoryview(bytearray(64)))
@@ -460,7 +460,7 @@ def test_connection_is_kept_for_its_server_only_and_not_for_long():
         port = Port(answer * 2)
         kept = http.socket, http.select, http.time, service.time
         http.socket, http.select, http.time, service.time = port, Select(port), clock, clock
-        source = Rest(2000)
+        source = HttpService(2000)
         buf = memoryview(bytearray(2))
         try:
             for each in ("http://host/a", url):
@@ -480,7 +480,7 @@ def test_kept_connection_that_breaks_off_an_answer_is_not_tried_anew():
     port = Port(b"HTTP/1.1 200 O\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 2")
     kept = http.socket, http.select
     http.socket, http.select = port, Select(port)
-    source = Rest(2000)
+    source = HttpService(2000)
     buf = memoryview(bytearray(64))
     try:
         source.open("http://host/a")
@@ -505,7 +505,7 @@ def test_redirects_are_counted_in_a_question_for_news_too():
     port = Port(hop, fail={"connect": [None] * 8 + [OSError(111, "enough")]})
     kept = http.socket, http.select
     http.socket, http.select = port, Awake(port)
-    source = Rest(2000)
+    source = HttpService(2000)
     buf = memoryview(bytearray(64))
     try:
         ask = (source.call, "GET", "http://host/a", buf, b"", b'"1"')

@@ -17,7 +17,7 @@ ARROWS = {
     "tools/fwtool/demo_app": {"bdev", "fwcore", "ufota", "BOARD"},  # runs on the device
     "tools/fwtool/demo_mqtt_app": {"bdev", "fwcore", "ufota", "BOARD"},  # the same
     "tools/hostshim": set(),
-    # Filters take bytes and give bytes: a process of their own would be all ceremony.
+    # Decoders take bytes and give bytes: a process of their own would be all ceremony.
     "tools/fwtool/unpack.py": {"fwtool", "fwcore", "ufota"},
     "tools/fwtool/exits.py": {"fwtool", "fwcore", "ufota"},  # their error numbers
     "tools/fwtool": {"fwtool", "fwcore"},

@@ -12,12 +12,12 @@ from test_resume import Now, board_of
 from test_system import esp_board
 from ufota import client
 from ufota.decoders import chain
-from ufota.decoders import errors as filter_errors
+from ufota.decoders import errors as decoder_errors
 from ufota.fleet_client import FleetClient
 from ufota.patch_client import PatchClient
 from ufota.trial import confirm
 from ufota.update import payload
-from ufota.update.writer import Intake
+from ufota.update.writer import UpdateWriter
 from update_kit import (
     AFTER,
     CLASS_KEY,
@@ -46,7 +46,7 @@ GOOD = (
     "packed_encrypted",
     "packed_all",
 )
-FILTERS = range(150, 170)
+DECODERS = range(150, 170)
 
 
 def with_key(board, key=CLASS_KEY):
@@ -99,14 +99,14 @@ def test_each_kind_comes_through_the_door_in_any_pieces():
     for name in GOOD:
         for step in 1, 7, 100, 5000:
             board, data = simple(), payload_of(name)
-            intake = Intake(board)
-            intake.begin(signed(name))
+            update = UpdateWriter(board)
+            update.begin(signed(name))
             for at in range(0, len(data), step):
-                intake.write(data[at : at + step])
-            assert intake.done == len(data)
-            intake.end()
+                update.write(data[at : at + step])
+            assert update.done == len(data)
+            update.end()
             assert staged(board) == [NEW]
-            raises(errors_net.NOT_BEGUN, intake.write, b"x")
+            raises(errors_net.NOT_BEGUN, update.write, b"x")
 
 
 def test_a_patch_for_another_image_is_refused_before_anything_is_erased():
@@ -126,12 +126,12 @@ def test_a_manifest_that_does_not_say_enough_is_refused():
         ({"precursor": b""}, errors.MALFORMED),
     ):
         board = simple()
-        intake = Intake(board)
-        found = intake.read(signed("packed_deflated_patch"))
+        update = UpdateWriter(board)
+        found = update.read(signed("packed_deflated_patch"))
         for name in change:
             setattr(found, name, change[name])
         board.power.reset()
-        raises(code, intake.accept, found)
+        raises(code, update.accept, found)
         assert not board.power.ops
 
 
@@ -139,15 +139,15 @@ def test_what_has_not_begun_takes_no_payload():
     """After abort(), and after an image that nobody signed, where the boot stage asks for that."""
     for name in GOOD:
         board = simple()
-        intake = Intake(board)
-        intake.begin(signed(name))
-        intake.abort()
-        raises(errors_net.NOT_BEGUN, intake.write, b"x")
-        intake.begin(signed(name))
+        update = UpdateWriter(board)
+        update.begin(signed(name))
+        update.abort()
+        raises(errors_net.NOT_BEGUN, update.write, b"x")
+        update.begin(signed(name))
         board.layout["signed"] = True
-        raises(errors.BAD_SIGNATURE, intake.begin, signed(name))
-        raises(errors_net.NOT_BEGUN, intake.write, b"x")
-        raises(errors_net.NOT_BEGUN, intake.end)
+        raises(errors.BAD_SIGNATURE, update.begin, signed(name))
+        raises(errors_net.NOT_BEGUN, update.write, b"x")
+        raises(errors_net.NOT_BEGUN, update.end)
 
 
 def test_what_comes_out_must_be_what_was_signed():
@@ -156,9 +156,9 @@ def test_what_comes_out_must_be_what_was_signed():
 
 def test_a_device_without_the_class_key_is_told_before_anything_is_erased():
     for name in "packed_encrypted", "packed_all":
-        assert not fails(filter_errors.NO_CLASS_KEY, with_key(simple(), None), name)
-        assert not fails(filter_errors.NO_CLASS_KEY, board_of("sd"), name)
-        fails(filter_errors.WRONG_CLASS_KEY, with_key(simple(), bytes(16)), name)
+        assert not fails(decoder_errors.NO_CLASS_KEY, with_key(simple(), None), name)
+        assert not fails(decoder_errors.NO_CLASS_KEY, board_of("sd"), name)
+        fails(decoder_errors.WRONG_CLASS_KEY, with_key(simple(), bytes(16)), name)
 
 
 def test_a_port_without_a_cipher_is_told_before_anything_is_erased():
@@ -168,7 +168,7 @@ def test_a_port_without_a_cipher_is_told_before_anything_is_erased():
     built_in, payload.built_in = payload.built_in, missing
     try:
         for name in "packed_encrypted", "packed_all":
-            assert not fails(filter_errors.NO_CIPHER, simple(), name)
+            assert not fails(decoder_errors.NO_CIPHER, simple(), name)
         fetch(simple(), "packed_deflated_patch")
     finally:
         payload.built_in = built_in
@@ -196,15 +196,15 @@ def test_a_payload_that_is_cut_or_damaged_is_a_numbered_error_and_old_runs():
 
 def _damaged(data, name):
     board = simple()
-    intake = Intake(board)
-    intake.begin(signed(name))
+    update = UpdateWriter(board)
+    update.begin(signed(name))
     try:
         for at in range(0, len(data), 300):
-            intake.write(data[at : at + 300])
-        intake.end()
+            update.write(data[at : at + 300])
+        update.end()
     except FwError as error:
         known = errors.CORRUPT, errors.CUT_SHORT, errors.TOO_LONG
-        assert error.code in known or error.code in FILTERS, error.code
+        assert error.code in known or error.code in DECODERS, error.code
     else:  # nobody looks at these bits
         assert staged(board) == [NEW] and len(data) == len(payload_of(name))
         return
@@ -243,18 +243,18 @@ def test_after_a_reset_the_download_begins_again():
 def test_fragments_in_any_order_are_for_images_only():
     for name in GOOD:
         board = simple()
-        raises(errors.UNSUPPORTED, Intake(board).begin, signed(name), False, 512)
+        raises(errors.UNSUPPORTED, UpdateWriter(board).begin, signed(name), False, 512)
         assert staged(board) == [(0, None)]
 
 
 def test_firmware_may_be_deflated_but_is_no_patch():
     board, chip = esp_board()
-    intake = Intake(board)
-    raises(errors.UNSUPPORTED, intake.begin, signed("packed_system_patch"))
-    intake.begin(signed("packed_system"))
+    update = UpdateWriter(board)
+    raises(errors.UNSUPPORTED, update.begin, signed("packed_system_patch"))
+    update.begin(signed("packed_system"))
     chip.sizes[1 - chip.runs] = len(AFTER)
-    intake.write(payload_of("packed_system"))
-    intake.end()
+    update.write(payload_of("packed_system"))
+    update.end()
     assert bytes(chip.disks[1 - chip.runs].data[: len(AFTER)]) == AFTER
 
 

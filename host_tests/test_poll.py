@@ -75,7 +75,7 @@ def test_polls_follow_each_other_after_the_interval_more_or_less_an_eighth():
         found = made(bits=bits)
         due_after(found)
         for _ in range(3):
-            found.told(Client(FAILED, errors.NOT_NEWER))
+            found.report(Client(FAILED, errors.NOT_NEWER))
             assert due_after(found) == wait
 
 
@@ -90,7 +90,7 @@ def test_the_interval_counts_from_when_the_outcome_is_told():
     found = made(first_s=0)
     due_after(found)
     poll.time.now += 50000  # so long took the request
-    found.told(Client(FAILED, errors.NOT_NEWER))
+    found.report(Client(FAILED, errors.NOT_NEWER))
     assert due_after(found) == 3600000
 
 
@@ -98,14 +98,14 @@ def test_a_failure_backs_off_and_success_ends_that():
     found = made(first_s=0)
     due_after(found)
     for wait in (5000, 10000, 20000):
-        found.told(Client(FAILED, errors.CONNECT))
+        found.report(Client(FAILED, errors.CONNECT))
         assert due_after(found) == wait
     for good in (Client(FAILED, errors.NOT_NEWER), Client(READY), Client(FAILED, 73, 304)):
-        found.told(good)
+        found.report(good)
         assert due_after(found) == 3600000
-        found.told(Client(FAILED, errors.CONNECT))
+        found.report(Client(FAILED, errors.CONNECT))
         assert due_after(found) == 5000
-        found.told(Client(FAILED, errors.HTTP_STATUS, 503))
+        found.report(Client(FAILED, errors.HTTP_STATUS, 503))
         assert due_after(found) == 10000
 
 
@@ -113,7 +113,7 @@ def test_what_will_not_pass_waits_for_the_next_interval():
     for code, at in ((errors.HTTP_STATUS, 404), (errors.BAD_SIGNATURE, 0), (101, 0)):
         found = made(first_s=0)
         due_after(found)
-        found.told(Client(FAILED, code, at))
+        found.report(Client(FAILED, code, at))
         assert due_after(found) == 3600000
 
 
@@ -122,7 +122,7 @@ def test_polls_never_end():
     due_after(found)
     given = []
     for _ in range(6):
-        found.told(Client(FAILED, errors.CONNECT))
+        found.report(Client(FAILED, errors.CONNECT))
         given.append(due_after(found))
     assert given == [5000, 10000, 3600000] * 2
 
@@ -131,9 +131,9 @@ def test_bytes_that_came_are_progress():
     found = made(first_s=0)
     due_after(found)
     for done in (1, 2, 3):
-        found.told(Client(FAILED, errors.CUT_SHORT, 0, done))
+        found.report(Client(FAILED, errors.CUT_SHORT, 0, done))
         assert due_after(found) == 5000
-    found.told(Client(FAILED, errors.CUT_SHORT, 0, 3))
+    found.report(Client(FAILED, errors.CUT_SHORT, 0, 3))
     assert due_after(found) == 10000
 
 
@@ -141,7 +141,7 @@ def test_the_server_may_ask_for_a_longer_wait():
     found = made(first_s=0, bits=low)
     due_after(found)
     found.source.retry_after_s = 120
-    found.told(Client(FAILED, errors.HTTP_STATUS, 503))
+    found.report(Client(FAILED, errors.HTTP_STATUS, 503))
     assert due_after(found) == 120000
 
 
@@ -150,7 +150,7 @@ def test_states_on_the_way_change_nothing():
     due_after(found)
     poll.time.now += 1000
     for state in set(range(16)) - {FAILED, READY}:
-        found.told(Client(state))
+        found.report(Client(state))
     assert found.pace.left_ms() == 3599000
 
 
@@ -166,7 +166,7 @@ def test_the_interval_may_be_changed():
     found = made(first_s=0)
     found.pace.interval_s = 300
     due_after(found)
-    found.told(Client(FAILED, errors.NOT_NEWER))
+    found.report(Client(FAILED, errors.NOT_NEWER))
     assert due_after(found) == 300000
 
 
@@ -205,9 +205,9 @@ def test_what_was_not_newer_is_asked_for_only_if_it_changed():
         found = made(first_s=0)
         found.open(URL)
         found.source.tag = tag
-        found.told(Client(FAILED, errors.NOT_NEWER))
+        found.report(Client(FAILED, errors.NOT_NEWER))
         found.open(URL)
-        found.told(Client(FAILED, errors.HTTP_STATUS, 304))
+        found.report(Client(FAILED, errors.HTTP_STATUS, 304))
         found.open(URL, 0, b"x")
         found.open(URL, 5, b"x")
         found.open("http://host/payload")
@@ -232,7 +232,7 @@ def test_only_what_was_not_newer_is_remembered():
         Client(FAILED, errors.HTTP_STATUS, 304),
         Client(READY),
     ):
-        found.told(client)
+        found.report(client)
         found.open(URL)
     assert {lines for _url, _at, _tag, lines in found.source.opened} == {b"A: b\r\n"}
 
@@ -241,7 +241,7 @@ def test_the_header_is_as_before_when_open_fails():
     poll.time = Clock()
     found = poll.Poll(Source(), "http://down", 60)
     found.source.tag = ETAG
-    found.told(Client(FAILED, errors.NOT_NEWER))
+    found.report(Client(FAILED, errors.NOT_NEWER))
     raises(errors.CONNECT, found.open, "http://down")
     assert found.source.opened[0][3] != b"A: b\r\n" and found.header == b"A: b\r\n"
 

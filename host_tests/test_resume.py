@@ -239,7 +239,7 @@ def test_server_that_gives_no_length_is_asked_for_no_end_when_all_is_here():
     _, machine = fleet_of(board, pages, approve_install=lambda found: None)
     machine.start(MANIFEST_URL)
     assert not machine.run()
-    del board.notes
+    del board.client_store
     source, machine = fleet_of(board, pages)
     machine.start(MANIFEST_URL)
     assert machine.run() and source.asked == [0] and staged(board) == [NEW]
@@ -255,7 +255,7 @@ def test_reset_after_any_buffer_costs_no_byte_but_the_one_behind_the_manifest():
         machine.start(MANIFEST_URL)
         while not machine.done:
             machine.step()
-        del board.notes
+        del board.client_store
         source, again = fleet_of(board, pages_of("two")[0])
         again.start(MANIFEST_URL)
         assert again.run() and staged(board) == [NEW]
@@ -373,8 +373,8 @@ def steps_of(kind):
         assert machine.run()
 
     def check(board):
-        if hasattr(board, "notes"):
-            del board.notes  # nothing is left in RAM
+        if hasattr(board, "client_store"):
+            del board.client_store  # nothing is left in RAM
         assert main.run(board)
         if running(board) != NEW:
             assert running(board) == OLD
@@ -403,8 +403,8 @@ def test_cut_in_a_download_that_goes_on_leaves_a_device_that_can_go_on():
 
         def again(board=board, snapshot=snapshot):
             board.power.restore(snapshot)
-            if hasattr(board, "notes"):
-                del board.notes
+            if hasattr(board, "client_store"):
+                del board.client_store
             return board
 
         assert every_cut(again, act, check, MOODY) > 20, kind
@@ -431,8 +431,8 @@ def test_cut_in_a_download_with_a_state_region_leaves_old_or_new():
             assert machine.run()
 
         def check(board, small=small):
-            if hasattr(board, "notes"):
-                del board.notes
+            if hasattr(board, "client_store"):
+                del board.client_store
             image = main.run(board)
             found = simboard.read(board, image.slot)
             if found != small:

@@ -52,21 +52,21 @@ def mixed(places):
 
 def receive(board, name, each):
     """All fragments, and one save by hand, up to the commit."""
-    intake = door(board, name, each)
+    update = door(board, name, each)
     pieces = fragments(name, each)
     order = mixed(pieces)
     for at in order[: len(order) // 2]:
-        intake.write(pieces[at], at)
-    intake.candidate.save()
+        update.write(pieces[at], at)
+    update.candidate.save()
     for at in order[len(order) // 2 :]:
-        intake.write(pieces[at], at)
-    assert intake.missing() == []
-    intake.end()
+        update.write(pieces[at], at)
+    assert update.missing() == []
+    update.end()
 
 
-def is_there(intake, name, missing):
+def is_there(update, name, missing):
     """Every byte that is not missing is on the medium, and will be at the next look."""
-    slot = intake.slot
+    slot = update.slot
     disk = slot.storage.device
     image = payload(name)
     start = 0
@@ -81,17 +81,17 @@ def is_there(intake, name, missing):
 
 def finish(board, name, each):
     """What an application does after a start: ask for what is missing, from the end."""
-    intake = door(restarted(board), name, each)
-    missing = intake.missing(1000)
-    is_there(intake, name, missing)
+    update = door(restarted(board), name, each)
+    missing = update.missing(1000)
+    is_there(update, name, missing)
     whole = payload(name)
     kept = len(whole) - sum([size for _, size in missing])
-    assert kept <= intake.done <= len(whole)  # parts of a fragment count there
-    assert (intake.done == len(whole)) == (not missing)
+    assert kept <= update.done <= len(whole)  # parts of a fragment count there
+    assert (update.done == len(whole)) == (not missing)
     for at, size in reversed(missing):
         for start in range(at, at + size, each):
-            intake.write(whole[start : min(at + size, start + each)], start)
-    intake.end()
+            update.write(whole[start : min(at + size, start + each)], start)
+    update.end()
     return len(whole) - kept
 
 
@@ -191,10 +191,10 @@ def test_reset_after_every_fragment_ends():
         board = scattered_board(kind)
         pieces = fragments("two", 512)
         for at in mixed(pieces):
-            intake = door(restarted(board), "two", 512)
-            assert sum([size for _, size in intake.missing(99)]) == 5000 - intake.done
-            intake.write(pieces[at], at)
-            intake.candidate.save()
+            update = door(restarted(board), "two", 512)
+            assert sum([size for _, size in update.missing(99)]) == 5000 - update.done
+            update.write(pieces[at], at)
+            update.candidate.save()
         restarted(board)
         assert len(pieces) == 10 and finish(board, "two", 512) == 0
         assert boot(board) == TWO and notes_of(board).get(b"job") is None
@@ -222,15 +222,15 @@ def test_storms_of_cuts_end_with_the_whole_image():
 
 def stormy(board, name, each, dice):
     """As finish(), in random order, and not to the end. Returns bytes that were kept."""
-    intake = door(restarted(board), name, each)
-    missing = intake.missing(1000)
-    is_there(intake, name, missing)
-    kept = intake.done
+    update = door(restarted(board), name, each)
+    missing = update.missing(1000)
+    is_there(update, name, missing)
+    kept = update.done
     pieces = fragments(name, each)
     order = sorted(pieces)
     for turn in range(len(order)):
         at = order[(turn * (2 * dice[2] + 1) + dice[3]) % len(order)]
-        intake.write(pieces[at], at)
+        update.write(pieces[at], at)
         if dice[4 + turn % 60] < 25:
-            intake.candidate.save()
+            update.candidate.save()
     return kept

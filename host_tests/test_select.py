@@ -533,7 +533,7 @@ def test_a_stage_that_finds_an_application_confirms_itself():
 
 
 def test_a_stage_says_nothing_of_the_firmware_under_it():
-    """Only an application knows whether that is good; and a stage's image has no system.py."""
+    """Only an application knows whether that is good; and a stage's image has no targets.py."""
 
     class Untouchable:
         def items(self):

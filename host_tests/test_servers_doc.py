@@ -377,7 +377,7 @@ def test_a_board_with_these_lines_updates_from_goosebit(tmp_path):
             "http://updates.example:8080/DEFAULT/controller/v1/dev-1": server.url("dev-1"),
             "Retry()": "Retry(), approve_install=news.approve",
             "attributes=": "pace=Pace(1, first_s=0), attributes=",
-            "import Rest": "import Rest; from ufota.sources.poll import Pace",
+            "import HttpService": "import HttpService; from ufota.sources.poll import Pace",
         }
         maker = Maker(tmp_path, "hawkBit", changes)
         made = maker.bundle("2.0.0")

@@ -21,7 +21,7 @@ from ufota.firmware.stm32 import Mboot
 from ufota.hawkbit import action
 from ufota.trial import confirm, last_result
 from ufota.update import client_store
-from ufota.update.writer import Intake
+from ufota.update.writer import UpdateWriter
 from update_kit import OLD, Key, payload, signed, staged
 
 BOTH = True  # runs on CPython and on MicroPython
@@ -46,8 +46,8 @@ def start(board, chip):
     """The board starts: what is in RAM is new."""
     board.power.on()
     chip.reset()
-    if hasattr(board, "notes"):
-        del board.notes
+    if hasattr(board, "client_store"):
+        del board.client_store
     running = Partition(chip, chip.runs)
     board.systems = {"SYSTEM": OtaPartition(running, chip.version())}
 
@@ -60,11 +60,11 @@ def esp_board(kind="sd"):
 
 
 def install(board, chip, name):
-    intake = Intake(board)
-    intake.begin(signed(name))
+    update = UpdateWriter(board)
+    update.begin(signed(name))
     chip.sizes[1 - chip.runs] = len(_payloads[name])
-    bring(intake, _payloads[name], 3000)
-    intake.end()
+    bring(update, _payloads[name], 3000)
+    update.end()
 
 
 def test_firmware_goes_into_the_other_partition_and_is_kept_when_confirmed():
@@ -73,7 +73,7 @@ def test_firmware_goes_into_the_other_partition_and_is_kept_when_confirmed():
         runs = chip.runs
         install(board, chip, name)
         assert chip.runs == runs and last_result(board, "SYSTEM") is None
-        raises(errors_boot.ON_TRIAL, Intake(board).begin, signed("system_three"))
+        raises(errors_boot.ON_TRIAL, UpdateWriter(board).begin, signed("system_three"))
         start(board, chip)
         assert chip.version() == version and chip.runs != runs
         assert last_result(board, "SYSTEM") is None  # on trial
@@ -93,7 +93,7 @@ def test_firmware_that_does_not_confirm_goes_back_and_stays_out():
     failed = REVERTED, errors_boot.NOT_CONFIRMED, TWO, digest("system")
     assert last_result(board, "SYSTEM") == failed and not confirm(board)
     assert last_result(board, "SYSTEM") == failed
-    raises(errors_boot.BLACK_LISTED, Intake(board).begin, signed("system"))
+    raises(errors_boot.BLACK_LISTED, UpdateWriter(board).begin, signed("system"))
     install(board, chip, "system_three")  # another one may come
     start(board, chip)
     assert confirm(board) and chip.version() == THREE
@@ -104,9 +104,11 @@ def test_nothing_else_comes_in_while_firmware_is_on_trial():
     install(board, chip, "system")
     start(board, chip)
     for name in ("system_three", "two"):
-        raises(errors_boot.ON_TRIAL, Intake(board).begin, signed(name))
+        raises(errors_boot.ON_TRIAL, UpdateWriter(board).begin, signed(name))
     confirm(board)
-    assert Intake(board).begin(signed("two")) and Intake(board).begin(signed("system_three"))
+    assert UpdateWriter(board).begin(signed("two")) and UpdateWriter(board).begin(
+        signed("system_three")
+    )
 
 
 def test_no_firmware_comes_in_while_an_application_is_waiting_or_on_trial():
@@ -121,31 +123,31 @@ def test_no_firmware_comes_in_while_an_application_is_waiting_or_on_trial():
         state = State(board)
         state.phase = phase
         state.put()
-        raises(errors_boot.ON_TRIAL, Intake(board).begin, signed("system"))
+        raises(errors_boot.ON_TRIAL, UpdateWriter(board).begin, signed("system"))
         state.phase = IDLE
         state.put()
-        assert Intake(board).begin(signed("system"))
+        assert UpdateWriter(board).begin(signed("system"))
 
 
 def test_what_firmware_is_refused():
     board, chip = esp_board()
-    raises(errors.TOO_BIG, Intake(board).begin, signed("system_huge"))
-    raises(errors_net.WRONG_COMPONENT, Intake(board).begin, signed("other_component"))
-    raises(errors.UNSUPPORTED, Intake(board).begin, signed("system"), False, 256)
-    intake = Intake(board)
-    intake.begin(signed("system"))
+    raises(errors.TOO_BIG, UpdateWriter(board).begin, signed("system_huge"))
+    raises(errors_net.WRONG_COMPONENT, UpdateWriter(board).begin, signed("other_component"))
+    raises(errors.UNSUPPORTED, UpdateWriter(board).begin, signed("system"), False, 256)
+    update = UpdateWriter(board)
+    update.begin(signed("system"))
     wrong = bytearray(payload("system"))
     wrong[777] ^= 1
-    bring(intake, wrong, 4096)
-    raises(errors.CORRUPT, intake.end)
+    bring(update, wrong, 4096)
+    raises(errors.CORRUPT, update.end)
     install(board, chip, "system_three")
     start(board, chip)
     confirm(board)
-    raises(errors.NOT_NEWER, Intake(board).begin, signed("system"))
+    raises(errors.NOT_NEWER, UpdateWriter(board).begin, signed("system"))
     del board.layout["client"]
-    raises(errors.NO_SLOT, Intake(board).begin, signed("system"))
+    raises(errors.NO_SLOT, UpdateWriter(board).begin, signed("system"))
     del board.systems
-    raises(errors_net.WRONG_COMPONENT, Intake(board).begin, signed("system"))
+    raises(errors_net.WRONG_COMPONENT, UpdateWriter(board).begin, signed("system"))
     assert staged(board) == [(0, None)]
 
 
@@ -191,20 +193,22 @@ def test_a_cut_at_any_operation_leaves_firmware_that_runs_and_can_be_updated():
 
 def test_an_application_that_needs_firmware_is_refused_before_anything_is_erased():
     board, chip = esp_board()
-    error = raises(errors_net.NEEDS, Intake(board).begin, signed("needs_system"))
+    error = raises(errors_net.NEEDS, UpdateWriter(board).begin, signed("needs_system"))
     assert error.at == "SYSTEM" and board.power.ops == 0
-    assert raises(errors_net.NEEDS, Intake(board).begin, signed("needs_radio")).at == "RADIO"
-    assert raises(errors_net.NEEDS, Intake(board).begin, signed("needs_main")).at == "MAIN"
-    raises(errors.BAD_VERSION, Intake(board).begin, signed("needs_nonsense"))
+    assert raises(errors_net.NEEDS, UpdateWriter(board).begin, signed("needs_radio")).at == "RADIO"
+    assert raises(errors_net.NEEDS, UpdateWriter(board).begin, signed("needs_main")).at == "MAIN"
+    raises(errors.BAD_VERSION, UpdateWriter(board).begin, signed("needs_nonsense"))
     install(board, chip, "system")
     start(board, chip)
     confirm(board)
-    assert Intake(board).begin(signed("needs_system"))
+    assert UpdateWriter(board).begin(signed("needs_system"))
     put(board, simboard.active_slot(board), version_word("1.5.0"), OLD[1])
-    raises(errors.NOT_NEWER, Intake(board).begin, signed("needs_main"))  # as TWO runs: not NEEDS
-    assert Intake(board).begin(signed("needs_both"))
+    raises(
+        errors.NOT_NEWER, UpdateWriter(board).begin, signed("needs_main")
+    )  # as TWO runs: not NEEDS
+    assert UpdateWriter(board).begin(signed("needs_both"))
     plain = board_of("sd")
-    raises(errors_net.NEEDS, Intake(plain).begin, signed("needs_system"))
+    raises(errors_net.NEEDS, UpdateWriter(plain).begin, signed("needs_system"))
 
 
 def test_services_are_told_what_came_of_it():
@@ -272,8 +276,8 @@ def mboot_board():
 
 
 def mboot_start(board, disk, rom):
-    if hasattr(board, "notes"):
-        del board.notes
+    if hasattr(board, "client_store"):
+        del board.client_store
     version = {digest(name): version for name, version in _IMAGES}.get(
         bytes(sha256(rom.flash).digest()), FIRST
     )
@@ -287,11 +291,11 @@ def test_mboot_gets_what_it_needs_and_programs_it():
     board, disk, rom = mboot_board()
     rom.mem32[_STATUS] = 0
     target = mboot_start(board, disk, rom)
-    intake = Intake(board)
-    intake.begin(signed("system"))
-    bring(intake, payload("system"), 1000)
+    update = UpdateWriter(board)
+    update.begin(signed("system"))
+    bring(update, payload("system"), 1000)
     assert not target.elements
-    intake.end()
+    update.end()
     assert bytes(disk.data[:8192]) == b"\xff" * 8192
     rom.bootloader(target.elements)
     target = mboot_start(board, disk, rom)
@@ -303,18 +307,18 @@ def test_mboot_that_refuses_the_file_is_a_failure_and_lost_words_are_none():
     for status, result in ((-20 & 0xFFFFFFFF, REVERTED), (1, None), (0, None)):
         board, disk, rom = mboot_board()
         mboot_start(board, disk, rom)
-        intake = Intake(board)
-        intake.begin(signed("system"))
-        bring(intake, payload("system"), 1000)
-        intake.end()
+        update = UpdateWriter(board)
+        update.begin(signed("system"))
+        bring(update, payload("system"), 1000)
+        update.end()
         rom.mem32[_STATUS] = status
         mboot_start(board, disk, rom)
         last = last_result(board, "SYSTEM")
         assert (last.result if last else None) == result
         if result:
-            raises(errors_boot.BLACK_LISTED, Intake(board).begin, signed("system"))
+            raises(errors_boot.BLACK_LISTED, UpdateWriter(board).begin, signed("system"))
         else:
-            assert Intake(board).begin(signed("system"))
+            assert UpdateWriter(board).begin(signed("system"))
 
 
 def test_a_board_without_firmware_to_update_has_nothing_to_tell():

@@ -5,7 +5,7 @@ Codes are appended, never renumbered. 21..45 are Arm's own FOTA status numbers
 (fota_status.h, without the minus sign), so a fleet that mixes both clients
 reads one table. Words for people live in the comments here, and
 `fwtool explain` prints them. The numbers that only boot stage, layouts and trials
-need are in boot_errors.py: each name here costs the update client heap.
+need are in errors_boot.py: each name here costs the update client heap.
 """
 
 from micropython import const

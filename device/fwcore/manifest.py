@@ -57,7 +57,7 @@ class Manifest:
     component, uri:   str
     digest:           32 bytes, SHA-256 of the payload
     image_signature:  64 bytes, or b"" when the image itself is not signed
-    installed_size, installed_digest: of the image after filters; the payload's own when raw;
+    installed_size, installed_digest: of the image after decoders; the payload's own when raw;
                       digest b"" when the manifest does not tell
     precursor:        32 bytes for a delta, else b""
     vendor_data:      up to 64 bytes

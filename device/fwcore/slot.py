@@ -22,7 +22,7 @@ class Slot:
     end:        first byte address that is not the slot's any more
     external:   True for external headers (296 B), False for internal ones (112 B)
 
-    Slots with other headers are places.py's.
+    Slots with other headers are regions.py's.
     """
 
     def __init__(self, storage, header_at, body_at, end, external):
@@ -72,7 +72,7 @@ class Slot:
     def write_header(self, packed, at=None):
         """Program the header, padded with FF to whole program units, and read it back.
 
-        packed:  bytes of pack(), and of a signature where there is room (places.py)
+        packed:  bytes of pack(), and of a signature where there is room (regions.py)
         at:      address, when it is not header_at
         raises:  OSError; FwError WRITE_FAILED
         """

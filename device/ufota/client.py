@@ -1,7 +1,7 @@
 """The update client: from an address to a committed candidate.
 
 Owns the order of an update and nothing else: bytes come from a source and go through the
-one door, intake.py. It never touches the active image.
+one door, update/writer.py. It never touches the active image.
 
     state             what a step does                           next
     IDLE              nothing                                    start(): MANIFEST
@@ -18,14 +18,14 @@ one door, intake.py. It never touches the active image.
 
 The address gives either a manifest, whose payload-uri is fetched next, or a
 bundle: the manifest with its payload right behind it. What a client needs that is left
-alone in the field (broken links, resets, services) is fleet.py's; this one takes less heap.
+alone in the field (broken links, resets, services) is fleet_client.py's; this one takes less heap.
 """
 
 from micropython import const
 
 from fwcore import errors, modules
 from fwcore.errors import FwError
-from ufota.update.writer import SCRATCH_AT, Intake
+from ufota.update.writer import SCRATCH_AT, UpdateWriter
 
 IDLE = const(0)
 MANIFEST = const(1)
@@ -61,7 +61,7 @@ class Client:
     An OSError that a callback lets out is taken for the storage's.
     """
 
-    _tells = False  # True: which image runs; see patched.py
+    _tells = False  # True: which image runs; see patch_client.py
     # What a step does, by state.
     _steps = (
         None,
@@ -91,8 +91,8 @@ class Client:
     ):
         self.board = board
         self.source = source
-        self.intake = Intake(board, memoryview(buf) if buf else None, permanent)
-        self.buf = self.intake.buf
+        self.update = UpdateWriter(board, memoryview(buf) if buf else None, permanent)
+        self.buf = self.update.buf
         self.approve_download = approve_download
         self.approve_install = approve_install
         self.progress = progress
@@ -109,7 +109,7 @@ class Client:
     def abort(self):
         """Give the update up; nothing of it is kept."""
         self.source.close()
-        self.intake.abort()
+        self.update.abort()
         self.state = IDLE
 
     def step(self):
@@ -207,7 +207,7 @@ class Client:
                 return True
             if not size or self._have < size:
                 raise FwError(errors.MALFORMED, self._have)
-        self.manifest = self.intake.read(self.buf[: self._have])
+        self.manifest = self.update.read(self.buf[: self._have])
         self.state = ACCEPT  # a step of its own: what this one took is free again
         return True
 
@@ -217,7 +217,7 @@ class Client:
 
     def _accept(self):
         """For this device, newer, fitting; where its payload comes from, and of what length."""
-        found = self.intake.accept(self.manifest, self._again)
+        found = self.update.accept(self.manifest, self._again)
         self.state = APPROVE_DOWNLOAD
         self._start = found.end if self._have > found.end else 0  # of the payload in its object
         self._left = found.size  # payload bytes the source still owes
@@ -248,7 +248,7 @@ class Client:
         if answer is None:
             return False
         if not answer:
-            self.intake.abort()
+            self.update.abort()
             raise FwError(code)
         return True
 
@@ -280,7 +280,7 @@ class Client:
             self._left -= count
             if count < room and self._left:
                 return True
-        candidate = self.intake.open()
+        candidate = self.update.open()
         if self._have:  # the first buffer is what erases
             candidate.begin()
             candidate.write(self.buf[: self._have] if self._have < len(self.buf) else self.buf)
@@ -308,7 +308,7 @@ class Client:
         return count == 0
 
     def _verify(self):
-        if not self.intake.candidate.verify():
+        if not self.update.candidate.verify():
             self.state = APPROVE_INSTALL
         return True
 
@@ -319,6 +319,6 @@ class Client:
         return True
 
     def _commit(self):
-        self.intake.candidate.commit()
+        self.update.candidate.commit()
         self.state = READY
         return True

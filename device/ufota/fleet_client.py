@@ -1,7 +1,7 @@
 """The client for devices that are left alone: it asks, goes on after every break, and reports.
 
 Owns the states PAUSED and REJOIN, and what its source is told. The update itself is client.py's,
-what is in the candidate candidate.py's, what of it is believed after a reset kept.py's, how long
+what is in the candidate candidate.py's, what of it is believed after a reset resume.py's, how long
 to wait retry.py's.
 
     a link breaks   PAUSED for as long as retry says; then the source is asked for what follows.
@@ -110,9 +110,9 @@ class FleetClient(Client):
         return worked
 
     def _changed(self):
-        if self.state == APPROVE_DOWNLOAD and self.intake.kept:
+        if self.state == APPROVE_DOWNLOAD and self.update.record:
             if not hasattr(self.source, "offer"):
-                self.intake.kept.remember(self.url)
+                self.update.record.remember(self.url)
         elif self.state == READY:
             self._forget_url()
 
@@ -124,11 +124,11 @@ class FleetClient(Client):
         self._has_news = False  # True: progress that the source has not been told
 
     def _open_payload(self):
-        kept = self.intake.kept
-        if kept and self.intake.done:
+        kept = self.update.record
+        if kept and self.update.done:
             return self._catch_up()
         if kept:  # from here every buffer ends where a reset could go on
-            self._full = kept.first(self.intake.slot) % self._full or self._full
+            self._full = kept.first(self.update.slot) % self._full or self._full
         return super()._open_payload()
 
     def _take_bare(self):
@@ -153,9 +153,9 @@ class FleetClient(Client):
     def _tell(self):
         """The source may tell its service; that must never stop an update."""
         self._has_news = False
-        if hasattr(self.source, "told"):
+        if hasattr(self.source, "report"):
             try:
-                self.source.told(self)
+                self.source.report(self)
             except FwError:
                 pass
 
@@ -180,7 +180,7 @@ class FleetClient(Client):
     def _after_error(self, state):
         """The update FAILED in this state: PAUSED or CONNECT instead, when it can go on."""
         if self.error.code == errors.CORRUPT and state not in (CONNECT, MANIFEST, ACCEPT):
-            if self.intake.done and not self._again:
+            if self.update.done and not self._again:
                 self._begin(self.url)
                 self._again = True  # what was kept may be what is wrong
                 return
@@ -247,7 +247,7 @@ class FleetClient(Client):
             self.manifest = None
             self.state = MANIFEST
         else:
-            self.intake.accept(found, True)
+            self.update.accept(found, True)
             self._left = found.size - count
             self.state = DOWNLOAD
         return True
@@ -259,16 +259,16 @@ class FleetClient(Client):
 
     def _catch_up(self):
         """A step of OPEN: digest what is kept, a buffer at a time, then go on behind it."""
-        intake, source = self.intake, self.source
+        update, source = self.update, self.source
         if self._have:  # of the manifest, and of what is here already
             if self._start:
                 self._tag = source.tag
             source.close()
             self._have = 0
-        if intake.open().catch_up():
+        if update.open().catch_up():
             return True
-        self.done = intake.done
-        self._left = self.manifest.size - intake.done
+        self.done = update.done
+        self._left = self.manifest.size - update.done
         return self._reopen()
 
 

@@ -13,43 +13,43 @@ from ufota.trial import confirm
 _PAUSE_MS = const(1000)  # between two looks at the source
 
 
-def run(client, works=None):
+def run(client, is_healthy=None):
     """Keep the device up to date. Never returns.
 
     client:  FleetClient
-    works:   works() is true once the image that runs may be kept; None: as soon as a look
+    is_healthy: is_healthy() is true once the image that runs may be kept; None: as soon as a look
              at the source raised nothing
-    Errors of an update, and of works(), are logged; the next look comes all the same.
+    Errors of an update, and of is_healthy(), are logged; the next look comes all the same.
     raises:  what is neither FwError nor OSError
     """
     while True:
         try:
             if client.poll() and client.run():
                 client.board.reset()  # the boot stage installs it, on trial
-            _keep(client, works)
+            _keep(client, is_healthy)
         except (FwError, OSError) as error:
             _log(client, error)
         client.board.feed()
         time.sleep_ms(_PAUSE_MS)
 
 
-async def arun(client, works=None):
-    """run() for asyncio; works() is an ordinary function."""
+async def arun(client, is_healthy=None):
+    """run() for asyncio; is_healthy() is an ordinary function."""
     import asyncio
 
     while True:
         try:
             if client.poll() and await client.arun():
                 client.board.reset()
-            _keep(client, works)
+            _keep(client, is_healthy)
         except (FwError, OSError) as error:
             _log(client, error)
         client.board.feed()
         await asyncio.sleep(_PAUSE_MS / 1000)
 
 
-def _keep(client, works):
-    if works is None or works():
+def _keep(client, is_healthy):
+    if is_healthy is None or is_healthy():
         confirm(client.board)
 
 

@@ -1,7 +1,8 @@
 """The client that asks for patches: a server that knows which image runs can send less.
 
 Owns what the server is told, and when the whole image is asked for instead. The patch itself is
-payload.py's. Apart from fleet.py because not every device has the filters, and names cost heap.
+payload.py's. Apart from fleet_client.py because not every device has the decoders, and names
+cost heap.
 """
 
 from binascii import hexlify
@@ -14,8 +15,8 @@ from ufota.fleet_client import FleetClient
 
 _RAW = const(1)  # payload format: the image as it is
 _OF_PAYLOAD = (errors.CORRUPT, errors.UNSUPPORTED, errors_net.WRONG_PRECURSOR)
-_FIRST_FILTER = const(150)  # numbers of filters/errors.py
-_LAST_FILTER = const(169)
+_FIRST_DECODER = const(150)  # numbers of decoders/errors.py
+_LAST_DECODER = const(169)
 
 
 class PatchClient(FleetClient):
@@ -36,7 +37,7 @@ class PatchClient(FleetClient):
         self.step()
 
     def image_line(self):
-        """For lines.py: the line that names the image that runs, for the manifest's server."""
+        """For request_headers.py: the line of the image that runs, for the manifest's server."""
         if self._url != self.url:
             return b""
         load("fwcore", "manifest")
@@ -57,7 +58,7 @@ class PatchClient(FleetClient):
         found, code = self.manifest, self.error.code
         if not found or found.format == _RAW:
             return False
-        return code in _OF_PAYLOAD or _FIRST_FILTER <= code <= _LAST_FILTER
+        return code in _OF_PAYLOAD or _FIRST_DECODER <= code <= _LAST_DECODER
 
 
 def _line(head):

@@ -110,8 +110,8 @@ STORIES = [
     _taken("Alibaba, MQTT", "services.alibaba blocks", "calls.confirm, services.alibaba told"),
     _taken("Alibaba, HTTP", "services.alibaba http"),
     _short("Alibaba login", "calls.login"),
-    _taken("intake", "calls.intake"),
-    _taken("intake, packed", "calls.intake", kind="patch-encrypted"),
+    _taken("writer", "calls.writer"),
+    _taken("writer, packed", "calls.writer", kind="patch-encrypted"),
     _taken("fragments", "calls.fragments"),
     _short("unsigned", "calls.unsigned"),
     Story(

@@ -34,13 +34,13 @@ def delta():
 @click.option("-o", "--output", required=True, metavar="PATCH")
 @kind_option
 @wbits_option
-@click.option("--ram", type=files.SIZE, help="RAM that the device's filters may take.")
+@click.option("--ram", type=files.SIZE, help="RAM that the device's decoders may take.")
 @files.json_option
 def make_command(old, new, output, kind, wbits, ram, as_json):
     """Make the smallest PATCH out of which devices with image OLD make image NEW.
 
-    All kinds are made, tried with the device's filters, and shown with what they take: bytes
-    to download, and RAM of the filters at most. `deflate` needs no OLD; `arm` needs Arm's
+    All kinds are made, tried with the device's decoders, and shown with what they take: bytes
+    to download, and RAM of the decoders at most. `deflate` needs no OLD; `arm` needs Arm's
     manifest-delta-tool, beside $MANIFEST_TOOL or on the PATH. Nothing in PATCH tells which OLD
     it is for: a manifest does.
     """
@@ -92,7 +92,7 @@ def _draw(rows, output):
 @wbits_option
 @files.json_option
 def apply_command(old, patch, output, kind, wbits, as_json):
-    """Make image NEW out of image OLD and PATCH, by the device's own filters.
+    """Make image NEW out of image OLD and PATCH, by the device's own decoders.
 
     Out of another OLD comes another NEW: compare the digest shown.
     """

@@ -12,7 +12,7 @@ Scripts act on these numbers: they are as stable as the error codes.
 
 from fwcore import errors, errors_boot, errors_net
 from fwcore.errors import FwError
-from ufota.decoders import errors as filter_errors
+from ufota.decoders import errors as decoder_errors
 
 OK = 0
 FAILED = 1
@@ -29,13 +29,13 @@ _VERIFY = (
     errors_boot.BAD_MAGIC,
     errors.BAD_CRC,
     errors.BAD_MAC,
-    filter_errors.BAD_STREAM,
-    filter_errors.STREAM_CUT,
-    filter_errors.TOO_MUCH,
-    filter_errors.OUTSIDE_OLD,
-    filter_errors.OTHER_SIZE,
-    filter_errors.WRONG_CLASS_KEY,
-    filter_errors.BAD_PADDING,
+    decoder_errors.BAD_STREAM,
+    decoder_errors.STREAM_CUT,
+    decoder_errors.TOO_MUCH,
+    decoder_errors.OUTSIDE_OLD,
+    decoder_errors.OTHER_SIZE,
+    decoder_errors.WRONG_CLASS_KEY,
+    decoder_errors.BAD_PADDING,
 )
 _DEVICE = (
     errors.WRITE_FAILED,
@@ -61,10 +61,10 @@ _REFUSED = (
     errors_boot.BELOW_FLOOR,
     errors_boot.BLACK_LISTED,
     errors_boot.ON_TRIAL,
-    filter_errors.OTHER_PATCH,
-    filter_errors.BIG_FRAME,
-    filter_errors.STARVED,
-    filter_errors.NO_CLASS_KEY,
+    decoder_errors.OTHER_PATCH,
+    decoder_errors.BIG_FRAME,
+    decoder_errors.STARVED,
+    decoder_errors.NO_CLASS_KEY,
 )
 _OF_CODE = {
     **dict.fromkeys(_VERIFY, VERIFY),

@@ -1,7 +1,7 @@
 """`fwtool explain`: words for error numbers.
 
-The words are the comments in errors.py, boot_errors.py and net_errors.py of device/fwcore, and
-in errors.py of device/bdev and device/ufota/filters; the device does not carry them.
+The words are the comments in errors.py, errors_boot.py and errors_net.py of device/fwcore, and
+in errors.py of device/bdev and device/ufota/decoders; the device does not carry them.
 """
 
 import ast

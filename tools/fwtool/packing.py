@@ -31,7 +31,7 @@ class How(NamedTuple):
 
     sources:    names of the files of images before
     kind:       of payloads.KINDS, or payloads.AUTO
-    ram:        bytes the device's filters may take, None: any
+    ram:        bytes the device's decoders may take, None: any
     class_key:  name of a file, None: nothing is encrypted
     """
 
@@ -68,7 +68,7 @@ def options(command):
         show_default=True,
         help="With --from: what to make; auto is the smallest.",
     )
-    @click.option("--ram", type=files.SIZE, help="RAM that the device's filters may take.")
+    @click.option("--ram", type=files.SIZE, help="RAM that the device's decoders may take.")
     @class_keys.option
     @functools.wraps(command)
     def wrapper(sources, deflate, kind, ram, class_key, **rest):

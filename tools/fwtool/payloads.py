@@ -1,8 +1,8 @@
 """Payloads: what a device downloads in place of an image, to have less to download.
 
-Owns how each kind is made, what RAM a device's filters take for it, and which is chosen. What
+Owns how each kind is made, what RAM a device's decoders take for it, and which is chosen. What
 the bytes are: fwcore/formats.py and docs/FORMATS.md. Each is turned into the image again by
-the device's own filters before anybody gets it.
+the device's own decoders before anybody gets it.
 """
 
 from io import BytesIO
@@ -21,7 +21,7 @@ KINDS = {
     "arm": formats.ARM_PATCH,
 }
 AUTO = "auto"
-# Bytes, as the RAM lines of device/ufota/filters say, without machine code for the sums.
+# Bytes, as the RAM lines of device/ufota/decoders say, without machine code for the sums.
 _INFLATE = 2560 + 1400  # and the window
 _PRECURSOR = 512
 _RAM = {
@@ -50,7 +50,7 @@ class Payload(NamedTuple):
 class Offer(NamedTuple):
     """A kind that was tried.
 
-    ram:      bytes a device's filters take
+    ram:      bytes a device's decoders take
     payload:  None when it could not be made
     why:      why it could not be made, or is not taken; else ""
     """
@@ -62,7 +62,7 @@ class Offer(NamedTuple):
 
 
 def ram(number, wbits=unpack.WBITS):
-    """Bytes of heap that a device's filters take at most for a format."""
+    """Bytes of heap that a device's decoders take at most for a format."""
     found = _RAM[number & formats.KIND]
     if number & formats.DEFLATED:
         found += _INFLATE + (1 << max(wbits, unpack.WBITS))
@@ -83,7 +83,7 @@ def _patch(old, new):
 
 
 def make(kind, old, new, wbits=unpack.WBITS):
-    """Payload of a kind, tried with the device's filters. Raises Failure when it cannot be."""
+    """Payload of a kind, tried with the device's decoders. Raises Failure when it cannot be."""
     if kind == "raw":
         data = new
     elif kind == "deflate":
@@ -97,10 +97,10 @@ def make(kind, old, new, wbits=unpack.WBITS):
         same = unpack.unpack(made.format, data, len(new), old, wbits=wbits) == new
     except FwError as error:
         raise Failure(
-            f"a device's filters refuse it: {exits.words(error)}", exits.VERIFY
+            f"a device's decoders refuse it: {exits.words(error)}", exits.VERIFY
         ) from None
     if not same:
-        raise Failure("a device's filters make another image of it", exits.VERIFY)
+        raise Failure("a device's decoders make another image of it", exits.VERIFY)
     return made
 
 
@@ -108,7 +108,7 @@ def offers(kinds, old, new, wbits=unpack.WBITS, limit=None):
     """List of Offer, one for each of the kinds.
 
     old:    bytes of the image before
-    limit:  bytes of RAM that filters may take; None: any
+    limit:  bytes of RAM that decoders may take; None: any
     """
     return [_offer(kind, old, new, wbits, limit) for kind in kinds]
 

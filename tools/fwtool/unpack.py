@@ -1,6 +1,6 @@
-"""Unpack: images out of payloads, and what is in a patch, by the device's own filters.
+"""Unpack: images out of payloads, and what is in a patch, by the device's own decoders.
 
-Filters take bytes and give bytes, so they run in this process, on the shim. Only what a window
+Decoders take bytes and give bytes, so they run in this process, on the shim. Only what a window
 reaches is not as on a device: zlib may have more at hand.
 """
 
@@ -32,7 +32,7 @@ class _Old:
 
 
 class _Image:
-    """What the filters make, in memory."""
+    """What the decoders make, in memory."""
 
     def __init__(self):
         self.made = bytearray()
@@ -52,7 +52,7 @@ def unpack(number, data, size, old=None, key=None, wbits=WBITS):
     size:    bytes of the image, as announced; None: not known, where only it is deflated
     old:     bytes of the image before, for a patch
     key:     class key, 16 bytes, for an encrypted payload
-    raises:  FwError, as a device's filters; Failure when they lack old or key
+    raises:  FwError, as a device's decoders; Failure when they lack old or key
     """
     sink = _Image()
     if number & formats.KIND != formats.RAW and old is None:
@@ -64,12 +64,12 @@ def unpack(number, data, size, old=None, key=None, wbits=WBITS):
     return bytes(sink.made)
 
 
-def _pour(data, filter):
+def _pour(data, decoder):
     view = memoryview(data)
     for at in range(0, len(data), _STEP):
-        filter.write(view[at : at + _STEP])
-    while filter:
-        filter = filter.end()
+        decoder.write(view[at : at + _STEP])
+    while decoder:
+        decoder = decoder.end()
 
 
 # What a payload is that no manifest came with
@@ -169,7 +169,7 @@ def records(kind, data):
     kind:     formats.PATCH or formats.ARM_PATCH
     data:     bytes, no more deflated
     returns:  list of (bytes that are a sum, bytes of nothing else, move in the old image)
-    raises:   FwError, as the device's filter
+    raises:   FwError, as the device's decoder
     """
     reader = _READERS[kind](image_size(kind, data))
     _pour(data, reader)

@@ -10,12 +10,12 @@ from umqtt.simple import MQTTClient
 from ufota import loop
 from ufota.alibaba.login import login
 from ufota.fleet_client import FleetClient
-from ufota.sources.alibaba import Aliyun
+from ufota.sources.alibaba import AlibabaSource
 
 KEY, NAME, SECRET = "a1B2c3D4e5F", "dev001", "SECRET"
 client_id, user, password = login(KEY, NAME, SECRET)
 mqtt = MQTTClient(client_id, "updates.example", 1883, user, password, keepalive=60)
 board = Board()
-cloud = Aliyun(board, mqtt, KEY, NAME)
+cloud = AlibabaSource(board, mqtt, KEY, NAME)
 client = FleetClient(board, cloud)
 loop.run(client)

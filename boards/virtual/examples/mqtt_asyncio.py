@@ -9,16 +9,15 @@ import asyncio
 from board import Board
 from umqtt.simple import MQTTClient
 
-from ufota import loop
+from ufota import fleet_client, loop
 from ufota.alibaba.login import login
-from ufota.fleet_client import FleetClient
-from ufota.sources.alibaba import Aliyun
+from ufota.sources.alibaba import AlibabaSource
 
 KEY, NAME, SECRET = "a1B2c3D4e5F", "dev001", "SECRET"
 client_id, user, password = login(KEY, NAME, SECRET)
 mqtt = MQTTClient(client_id, "updates.example", 1883, user, password, keepalive=60)
 board = Board()
-client = FleetClient(board, Aliyun(board, mqtt, KEY, NAME))
+client = fleet_client.FleetClient(board, AlibabaSource(board, mqtt, KEY, NAME))
 
 
 async def blink():  # your application

@@ -6,7 +6,7 @@ from board import Board
 
 from ufota import loop
 from ufota.fleet_client import FleetClient
-from ufota.sources.card import Drop
+from ufota.sources.card import CardSource
 
 board = Board()
 
@@ -17,5 +17,5 @@ def mount():  # at each look that finds no file: the card may have been changed
     os.mount(board.device("sd"), "/sd")
 
 
-client = FleetClient(board, Drop(board, "/sd", mount=mount))
+client = FleetClient(board, CardSource(board, "/sd", mount=mount))
 loop.run(client)

@@ -5,9 +5,8 @@ import os
 
 from board import Board
 
-from ufota import loop
-from ufota.fleet_client import FleetClient
-from ufota.sources.card import Drop
+from ufota import fleet_client, loop
+from ufota.sources.card import CardSource
 
 board = Board()
 
@@ -24,4 +23,5 @@ async def blink():  # your application
         await asyncio.sleep(0.1)
 
 
-asyncio.run(asyncio.gather(blink(), loop.arun(FleetClient(board, Drop(board, mount=mount)))))
+client = fleet_client.FleetClient(board, CardSource(board, mount=mount))
+asyncio.run(asyncio.gather(blink(), loop.arun(client)))

@@ -20,7 +20,7 @@ _PACKET = const(512)  # bytes that are gathered; ours are shorter
 _NAP_MS = const(50)  # between two looks at the watchdog
 
 
-class Guard:
+class BoundedSocket:
     """In place of a socket.
 
     board:       its watchdog is fed while this waits

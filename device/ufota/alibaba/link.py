@@ -1,8 +1,8 @@
 """One MQTT connection to Alibaba Cloud IoT, for all modules of a device.
 
 Owns the topics, the connection and what its client lacks: deadlines, pings, a bound on
-messages, and one kind of error. What a message means is for aliyun_job.py, what is to be
-done about it for the modules (aliyun.py).
+messages, and one kind of error. What a message means is for job.py, what is to be
+done about it for the modules (alibaba.py).
 
 Messages are only taken in within pump() and what the client does while it waits for an
 acknowledgement; nothing is published from there.
@@ -97,9 +97,9 @@ class Link:
         self.up = False
         sock = getattr(self.mqtt, "sock", None)
         if sock and sock is not self._guard:
-            from ufota.alibaba.bounded_socket import Guard
+            from ufota.alibaba.bounded_socket import BoundedSocket
 
-            self._guard = Guard(self.board, sock, self.limit, self.patience_ms)
+            self._guard = BoundedSocket(self.board, sock, self.limit, self.patience_ms)
             self.mqtt.sock = self._guard
         self.mqtt.set_callback(self._hear)
         self._push = self._topic("/ota/device/upgrade/%s")

@@ -1,7 +1,7 @@
 """What is told to Alibaba Cloud IoT of an update: while it runs, and after the reset.
 
 Owns which step stands for which error, and what is remembered through a reset: the digest of
-the image that a job brought, in notes.py under "aliyun" and the module's name. Without a
+the image that a job brought, in client_store.py under "aliyun" and the module's name. Without a
 region `client` in the layout a revert is told by the old version alone.
 """
 
@@ -42,7 +42,7 @@ def step_of(error):
 def step(module, client):
     """What there is to tell of a Client's state.
 
-    module:   Aliyun
+    module:   AlibabaSource
     returns:  (step,) or (step, description); None for nothing
     """
     from ufota import client as states
@@ -96,7 +96,7 @@ def _running(board):
     return version_text(head.version) if head else "0"  # then it wants to be updated
 
 
-def _notes(module):
+def _store(module):
     if "client" not in module.board.layout:
         return None
     load("ufota.update", "client_store")
@@ -107,16 +107,16 @@ def _notes(module):
 
 def _remember(module, digest):
     """Before the commit: this job's image is the one whose fate is told after the reset."""
-    notes = _notes(module)
-    if notes:
-        notes.put(_KEY + module.module.encode(), digest)
+    store = _store(module)
+    if store:
+        store.put(_KEY + module.module.encode(), digest)
 
 
 def _outcome(module):
     """Tell of the image that was remembered when it did not stay. A new version is enough else."""
-    notes = _notes(module)
+    store = _store(module)
     key = _KEY + module.module.encode()
-    digest = notes and notes.get(key)
+    digest = store and store.get(key)
     if not digest:
         return
     from ufota.trial import last_result
@@ -134,4 +134,4 @@ def _outcome(module):
         return
     if reason:
         module.tell(_FAILED, str(reason))
-    notes.delete(key)
+    store.delete(key)

@@ -1,4 +1,4 @@
-"""Chain: the filters of a payload format, one behind the other.
+"""Chain: the decoders of a payload format, one behind the other.
 
 Owns what each format is made of. For the host's tools too.
 """
@@ -7,7 +7,7 @@ from fwcore import formats
 
 
 def names(number):
-    """Names of the modules with the filters of a format."""
+    """Names of the modules with the decoders of a format."""
     if number & formats.ENCRYPTED:
         yield "decrypt"
     if number & formats.DEFLATED:
@@ -19,11 +19,11 @@ def names(number):
 
 
 def chain(number, size, sink, old=None, key=None, feed=None, wbits=10):
-    """The first of the filters of a format, the last of which writes to sink.
+    """The first of the decoders of a format, the last of which writes to sink.
 
     At the end of the payload each has to be ended; end() returns the next one, the sink's None.
 
-    number:  format, known, with all its filters in this build
+    number:  format, known, with all its decoders in this build
     size:    bytes of the image, as announced
     sink:    write(mv), which takes all or raises, and end()
     old:     the image before, for a patch: size, and read(at, mv) for any bytes of it

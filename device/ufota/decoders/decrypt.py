@@ -29,7 +29,7 @@ _ROUNDS = const(6)
 
 
 class Decrypt:
-    """A filter: write(mv) takes all of mv or raises; end() when the payload is over.
+    """A decoder: write(mv) takes all of mv or raises; end() when the payload is over.
 
     sink:  what takes the plain payload: write(mv), end()
     key:   class key, 16 bytes

@@ -36,9 +36,9 @@ _OVER = const(6)
 
 
 class Patch:
-    """Filter for a detools patch.
+    """Decoder for a detools patch.
 
-    sink:    filter or sink that gets the image
+    sink:    decoder or sink that gets the image
     old:     the image before: size, and read(at, mv) for any bytes of it
     size:    bytes of the image, as announced
     native:  False: no machine code

@@ -47,9 +47,9 @@ _OVER = const(5)
 
 
 class ArmPatch:
-    """Filter for Arm's patch.
+    """Decoder for Arm's patch.
 
-    sink:    filter or sink that gets the image
+    sink:    decoder or sink that gets the image
     old:     the image before: size, and read(at, mv) for any bytes of it
     size:    bytes of the image, as announced
     frame:   the largest frames this device takes, 64 or more; Arm's tool makes 512

@@ -1,4 +1,4 @@
-"""Error numbers of payload filters; those of fwcore.errors go on here.
+"""Error numbers of payload decoders; those of fwcore.errors go on here.
 
 The rules are those of fwcore/errors.py. Apart from it because a device that gets whole images
 needs none of these.
@@ -6,7 +6,7 @@ needs none of these.
 
 from micropython import const
 
-# Payload filters
+# Payload decoders
 BAD_STREAM = const(150)  # the payload is not of its format; at = byte of it, about
 STREAM_CUT = const(151)  # the payload ends before its stream does; at = bytes that came
 TOO_MUCH = const(152)  # the stream makes more than the manifest announced; at = bytes announced

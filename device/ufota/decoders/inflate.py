@@ -41,9 +41,9 @@ _ZEROS = const(512)
 
 
 class Inflate:
-    """Filter for raw deflate.
+    """Decoder for raw deflate.
 
-    sink:    filter or sink that gets the image or patch
+    sink:    decoder or sink that gets the image or patch
     size:    bytes it gets, as announced; None when only `sink` knows
     wbits:   the window of the stream is 2^wbits bytes, 9..12
     feed:    called now and then while much comes out, for the watchdog

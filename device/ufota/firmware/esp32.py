@@ -1,6 +1,6 @@
 """MicroPython's own firmware on ESP32: into the next OTA partition, on trial by ESP-IDF.
 
-A target of system.py. Needs a partition table with two OTA partitions, and a second-stage
+A target of targets.py. Needs a partition table with two OTA partitions, and a second-stage
 bootloader with roll-back, as MicroPython builds it: firmware that does not confirm is left at
 the next reset, whatever resets it. Power cuts are harmless: the partition that runs is never
 written to, and which one is started is kept twice. Source: ESP-IDF, "Over The Air Updates".
@@ -9,7 +9,7 @@ written to, and which one is started is kept twice. Source: ESP-IDF, "Over The A
 from micropython import const
 
 from fwcore.storage import Storage
-from ufota.firmware.targets import Place, Target
+from ufota.firmware.targets import FirmwareSlot, Target
 
 _BLOCK = const(4096)
 _UNIT = const(16)  # bytes; a flash that is encrypted takes no less
@@ -31,7 +31,7 @@ class OtaPartition(Target):
     def slot(self):
         """Raises OSError where there is no other OTA partition."""
         self._next = self._running.get_next_update()
-        return Place(Storage(self._next, _BLOCK, _UNIT))
+        return FirmwareSlot(Storage(self._next, _BLOCK, _UNIT))
 
     def install(self, size):
         """ESP-IDF looks at the whole image once more. Raises OSError when it is none."""

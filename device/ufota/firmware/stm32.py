@@ -1,6 +1,6 @@
 """MicroPython's own firmware on STM32: handed to mboot, which is in flash beside it.
 
-A target of system.py. The image is a file as mboot takes it, .dfu or .dfu.gz or a signed
+A target of targets.py. The image is a file as mboot takes it, .dfu or .dfu.gz or a signed
 pack, in a raw region of a device that mboot was built to read; it is verified here, and
 programmed by mboot after the reset. There is no way back: mboot keeps no old firmware. When
 power is cut while it programs, it starts again only where the board's mboot remembers what it
@@ -13,7 +13,7 @@ import struct
 
 from micropython import const
 
-from ufota.firmware.targets import Place, Target
+from ufota.firmware.targets import FirmwareSlot, Target
 
 _END = const(1)
 _MOUNT = const(2)
@@ -38,7 +38,7 @@ class Mboot(Target):
     """
 
     def __init__(self, storage, at, size, base, version, status, mem32):
-        self._place = Place(storage, at, size)
+        self._place = FirmwareSlot(storage, at, size)
         self._base = base
         self._version = version
         self._status = status

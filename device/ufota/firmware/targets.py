@@ -2,15 +2,15 @@
 
 Owns what is refused of them, where they are written, and what came of the last one. The rest,
 manifest, signature, digests, is every image's. What is special to a port is its target's:
-ota.py for ESP32 and mboot.py for STM32. intake.py loads this file when a manifest names a
+esp32.py for ESP32 and stm32.py for STM32. update/writer.py loads this file when a manifest names a
 component that is not the application's, or asks for one.
 
     board.systems = {"SYSTEM": OtaPartition(...)}     component -> target
 
 A target has
     version()       version word of the firmware that runs; it says so itself, and must know
-    slot()          a Place for the next image
-    image(intake)   SystemImage
+    slot()          a FirmwareSlot for the next image
+    image(update)   FirmwareImage
     install(size)   have the image in that place started after the next reset. Raises OSError
     installed       True once install() has returned, until the reset
     failed(begun)   after that reset, and with other firmware than the new one: True when that
@@ -50,7 +50,7 @@ _RECORD = "<BQ32s"  # 41 bytes
 _NEEDS = const(6)  # bytes of b"needs:"
 
 
-class Place:
+class FirmwareSlot:
     """Where a system image goes: a slot without a header.
 
     storage:  Storage
@@ -74,32 +74,32 @@ class Target:
 
     installed = False
 
-    def image(self, intake):
-        return SystemImage(intake)
+    def image(self, update):
+        return FirmwareImage(update)
 
 
-class SystemImage(Candidate):
-    """The image of an Intake for a target."""
+class FirmwareImage(Candidate):
+    """The image of an UpdateWriter for a target."""
 
     def commit(self):
         """Have it started after the next reset. Raises FwError WRITE_FAILED; OSError."""
-        found = self._intake.manifest
-        _put(self._intake.board, found, _INSTALLING)
-        self._intake.target.install(self._size)
-        _put(self._intake.board, found, _BEGUN)
+        found = self._update.manifest
+        _put(self._update.board, found, _INSTALLING)
+        self._update.target.install(self._size)
+        _put(self._update.board, found, _BEGUN)
 
 
 def targets(board):
     return getattr(board, "systems", None) or {}
 
 
-def check(intake, found):
-    """May this system image come in? Sets the intake's target and slot.
+def check(update, found):
+    """May this system image come in? Sets the update's target and slot.
 
     raises:  FwError WRONG_COMPONENT | NO_SLOT (no region `client`) | ON_TRIAL | NOT_NEWER |
              BLACK_LISTED | TOO_BIG; OSError
     """
-    board = intake.board
+    board = update.board
     target = targets(board).get(found.component)
     if not target:
         raise FwError(errors_net.WRONG_COMPONENT)
@@ -119,7 +119,7 @@ def check(intake, found):
     slot = target.slot()
     if not slot.fits(found.installed_size):
         raise FwError(errors.TOO_BIG, found.installed_size)
-    intake.target, intake.slot, intake.proposal = target, slot, None
+    update.target, update.slot, update.pending = target, slot, None
 
 
 def settled(board):

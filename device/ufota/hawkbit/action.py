@@ -95,8 +95,8 @@ class Action:
 
     def _load(self):
         try:
-            kept = self._notes()
-            record = kept.get(_KEY, b"") if kept else b""
+            store = self._store()
+            record = store.get(_KEY, b"") if store else b""
         except (OSError, FwError):
             record = b""
         if len(record) <= _SIZE or record[0] not in (INSTALLING, ENDED):
@@ -105,15 +105,15 @@ class Action:
 
     def _write(self, record):
         try:
-            kept = self._notes()
-            if kept and record:
-                kept.put(_KEY, record)
-            elif kept:
-                kept.delete(_KEY)
+            store = self._store()
+            if store and record:
+                store.put(_KEY, record)
+            elif store:
+                store.delete(_KEY)
         except (OSError, FwError):
             pass
 
-    def _notes(self):
+    def _store(self):
         if "client" not in self._board.layout:
             return None
         load("ufota.update", "client_store")

@@ -1,7 +1,7 @@
 """The server of hawkBit: requests to it, and whom the token is for.
 
 Owns bounds of time and size, and which refusals are final. What is asked and said is
-hawkbit.py's, the messages are hawkbit_ddi.py's.
+hawkbit.py's, the messages are messages.py's.
 """
 
 import time
@@ -23,7 +23,7 @@ _ONCE_MORE = (401, 403, 408, 425, 429)
 class Server:
     """One controller of a hawkBit server.
 
-    url:     of the controller; token: as for Hawkbit
+    url:     of the controller; token: as for HawkbitSource
     limit:   bytes of an answer
     """
 

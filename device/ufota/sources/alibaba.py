@@ -1,7 +1,7 @@
 """Alibaba Cloud IoT OTA: a news source that is told of updates over MQTT, and reports there.
 
-    mqtt = MQTTClient(*login(...), keepalive=60)      umqtt.simple; see aliyun_login.py
-    cloud = Aliyun(board, mqtt, PRODUCT_KEY, DEVICE_NAME, http=HttpSource())
+    mqtt = MQTTClient(*login(...), keepalive=60)      umqtt.simple; see login.py
+    cloud = AlibabaSource(board, mqtt, PRODUCT_KEY, DEVICE_NAME, http=HttpSource())
     client = FleetClient(board, cloud, Retry())
     while True:
         if client.poll() and client.run():
@@ -47,7 +47,7 @@ _MOST_S = const(3600)  # between two attempts at a file that cannot be fetched
 _SEQUENCE = const(0x30)  # a manifest begins with it
 
 
-class Aliyun:
+class AlibabaSource:
     """One module of a device; also a byte source, of what was offered for this module.
 
     board:        see docs/DESIGN.md, "What a board offers"
@@ -87,7 +87,7 @@ class Aliyun:
         self.at = self.retry_after_s = 0
         self.length = None
         self.tag = b""
-        self.report = None  # (step, description) that could not be told yet
+        self._unsent = None  # (step, description) that could not be told yet
         self.asked = None  # id of our firmware/get
         self._greeting = False  # what follows a connect has not been told yet
         self._ask = True  # firmware/get is due
@@ -146,7 +146,7 @@ class Aliyun:
             self._question()
         return None
 
-    def told(self, client):
+    def report(self, client):
         """Report what a Client says of itself. Raises FwError CONNECT."""
         from ufota.alibaba import reports
 
@@ -339,9 +339,9 @@ class Aliyun:
                 self._greeting = not reports.greet(self)
             except OSError as error:
                 raise FwError(errors.READ_FAILED, error.errno)
-        if self.report:
-            self._progress(self.module, *self.report)
-            self.report = None
+        if self._unsent:
+            self._progress(self.module, *self._unsent)
+            self._unsent = None
         if link.refused:
             name, why = link.refused
             link.refused = None
@@ -356,7 +356,7 @@ class Aliyun:
             self._progress(self.module, step, about)
         except FwError:
             if about:
-                self.report = step, about
+                self._unsent = step, about
             raise
 
     def _progress(self, module, step, about):

@@ -56,7 +56,7 @@ _REFUSED = (
 )
 
 
-class Drop:
+class CardSource:
     """A news source: a bundle on a card, or in any other folder.
 
     board:      see docs/DESIGN.md, "What a board offers"
@@ -108,7 +108,7 @@ class Drop:
             return None
         return self._url if self._settled(found) else None
 
-    def told(self, client):
+    def report(self, client):
         """Note how the update with this file ends."""
         if not self.tag or client.state not in (READY, FAILED):
             return

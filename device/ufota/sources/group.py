@@ -59,7 +59,7 @@ class Group(Relay):
                 raise FwError(errors_net.NO_SOURCE, code)
         return None
 
-    def told(self, client):
+    def report(self, client):
         """Take note of how an update ends; the source that offered it is told everything."""
         source = self._news
         if not source:  # started by hand
@@ -72,7 +72,7 @@ class Group(Relay):
             self._leave_out(source, client.error)
             if client.error.code == errors.WRITE_FAILED:  # fetched in vain from the others too
                 self._out = list(self._sources)
-        source.told(client)
+        source.report(client)
 
     def open(self, url, at=0, tag=b""):
         """Open with the source that offered last, or with another that can use the address."""

@@ -1,9 +1,9 @@
 """Eclipse hawkBit: updates that a server rolls out, and what comes of them.
 
 Owns the order of the device API (DDI): when what is asked and said. Requests are
-hawkbit_server.py's, messages hawkbit_ddi.py's, what an update came to hawkbit_action.py's.
+server.py's, messages messages.py's, what an update came to action.py's.
 
-    hawkbit = Hawkbit(board, Rest(), "http://server/DEFAULT/controller/v1/dev-1",
+    hawkbit = HawkbitSource(board, HttpService(), "http://server/DEFAULT/controller/v1/dev-1",
                       "TargetToken 0123...", attributes={"hw_revision": "2"})
     client = FleetClient(board, hawkbit, approve_install=hawkbit.approve)
     while True:
@@ -56,11 +56,11 @@ _GONE = (404, 410)  # the server knows nothing of this action any more
 _DENIED = (errors.DOWNLOAD_DENIED, errors.INSTALL_DENIED)
 
 
-class Hawkbit(Relay):
+class HawkbitSource(Relay):
     """A news source (sources/group.py) that talks to one hawkBit server.
 
     board:       see docs/DESIGN.md, "What a board offers"
-    http:        rest.Rest; fetches the artifacts, and carries what is said meanwhile
+    http:        HttpService; fetches the artifacts, and carries what is said meanwhile
     url:         of this device: "http://host:port/TENANT/controller/v1/ID"
     token:       "TargetToken ..." or "GatewayToken ..."; "": the TLS certificate says who it is.
                  Goes to the server of `url` only
@@ -68,7 +68,7 @@ class Hawkbit(Relay):
     consent(name, version): the server wants somebody to agree first: True, False, None later.
                  Left out: whoever runs the server agrees there
     approve_install(manifest): as a Client's; pass .approve to the client in its place
-    side:        another rest.Rest, to report progress and hear of a cancel while `http`
+    side:        another HttpService, to report progress and hear of a cancel while `http`
                  downloads; None: not before the download is complete
     ahead:       True: download before the maintenance window opens. The client has to ask
                  .approve then, which says "later" until it does
@@ -144,7 +144,7 @@ class Hawkbit(Relay):
         self._check()
         return self.source.readinto(mv)
 
-    def told(self, client):
+    def report(self, client):
         """Report to the server what has changed. Raises FwError."""
         if self._action.kind != action.TAKEN:
             return

@@ -3,10 +3,10 @@
 Owns a socket and the header of the answer; knows nothing of manifests or slots. What most
 downloads never meet is in files of their own, loaded when it is met:
 
-    web.py    ranges and validators, redirects, chunks, every status but 200
-              (which hands on to parts.py, chunks.py, redirect.py and later.py)
+    answers.py    ranges and validators, redirects, chunks, every status but 200
+              (which hands on to ranges.py, chunked.py, redirects.py and retry_after.py)
     tls.py    https://
-    rest.py   Rest, the same source with what services need: POST, kept connections
+    service.py   HttpService, the same source with what services need: POST, kept connections
 
 An early end is an error, never a short success; where the server gave no length, the end of
 the body is the end of the connection, and only the caller can tell whether it came early.
@@ -153,7 +153,7 @@ class HttpSource:
         self._left = None  # body bytes still due; None when the server gave no length
         self._tag = b""
         self.status = self.retry_after_s = 0
-        self._found = {}  # header lines for web.py
+        self._found = {}  # header lines for answers.py
         self._line = bytearray(_MAX_LINE)  # it may have grown
         self._header_bytes = self._line_bytes = 0
         self._in_header = True
@@ -177,11 +177,11 @@ class HttpSource:
             self._connect_next(0)
 
     def _reuse(self):
-        """True when there is a connection already: see rest.py."""
+        """True when there is a connection already: see service.py."""
         return False
 
     def _renew(self, error):
-        """Begin anew after this error, where that may help: see rest.py. True when it has."""
+        """Begin anew after this error, where that may help: see service.py. True when it has."""
         return False
 
     def _look_up(self, host, port):

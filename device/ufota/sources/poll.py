@@ -83,7 +83,7 @@ class Poll(Relay):
         self.pace.again()  # should nobody ever tell what came of it
         return self._url
 
-    def told(self, client):
+    def report(self, client):
         """The end of an update: ask again after the interval, or after a back-off."""
         error = client.error
         if client.state == FAILED and not nothing_new(error):

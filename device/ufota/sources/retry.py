@@ -23,7 +23,7 @@ _DAY_S = const(86400)
 _MAX_WAIT_S = const(345600)  # 4 days; a difference of ticks holds 6
 _MAX_GIVE_UP_S = const(2592000)  # 30 days
 
-# Of net_errors.py, which would take 2 KB of heap for these.
+# Of errors_net.py, which would take 2 KB of heap for these.
 _BAD_RANGE = const(93)
 _TOO_SLOW = const(94)
 _TLS_FAILED = const(107)

@@ -1,7 +1,7 @@
-"""Check: may this image come in, and where to? Asked before anything is erased.
+"""Acceptance: may this image come in, and into which slot? Decided before the first erase.
 
 Owns the rules of acceptance that every device has, and the choice of a slot. What a state
-region says for and against an image is proposal.py's. Used by intake.py.
+region says for and against an image is pending.py's. Used by writer.py.
 """
 
 from micropython import const
@@ -16,30 +16,30 @@ _COMPONENT = const("MAIN")
 _RAW = const(1)  # payload format: the image as it is
 
 
-def check(intake, found):
+def check(update, found):
     """For this device, newer, and fitting: in this order, and before anything is erased."""
-    board, layout = intake.board, intake.board.layout
+    board, layout = update.board, update.board.layout
     _check_recipient(board, found)
     if found.component != layout.get("component", _COMPONENT):
-        _system().check(intake, found)
+        _system().check(update, found)
     else:
-        intake.proposal = None
+        update.pending = None
         if getattr(board, "systems", None):
             _system().settled(board)
         if "state" in layout:
-            from ufota.update.pending import Proposal
+            from ufota.update.pending import PendingUpdate
 
             state = states().State(board)
             places = state.active_slot(board)[0], state.candidate_slots(board)
-            mv = intake.buf[_SCRATCH_AT:]
-            intake.proposal = Proposal(board, state, places, found, mv, intake.permanent)
+            mv = update.buf[_SCRATCH_AT:]
+            update.pending = PendingUpdate(board, state, places, found, mv, update.permanent)
         else:
-            _check_newer(intake, found)
-        intake.slot = _choose_slot(intake, found.installed_size)
+            _check_newer(update, found)
+        update.slot = _choose_slot(update, found.installed_size)
     if found.format != _RAW:
         from ufota.update import payload
 
-        payload.check(intake, found)
+        payload.check(update, found)
     if layout.get("signed", False):
         if not board.key().verify(found.installed_digest, found.image_signature):
             raise FwError(errors.BAD_SIGNATURE)
@@ -64,32 +64,32 @@ def _check_recipient(board, found):
         _system().needs(board, found)
 
 
-def _check_newer(intake, found):
+def _check_newer(update, found):
     """Without a state region: what is installed is copied over the active image."""
-    board, size = intake.board, found.installed_size
+    board, size = update.board, found.installed_size
     active = active_slot(board.layout, board.device(board.layout["active"]["device"]))
-    if found.version <= _version_in(intake, active, None):
+    if found.version <= _version_in(update, active, None):
         raise FwError(errors.NOT_NEWER)
     if not active.fits(size):
         raise FwError(errors.TOO_BIG, size)
 
 
-def _choose_slot(intake, size):
+def _choose_slot(update, size):
     """An empty slot, else the one with the oldest image. What cannot be read is left alone."""
-    board = intake.board
+    board = update.board
     area = board.layout.get("candidates")
     if not area:
         raise FwError(errors.NO_SLOT)
     internal = area.get("internal", False)
-    intake.key = None if internal else header.device_key(board.rot() or b"")
-    if intake.proposal:
-        candidates = intake.proposal.slots(intake.buf[_SCRATCH_AT:], intake.key)
+    update.key = None if internal else header.device_key(board.rot() or b"")
+    if update.pending:
+        candidates = update.pending.slots(update.buf[_SCRATCH_AT:], update.key)
     else:
         candidates = slots(board.layout, board.device(area["device"]))
     code, best, oldest = errors.NO_SLOT, None, 0
     for slot in candidates:
         try:
-            version = _version_in(intake, slot, intake.key)
+            version = _version_in(update, slot, update.key)
         except OSError:
             continue
         if not slot.fits(size):
@@ -101,9 +101,9 @@ def _choose_slot(intake, size):
     return best
 
 
-def _version_in(intake, slot, key):
+def _version_in(update, slot, key):
     """Version of the image in a slot, 0 when it holds none. Raises OSError."""
     try:
-        return slot.read_header(intake.buf[_SCRATCH_AT:], key).version
+        return slot.read_header(update.buf[_SCRATCH_AT:], key).version
     except FwError:
         return 0

@@ -1,6 +1,6 @@
 """Candidate: an accepted image on its way into its slot, until the header commits it.
 
-Owns the order of the writes. intake.py loads this file once the manifest is verified, and is
+Owns the order of the writes. writer.py loads this file once the manifest is verified, and is
 what others use.
 """
 
@@ -9,22 +9,22 @@ from fwcore.errors import FwError
 
 
 class Candidate:
-    """The image of an Intake that has accepted a manifest.
+    """The image of an UpdateWriter that has accepted a manifest.
 
     raises:  FwError NOT_BEGUN
     """
 
-    def __init__(self, intake):
-        _must(intake.manifest)
-        self._intake = intake
-        self._slot = intake.slot
-        self._size = intake.manifest.installed_size
-        from fwcore.writer import Writer  # loaded, by intake.py
+    def __init__(self, update):
+        _must(update.manifest)
+        self._update = update
+        self._slot = update.slot
+        self._size = update.manifest.installed_size
+        from fwcore.writer import Writer  # loaded, by writer.py
 
         self._writer = Writer(self._slot, self._size)
         self._begun = False
         # What is kept is digested again; the medium may have changed meanwhile.
-        self._reader = self._read(intake.done) if intake.done else None
+        self._reader = self._read(update.done) if update.done else None
 
     def catch_up(self):
         """Digest a buffer of what is kept. True while there is more of it. Raises OSError."""
@@ -32,7 +32,7 @@ class Candidate:
         if not reader or self._begun:
             return False
         if reader.left:
-            reader.step(self._intake.buf)
+            reader.step(self._update.buf)
             return True
         self.begin(reader)
         return False
@@ -47,27 +47,27 @@ class Candidate:
         """
         if self._begun:
             return
-        kept, proposal = self._intake.kept, self._intake.proposal
+        record, pending = self._update.record, self._update.pending
         self._begun = True
-        if kept and reader:
-            kept.resume()
-        elif kept:
-            kept.start(self._slot)
-        if proposal:
-            proposal.begin(self._slot)
+        if record and reader:
+            record.go_on()
+        elif record:
+            record.start(self._slot)
+        if pending:
+            pending.begin(self._slot)
         if reader:
             self._writer.resume(reader)
         else:
             self._writer.begin()
 
     def write(self, mv):
-        """The next bytes; the first ones are what erases. Raises as Intake.write()."""
+        """The next bytes; the first ones are what erases. Raises as UpdateWriter.write()."""
         _must(self._writer)
         self.begin()
         self._writer.write(mv)
-        kept = self._intake.kept
-        if kept:
-            kept.note(self._slot, self._writer)
+        record = self._update.record
+        if record:
+            record.count(self._slot, self._writer)
 
     def finish(self):
         """All bytes are there. Raises FwError CORRUPT when they are not the right ones."""
@@ -77,7 +77,7 @@ class Candidate:
         digest = self._writer.digest()
         self._writer = None
         modules.make_room(("fwcore", "writer"))
-        if digest != self._intake.manifest.installed_digest:
+        if digest != self._update.manifest.installed_digest:
             self._forget()  # nobody knows which of the bytes is wrong
             raise FwError(errors.CORRUPT)
         self._reader = self._read(self._size)
@@ -86,10 +86,10 @@ class Candidate:
         """Read a buffer back. True while there is more. Raises FwError WRITE_FAILED; OSError."""
         reader = self._reader
         if reader.left:
-            reader.step(self._intake.buf)
+            reader.step(self._update.buf)
             return True
         self._reader = None
-        if reader.digest() != self._intake.manifest.installed_digest:
+        if reader.digest() != self._update.manifest.installed_digest:
             self._forget()
             raise FwError(errors.WRITE_FAILED)
         return False
@@ -97,23 +97,23 @@ class Candidate:
     def commit(self):
         """Write the header: the durable moment. Raises FwError WRITE_FAILED; OSError."""
         modules.make_room(("fwcore", "reader"))
-        if self._intake.kept:  # not by _forget(): C stack
-            self._intake.kept.forget()
+        if self._update.record:  # not by _forget(): C stack
+            self._update.record.forget()
         self.write_header()
 
     def write_header(self):
         """The last write of commit(). Raises as that."""
-        intake, slot = self._intake, self._slot
+        update, slot = self._update, self._slot
         from fwcore.header import NO_CAMPAIGN, Header
 
-        found = intake.manifest
+        found = update.manifest
         head = Header(found.version, found.installed_size, found.installed_digest, NO_CAMPAIGN)
-        packed = slot.pack(head, intake.key)
-        if not intake.proposal and intake.board.layout.get("signed", False):
+        packed = slot.pack(head, update.key)
+        if not update.pending and update.board.layout.get("signed", False):
             from ufota.update import pending
 
             packed = pending.signed(slot, packed, found.image_signature)
-        (intake.proposal or slot).write_header(packed)
+        (update.pending or slot).write_header(packed)
 
     def _read(self, size):
         modules.load("fwcore", "reader")
@@ -122,8 +122,8 @@ class Candidate:
         return Reader(self._slot, size)
 
     def _forget(self):
-        if self._intake.kept:
-            self._intake.kept.forget()
+        if self._update.record:
+            self._update.record.forget()
 
 
 def _must(begun):

@@ -1,12 +1,12 @@
-"""Notes: the little that an update client remembers through a reset.
+"""ClientStore: the little that an update client remembers through a reset.
 
 Owns the region `client` of the layout: a key-value store on a journal of its own, and one
 counter that a mark in the journal moves on, so that counting seldom erases. The boot stage
 never looks here, and what is lost here costs a download, never an image.
 
     key       who, and what
-    job       kept.py: the download that is under way
-    url       kept.py: where it comes from, when no source says that again
+    job       resume.py: the download that is under way
+    url       resume.py: where it comes from, when no source says that again
     count     this file: what was counted when the store was last written, 4 bytes, little-endian
 
 Every other key begins with the name of the source that it belongs to.
@@ -24,20 +24,21 @@ _COUNT = b"count"
 
 
 def of(board):
-    """The notes of a board, or None when its layout has no region `client`.
+    """The client store of a board, or None when its layout has no region `client`.
 
-    One object for all who ask, kept as board.notes: two would not know of each other's writes.
+    One object for all who ask, kept as board.client_store: two would not know of each
+    other's writes.
 
     raises:  OSError; FwError TOO_BIG for a region that is too small
     """
     if "client" not in board.layout:
         return None
-    if not hasattr(board, "notes"):
-        board.notes = Notes(board)
-    return board.notes
+    if not hasattr(board, "client_store"):
+        board.client_store = ClientStore(board)
+    return board.client_store
 
 
-class Notes(KeyValue):
+class ClientStore(KeyValue):
     """get(), put(), delete() as fwcore.kv has them, and a counter."""
 
     def __init__(self, board):

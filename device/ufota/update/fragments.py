@@ -1,7 +1,7 @@
-"""Scatter: the fragments of an image in any order, for links that lose some.
+"""Fragments of an image in any order, for links that lose some.
 
-Owns the record below, in the notes, and the rules that let it be believed after a power cut.
-intake.py loads this file when begin() is told the size of a fragment.
+Owns the record below, in the client store, and the rules that let it be believed after a power
+cut. writer.py loads this file when begin() is told the size of a fragment.
 
     offset size field    meaning
     0      4    at       address of the image's first byte; which slot it is    (little-endian)
@@ -44,28 +44,28 @@ from fwcore.writer import Writer
 from ufota.update import client_store
 from ufota.update.candidate import Candidate
 
-_KEY = b"job"  # kept.py's: a slot is filled in order or out of order, and one forgets the other
+_KEY = b"job"  # resume.py's: a slot is filled in order or out of order, and one forgets the other
 _RECORD = "<II32sB"  # 41 bytes; map follows
 _HEADER = const(40)
 _MAP = const(41)
-_MAX_MAP = const(640)  # bytes: the notes hold 1024, and others need some of them
+_MAX_MAP = const(640)  # bytes: the store holds 1024, and others need some of them
 _RECORDS = const(64)  # records of an image that comes in order
 _PAGE = const(256)  # bytes written and read back at a time, at least
 
 
-class Scatter(Candidate):
-    """The image of an Intake that has accepted a manifest, in fragments.
+class Fragments(Candidate):
+    """The image of an UpdateWriter that has accepted a manifest, in fragments.
 
-    intake:  Intake
+    update:  UpdateWriter
     each:    bytes of a fragment, a multiple of the program size
     again:   True: keep nothing of an earlier download of this image
     raises:  FwError MISALIGNED; UNSUPPORTED for all but plain images; TOO_BIG for too many
              fragments; OSError
     """
 
-    def __init__(self, intake, each, again=False):
-        super().__init__(intake)
-        if intake.target:
+    def __init__(self, update, each, again=False):
+        super().__init__(update)
+        if update.target:
             raise FwError(errors.UNSUPPORTED)
         slot = self._slot
         storage = slot.storage
@@ -79,11 +79,11 @@ class Scatter(Candidate):
         count = self._cell(self._size - 1) + 1
         if count > 8 * _MAX_MAP:
             raise FwError(errors.TOO_BIG, self._size)
-        head = struct.pack(_RECORD, slot.body_at, each, intake.manifest.installed_digest, 1)
+        head = struct.pack(_RECORD, slot.body_at, each, update.manifest.installed_digest, 1)
         self._record = bytearray(head) + bytes((count + 7) // 8)
-        self._notes = client_store.of(intake.board)
-        if self._notes and not again:
-            self._recall(self._notes.get(_KEY, b""))
+        self._store = client_store.of(update.board)
+        if self._store and not again:
+            self._recall(self._store.get(_KEY, b""))
         self._saved = bytes(self._record)
         self._every = max(8, self._size // each // _RECORDS)
         self._unsaved = 0  # fragments that no record has; each record pays for `every`
@@ -133,7 +133,7 @@ class Scatter(Candidate):
                 self._ready(start)
                 self._program(start, mv[start - at : stop - at])
                 self._record[_MAP + (cell >> 3)] |= 1 << (cell & 7)
-                self._intake.done += stop - start
+                self._update.done += stop - start
                 written = 1
         self._unsaved += written
         if self._unsaved >= self._every:
@@ -161,9 +161,9 @@ class Scatter(Candidate):
         """Read a buffer back. True while there is more. Raises FwError CORRUPT; OSError."""
         reader = self._reader
         if reader.left:
-            reader.step(self._intake.buf)
+            reader.step(self._update.buf)
             return True
-        if reader.digest() == self._intake.manifest.installed_digest:
+        if reader.digest() == self._update.manifest.installed_digest:
             return False
         if self._checked:
             self._forget()  # nobody knows which of the fragments is wrong
@@ -194,8 +194,8 @@ class Scatter(Candidate):
         if self._begun:
             return
         self._save(self._record)  # the one that was found may be lost at the next reset
-        if self._intake.proposal:
-            self._intake.proposal.begin(self._slot)
+        if self._update.pending:
+            self._update.pending.begin(self._slot)
         if self._record[_HEADER]:
             Writer(self._slot, self._size).begin()
             self._record[_HEADER] = 0
@@ -206,8 +206,8 @@ class Scatter(Candidate):
         """Make this the record; until that is done, what was there may be or not."""
         begun, self._begun = self._begun, False
         record = bytes(record)
-        if self._notes:
-            self._notes.put(_KEY, record)
+        if self._store:
+            self._store.put(_KEY, record)
         self._saved = record
         self._unsaved -= self._every
         self._begun = begun
@@ -264,7 +264,7 @@ class Scatter(Candidate):
             cell = self._cell(start)
             if self._there(self._record, cell, cell):
                 done += stop - start
-        self._intake.done = done
+        self._update.done = done
 
     # The medium
 
@@ -277,7 +277,7 @@ class Scatter(Candidate):
             self._open(at)
         if not self._there(self._record, *bounds):
             start = down(self._slot.body_at + at, self._block)
-            self._slot.storage.erase(start, self._block, self._intake.board.feed)
+            self._slot.storage.erase(start, self._block, self._update.board.feed)
 
     def _open(self, at):
         """Record all but what is open, and open one more erase block."""
@@ -289,7 +289,7 @@ class Scatter(Candidate):
             if end == block or not self._there(self._saved, *self._bounds(start)):
                 self._leave_out(record, start)
             start = end
-            self._intake.board.feed()
+            self._update.board.feed()
         self._save(record)
 
     def _program(self, at, mv):
@@ -297,7 +297,7 @@ class Scatter(Candidate):
         try:
             for start in range(0, len(mv), len(self._page)):
                 self._keep(self._slot.body_at + at + start, mv[start : start + len(self._page)])
-                self._intake.board.feed()
+                self._update.board.feed()
         except (OSError, FwError):
             if not self._slot.storage.overwrite:
                 self._clear(self._record, at)  # only an erase helps

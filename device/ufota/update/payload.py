@@ -1,15 +1,15 @@
 """Payload: what comes in is not the image itself, but deflated, a patch, encrypted.
 
 Owns what is asked of such a payload before anything is erased. Then, between whoever writes
-it and the Candidate, stand filters (filtered.py), each with write(mv) and end():
+it and the Candidate, stand decoders (payload_writer.py), each with write(mv) and end():
 
     client --write(mv)--> Decrypt --> Inflate --> Patch --> Candidate
                                                    ^ reads the active image
 
-A format without its filter in this build is refused. check.py loads this file when a
+A format without its decoder in this build is refused. acceptance.py loads this file when a
 manifest announces another format than the image itself. What came is not kept through a
-reset: filters remember what a count of bytes cannot say, so such a download begins again;
-through a broken link it goes on, as the filters live on. A patch reads the active image, which
+reset: decoders remember what a count of bytes cannot say, so such a download begins again;
+through a broken link it goes on, as the decoders live on. A patch reads the active image, which
 no client writes in any mode: it stays what it was until the boot stage has a whole new one.
 """
 
@@ -18,35 +18,35 @@ from fwcore.errors import FwError
 from fwcore.modules import built_in, load
 from ufota import active_image
 from ufota.decoders import chain
-from ufota.update.payload_writer import Filtered
+from ufota.update.payload_writer import PayloadWriter
 
 
-def check(intake, found):
+def check(update, found):
     """Can this build, and this device, make the image out of the payload? Nothing is erased.
 
-    raises:  FwError UNSUPPORTED for a format without its filter, and for a patch of firmware;
+    raises:  FwError UNSUPPORTED for a format without its decoder, and for a patch of firmware;
              MALFORMED when the manifest does not say what comes out, or what a patch is for;
              WRONG_PRECURSOR; NO_CIPHER; NO_CLASS_KEY; OSError
     """
     is_patch = found.format & formats.KIND != formats.RAW
     formats.check(found)
-    if intake.target and is_patch:
+    if update.target and is_patch:
         raise FwError(errors.UNSUPPORTED)
     for name in chain.names(found.format):
         try:
             load("ufota.decoders", name)
         except ImportError:
             raise FwError(errors.UNSUPPORTED) from None
-    old = _precursor(intake, found) if is_patch else None
-    key = _class_key(intake.board) if found.format & formats.ENCRYPTED else None
-    intake.target = Filtered(intake.target, old, key)
+    old = _precursor(update, found) if is_patch else None
+    key = _class_key(update.board) if found.format & formats.ENCRYPTED else None
+    update.target = PayloadWriter(update.target, old, key)
 
 
-def _precursor(intake, found):
+def _precursor(update, found):
     """The active image, which the patch must be made for."""
     from ufota.decoders.precursor import Precursor
 
-    slot, head = intake.proposal.active if intake.proposal else active_image.active(intake.board)
+    slot, head = update.pending.active if update.pending else active_image.active(update.board)
     if not head or head.digest != found.precursor:
         from fwcore import errors_net
 

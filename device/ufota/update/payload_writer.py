@@ -1,19 +1,19 @@
-"""Filtered: what stands for the Candidate where the payload is not the image itself.
+"""PayloadWriter: what stands for the Candidate where the payload is not the image itself.
 
-Owns the place of the filters between whoever writes the payload and the Candidate. Apart from
-payload.py, which has had its turn when the filters are there: heap.
+Owns the place of the decoders between whoever writes the payload and the Candidate. Apart from
+payload.py, which is not needed any more when the decoders are there: heap.
 """
 
 from fwcore.modules import load, make_room
 
 
-class Filtered:
-    """First the target of an Intake, then the candidate that this made.
+class PayloadWriter:
+    """First the target of an UpdateWriter, then the candidate that this made.
 
-    target:    the intake's own, of firmware; None: the image is the application's
+    target:    the update's own, of firmware; None: the image is the application's
     old:       Precursor, the active image for a patch to it, else None
     key:       class key, 16 bytes, for what is encrypted, else None
-    write(mv): the next bytes of the payload. Raises as the filters, and as Candidate.write()
+    write(mv): the next bytes of the payload. Raises as the decoders, and as Candidate.write()
     """
 
     def __init__(self, target, old, key):
@@ -21,21 +21,21 @@ class Filtered:
         self._old = old
         self._key = key
 
-    def image(self, intake):
-        """Self, with its filters. The intake's own target is back then. Raises OSError."""
+    def image(self, update):
+        """Self, with its decoders. The update's own target is back then. Raises OSError."""
         make_room(("ufota.update", "payload"), ("ufota", "active_image"))
-        intake.target = self._target
+        update.target = self._target
         sink = _Sink()
-        self._first = self._chain(intake, sink)  # large pieces of heap: before what is small
+        self._first = self._chain(update, sink)  # large pieces of heap: before what is small
         package = "ufota.decoders"
         make_room((package, "chain"), (package, "add"), ("fwcore", "formats"))
         if self._target:
-            image = self._target.image(intake)
+            image = self._target.image(update)
         else:
             load("fwcore", "writer")
             from ufota.update.candidate import Candidate
 
-            image = Candidate(intake)
+            image = Candidate(update)
         sink.write = image.write
         self._image = image
         self.begin = image.begin
@@ -44,18 +44,18 @@ class Filtered:
         self.commit = image.commit
         return self
 
-    def _chain(self, intake, sink):
+    def _chain(self, update, sink):
         from ufota.decoders.chain import chain
 
-        found = intake.manifest
+        found = update.manifest
         size = found.installed_size
-        return chain(found.format, size, sink, self._old, self._key, intake.board.feed)
+        return chain(found.format, size, sink, self._old, self._key, update.board.feed)
 
     def catch_up(self):
         return False
 
     def finish(self):
-        """All bytes are there. Raises as the filters; FwError CORRUPT, CUT_SHORT."""
+        """All bytes are there. Raises as the decoders; FwError CORRUPT, CUT_SHORT."""
         while self._first:  # one after the other, as each writes what it has kept back
             self._first = self._first.end()
             self.write = self._image.write
@@ -63,7 +63,7 @@ class Filtered:
 
 
 class _Sink:
-    """The end of the filters."""
+    """The end of the decoders."""
 
     write = None  # of the Candidate, once there is one
 

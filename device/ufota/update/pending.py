@@ -1,8 +1,8 @@
-"""Proposal: an update for a device with a state region, from the check to PENDING.
+"""PendingUpdate: an update for a device with a state region, from the check to PENDING.
 
 Owns what the state says for and against a new image, and the order of its last writes.
-The boot stage decides what becomes of it. client.py loads this file only where the layout
-has a state region.
+The boot stage decides what becomes of it. acceptance.py loads this file only where
+the layout has a state region.
 
 Each put has a State of its own, just loaded: the application may confirm() while a
 download is under way.
@@ -22,7 +22,7 @@ from fwcore.state import (
 )
 
 
-class Proposal:
+class PendingUpdate:
     """One new image, allowed by the state.
 
     board:      see docs/DESIGN.md, "What a board offers"

@@ -1,6 +1,6 @@
-"""Kept: what a download keeps through a reset, so that it goes on instead of beginning again.
+"""Resume: what a download keeps through a reset, so that it goes on instead of beginning anew.
 
-Owns the record below, in the notes, and how their counter tells bytes: each count is one more
+Owns the record below, in the client store, and how its counter tells bytes: each count is one more
 step of the slot that is written for good. Steps are whole erase blocks, so a Writer that goes
 on behind them erases the block that was cut and harms none before it.
 
@@ -30,12 +30,12 @@ _STEP = const(4096)  # bytes, at least: a mark for less would wear the journal f
 
 
 def of(board, found):
-    """Kept for the image of a manifest; None when the board can keep nothing."""
+    """ResumeRecord for the image of a manifest; None when the board can keep nothing."""
     try:
         store = client_store.of(board)
     except (OSError, FwError):
         return None
-    return store and Kept(store, found)
+    return store and ResumeRecord(store, found)
 
 
 def pending(board):
@@ -55,22 +55,22 @@ def forget_url(board):
         pass  # it is looked at again after a reset, and refused
 
 
-class Kept:
+class ResumeRecord:
     """The record of one image.
 
-    notes:   Notes. Those that cannot be written cost a download one day; they must not stop this
-             one, which goes on without
+    store:   ClientStore. One that cannot be written costs a download one day; it must not stop
+             this one, which goes on without
     found:   Manifest of the image
     """
 
-    def __init__(self, notes, found):
-        self._notes = notes
+    def __init__(self, store, found):
+        self._store = store
         self._found = found
         self._at = self._recorded()
 
     def _recorded(self):
         """Header address of the slot that this image is coming into, or None."""
-        record = self._notes.get(_KEY, b"")
+        record = self._store.get(_KEY, b"")
         if len(record) != struct.calcsize(_RECORD):
             return None
         at, size, digest = struct.unpack(_RECORD, record)
@@ -89,7 +89,7 @@ class Kept:
             return 0  # a whole image, and its header cannot be written again
         except FwError:
             pass
-        return _bytes(slot, self._notes.count(), self._found.installed_size)
+        return _bytes(slot, self._store.count(), self._found.installed_size)
 
     def first(self, slot):
         """Bytes of the image in the first step."""
@@ -98,45 +98,45 @@ class Kept:
     def start(self, slot):
         """Call before the first erase of a slot: from here nothing is kept yet."""
         found = self._found
-        self._count = 0
+        self._steps = 0
         record = struct.pack(_RECORD, slot.header_at, found.installed_size, found.installed_digest)
         try:
-            if self._notes:
-                self._notes.restart(_KEY, record)
+            if self._store:
+                self._store.restart(_KEY, record)
         except (OSError, FwError):
-            self._notes = None
+            self._store = None
 
-    def resume(self):
+    def go_on(self):
         """Call instead of start() when done() was not 0."""
-        self._count = self._notes.count() if self._notes else 0
+        self._steps = self._store.count() if self._store else 0
 
-    def note(self, slot, writer):
+    def count(self, slot, writer):
         """Call after a write: counts the steps that it completed."""
         size = self._found.installed_size
         done = min(size, writer.kept(_step(slot)))
-        while self._notes and _bytes(slot, self._count, size) < done:
-            self._count += 1
+        while self._store and _bytes(slot, self._steps, size) < done:
+            self._steps += 1
             try:
-                self._notes.count_on()
+                self._store.count_on()
             except (OSError, FwError):
-                self._notes = None
+                self._store = None
 
     def remember(self, url):
         """Call when an update begins that no source would offer again after a reset."""
         try:
-            if self._notes and len(url) <= _MAX_URL:
-                self._notes.put(_URL, url.encode())
+            if self._store and len(url) <= _MAX_URL:
+                self._store.put(_URL, url.encode())
         except (OSError, FwError):
-            self._notes = None
+            self._store = None
 
     def forget(self):
         """Call before the header is written, and when the download is given up."""
         self._at = None
         try:
-            if self._notes:
-                self._notes.delete(_KEY)
+            if self._store:
+                self._store.delete(_KEY)
         except (OSError, FwError):
-            self._notes = None
+            self._store = None
 
 
 def _step(slot):

@@ -2,7 +2,7 @@
 
 Allowed by `unsigned` in the layout, and never where it says `signed`. What a signature would
 have said is taken on trust from whoever delivered it: nobody vouches for such an image, and
-the boot log says so each time. The rest of the way is that of every image, intake.py's.
+the boot log says so each time. Everything else is as for every image: writer.py.
 """
 
 from fwcore import errors_net
@@ -11,7 +11,7 @@ from fwcore.formats import RAW
 from fwcore.manifest import Manifest, version_word
 
 
-class Bare(Manifest):
+class UnsignedManifest(Manifest):
     """What a manifest for this very board would have said."""
 
     def __init__(self, board, version, size, digest, uri):
@@ -28,12 +28,12 @@ class Bare(Manifest):
         self.image_signature = self.precursor = self.vendor_data = b""
 
 
-def begin(intake, version, size, digest, again=False):
-    """Intake.begin() without a manifest: the door for an application's own transport.
+def begin(update, version, size, digest, again=False):
+    """UpdateWriter.begin() without a manifest, for an application's own transport.
 
-    raises:  FwError of vouch(), and what Intake.begin() raises
+    raises:  FwError of vouch(), and what UpdateWriter.begin() raises
     """
-    return intake.accept(vouch(intake.board, version, size, digest, ""), again)
+    return update.accept(vouch(update.board, version, size, digest, ""), again)
 
 
 def vouch(board, version, size, digest, uri):
@@ -49,7 +49,7 @@ def vouch(board, version, size, digest, uri):
         raise FwError(errors_net.UNSIGNED)
     if not size or len(digest) != 32:
         raise FwError(errors_net.UNSIGNED)
-    found = Bare(board, version_word(version), size, digest, uri)
+    found = UnsignedManifest(board, version_word(version), size, digest, uri)
     board.log("[WARN] Image " + version + " is not signed: nobody vouches for it")
     return found
 

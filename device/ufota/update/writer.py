@@ -1,17 +1,17 @@
-"""Intake: the one door through which an image comes in, whatever brought it.
+"""UpdateWriter: the one way in for an image, whatever brings it.
 
 Owns the order: manifest verified and checked, then the first erase, the image, its digest read
 back from the medium, and last the header. It never touches the active image. client.py brings
 images from sources; an application whose bytes come another way does it itself:
 
-    intake = Intake(board)
-    found = intake.begin(manifest)     # signed, for this device, newer: nothing erased yet
-    for fragment in ...:               # from byte intake.done on
-        intake.write(fragment)
-    intake.end()                       # durable: reset, and the boot stage installs it
+    update = UpdateWriter(board)
+    found = update.begin(manifest)     # signed, for this device, newer: nothing erased yet
+    for fragment in ...:               # from byte update.done on
+        update.write(fragment)
+    update.end()                       # durable: reset, and the boot stage installs it
 
-The rules of acceptance are check.py's; what is needed once the image comes is candidate.py's:
-each is loaded when it is its turn, so that the heap need not hold all at once.
+The rules of acceptance are acceptance.py's; what is needed once the image comes is candidate.py's:
+each is loaded when it is needed, so that the heap need not hold all at once.
 """
 
 from micropython import const
@@ -23,7 +23,7 @@ BUFFER = const(4096)
 SCRATCH_AT = const(2048)  # a manifest stays below; headers are looked at above
 
 
-class Intake:
+class UpdateWriter:
     """One image at a time.
 
     board:      see docs/DESIGN.md, "What a board offers"
@@ -31,7 +31,7 @@ class Intake:
     permanent:  True: install without a trial; for devices with a state region
     manifest:   Manifest, once begin() has accepted it
     target:     what makes the candidate where that is not a plain image for the application:
-                of system.py, or payload.py; else None
+                of targets.py, or payload.py; else None
     done:       bytes of its payload that are here: write() goes on from there
     raises:     FwError MISALIGNED for a buffer of another size
     """
@@ -42,14 +42,14 @@ class Intake:
         if len(self.buf) < BUFFER or len(self.buf) % SCRATCH_AT:
             raise FwError(errors.MISALIGNED, len(self.buf))
         self.permanent = permanent
-        self.candidate = self.kept = self.manifest = self.slot = self.key = self.target = None
+        self.candidate = self.record = self.manifest = self.slot = self.key = self.target = None
 
     def begin(self, packed, again=False, fragment_size=0):
         """Verify and check a manifest; nothing is erased, nothing written.
 
         packed:   bytes-like, the DER of a signed manifest; what follows it is not looked at
         again:    True: keep nothing of an earlier download of this image
-        fragment_size: bytes of each fragment, when they may come in any order (scatter.py); a
+        fragment_size: bytes of each fragment, when they may come in any order (fragments.py); a
                   multiple of the program size
         returns:  Manifest
         raises:   FwError: of manifest.read(), WRONG_CLASS, NOT_NEWER, TOO_BIG, NO_SLOT, NEEDS,
@@ -59,10 +59,10 @@ class Intake:
         """
         found = self.accept(self.read(packed), again)
         if fragment_size:
-            from ufota.update.fragments import Scatter
+            from ufota.update.fragments import Fragments
 
             self.done = 0  # it counts anew what is there
-            self.candidate = Scatter(self, fragment_size, again)
+            self.candidate = Fragments(self, fragment_size, again)
         return found
 
     def read(self, packed):
@@ -78,7 +78,7 @@ class Intake:
         modules.load("fwcore", modules.STATE if "state" in layout else modules.SLOT)
         from ufota.update import acceptance
 
-        self.candidate = self.kept = self.manifest = self.target = None
+        self.candidate = self.record = self.manifest = self.target = None
         acceptance.check(self, found)
         self.manifest = found
         self.done = 0
@@ -86,9 +86,9 @@ class Intake:
             modules.load("ufota.update", "client_store resume")
             from ufota.update import resume
 
-            self.kept = resume.of(self.board, found)
-            if self.kept and not again:
-                self.done = self.kept.done(self.slot, self.buf[SCRATCH_AT:], self.key)
+            self.record = resume.of(self.board, found)
+            if self.record and not again:
+                self.done = self.record.done(self.slot, self.buf[SCRATCH_AT:], self.key)
         return found
 
     def write(self, fragment, at=None):
@@ -137,9 +137,9 @@ class Intake:
 
     def abort(self):
         """Give up: what came is not gone on with. May be called at any time."""
-        if self.kept:
-            self.kept.forget()
-        self.candidate = self.kept = self.manifest = self.target = None
+        if self.record:
+            self.record.forget()
+        self.candidate = self.record = self.manifest = self.target = None
 
     def open(self):
         """The Candidate of what begin() accepted. Raises FwError NOT_BEGUN."""

@@ -2,10 +2,10 @@
 
 Owns what to make of an answer that is not a plain 200, and hands on what is rare again:
 
-    parts.py     206 and 416: parts of an object
-    chunks.py    a body in chunks
-    redirect.py  addresses that lead elsewhere
-    later.py     when to come back
+    ranges.py     206 and 416: parts of an object
+    chunked.py    a body in chunks
+    redirects.py  addresses that lead elsewhere
+    retry_after.py     when to come back
 
 All work on an HttpSource and its attributes. Source: RFC 9110.
 """
@@ -33,7 +33,7 @@ def header(at, tag):
     if not at:
         name = b"If-None-Match" if named else b"If-Modified-Since"
         return b"%s: %s\r\n" % (name, tag) if tag else b""
-    make_room((_WEB, "chunked"))  # so that it is not there together with parts.py
+    make_room((_WEB, "chunked"))  # so that it is not there together with ranges.py
     lines = b"Range: bytes=%d-\r\n" % at
     if tag and not weak:
         lines += b"If-Range: %s\r\n" % tag

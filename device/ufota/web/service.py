@@ -1,13 +1,13 @@
-"""Rest: the HTTP source with what a service needs besides downloads.
+"""HttpService: the HTTP source with what a service needs besides downloads.
 
 Owns requests with a body, small answers, questions whether something has changed, and
 connections that are kept for the next request. It is an HttpSource, so a Client downloads
 with it as well.
 
-    rest = Rest(tls=context)
-    rest.header = b"Authorization: TargetToken x\r\n"
-    size = rest.call("GET", url, mv, feed=board.feed)
-    rest.call("POST", url + "/feedback", mv, body=b"{...}")
+    service = HttpService(tls=context)
+    service.header = b"Authorization: TargetToken x\r\n"
+    size = service.call("GET", url, mv, feed=board.feed)
+    service.call("POST", url + "/feedback", mv, body=b"{...}")
 """
 
 import select
@@ -26,7 +26,7 @@ _JSON = const(b"Content-Type: application/json\r\n")  # unless .header says othe
 _LONELY = (errors.CONNECT, errors.BAD_RESPONSE)  # what a connection that is dead looks like
 
 
-class Rest(HttpSource):
+class HttpService(HttpSource):
     """As HttpSource, with its arguments, and:
 
     keep:    False: a connection for each request

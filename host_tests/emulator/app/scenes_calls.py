@@ -99,20 +99,20 @@ def hang():
 # A transport of the application's own
 
 
-def intake():
+def writer():
     """The pieces come in order."""
     from board import Board
 
-    from ufota.update.writer import Intake
+    from ufota.update.writer import UpdateWriter
 
     board = Board()
     page = net.page("/app.fw")
-    door = Intake(board)
-    found = door.begin(page)
+    update = UpdateWriter(board)
+    found = update.begin(page)
     step("begun")
     for at in range(found.end, len(page), _PIECE):
-        door.write(page[at : at + _PIECE])
-    door.end()
+        update.write(page[at : at + _PIECE])
+    update.end()
     return board
 
 
@@ -120,19 +120,19 @@ def fragments():
     """They come in any order."""
     from board import Board
 
-    from ufota.update.writer import Intake
+    from ufota.update.writer import UpdateWriter
 
     board = Board()
     page = net.page("/app.fw")
-    door = Intake(board)
-    found = door.begin(page, False, _FRAGMENT)
+    update = UpdateWriter(board)
+    found = update.begin(page, False, _FRAGMENT)
     step("begun")
     count = found.size // _FRAGMENT
     for i in range(count):
         at = i * _STRIDE % count * _FRAGMENT
-        door.write(page[found.end + at : found.end + at + _FRAGMENT], at)
+        update.write(page[found.end + at : found.end + at + _FRAGMENT], at)
     step("written")
-    door.end()
+    update.end()
     return board
 
 
@@ -142,15 +142,15 @@ def unsigned():
     from board import Board
 
     from ufota.update import unsigned
-    from ufota.update.writer import Intake
+    from ufota.update.writer import UpdateWriter
 
     board = Board()
     board.layout = dict(board.layout, unsigned=True)
     data = net.page("/image")
-    door = Intake(board)
-    unsigned.begin(door, "2.0.0", len(data), sha256(data).digest())
-    door.write(data)
-    door.end()
+    update = UpdateWriter(board)
+    unsigned.begin(update, "2.0.0", len(data), sha256(data).digest())
+    update.write(data)
+    update.end()
     return board
 
 

@@ -76,14 +76,14 @@ def _radio(board):
     """The firmware of another chip, which is kept where the second slot is."""
     from fwcore.manifest import version_word
     from fwcore.storage import Storage
-    from ufota.firmware.targets import Place, Target
+    from ufota.firmware.targets import FirmwareSlot, Target
 
     class Radio(Target):
         def version(self):
             return version_word("1.0.0")
 
         def slot(self):
-            return Place(Storage(board.device("flash"), 4096, 256), 0x59000, 0x50000)
+            return FirmwareSlot(Storage(board.device("flash"), 4096, 256), 0x59000, 0x50000)
 
         def install(self, size):
             self.installed = True

@@ -21,9 +21,9 @@ def hawkbit(kind=""):
     from fwcore.errors import FwError
     from ufota.fleet_client import FleetClient
     from ufota.sources import http
-    from ufota.sources.hawkbit import Hawkbit
+    from ufota.sources.hawkbit import HawkbitSource
     from ufota.sources.poll import Pace
-    from ufota.web.service import Rest
+    from ufota.web.service import HttpService
 
     secure = kind in ("rsa", "p256")
     far = _server(_SECURE if secure else None, kind != "consent")
@@ -38,9 +38,9 @@ def hawkbit(kind=""):
         net.plug(http)
     pace = Pace(300, first_s=0)
     tls = context(kind) if secure else None
-    rest = Rest(60000, tls)
-    more = {"side": Rest(60000, tls)} if kind == "cancel" else {}
-    source = Hawkbit(
+    rest = HttpService(60000, tls)
+    more = {"side": HttpService(60000, tls)} if kind == "cancel" else {}
+    source = HawkbitSource(
         board,
         rest,
         far.url,
@@ -100,7 +100,7 @@ def alibaba(kind):
     from ufota.alibaba import bounded_socket
     from ufota.fleet_client import FleetClient
     from ufota.sources import http
-    from ufota.sources.alibaba import Aliyun
+    from ufota.sources.alibaba import AlibabaSource
     from ufota.sources.retry import Retry
 
     cloud = unwatched(lambda: broker.Cloud(net.page("/app.fw"), kind == "blocks"))
@@ -109,7 +109,7 @@ def alibaba(kind):
     bounded_socket.select = net
     board = Board()
     mqtt = simple.MQTTClient("id", "host", user="user", password="password", keepalive=60)
-    source = Aliyun(board, mqtt, broker.KEY, broker.NAME, http=http.HttpSource())
+    source = AlibabaSource(board, mqtt, broker.KEY, broker.NAME, http=http.HttpSource())
     client = FleetClient(board, source, Retry())
     step("made")
     while not client.poll():

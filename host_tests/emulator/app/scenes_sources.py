@@ -17,11 +17,11 @@ def http(kind):
     from fwcore.errors import FwError
     from ufota.client import Client
     from ufota.sources import http
-    from ufota.web.service import Rest
+    from ufota.web.service import HttpService
 
     net.plug(http)
     net.serve = {"chunked": _chunked, "moved": _moved, "busy": _busy}.get(kind)
-    source = Rest() if kind == "kept" else http.HttpSource()
+    source = HttpService() if kind == "kept" else http.HttpSource()
     client = Client(Board(), source)
     step("made")
     try:
@@ -123,10 +123,10 @@ async def _beside(client, source):
 def drop(kind=""):
     """update.bin on /user, as it would be on a card. kind: group: and a server"""
     from fwcore.errors import FwError
-    from ufota.sources.card import Drop
+    from ufota.sources.card import CardSource
 
     board = _board()
-    source = Drop(board, "/user")
+    source = CardSource(board, "/user")
     if kind:
         source = _group(source, board)
     client = _fleet(board, source)

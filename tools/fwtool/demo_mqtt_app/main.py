@@ -14,7 +14,7 @@ from fwcore.errors import FwError
 from ufota import trial
 from ufota.alibaba.login import login
 from ufota.fleet_client import FleetClient
-from ufota.sources.alibaba import Aliyun
+from ufota.sources.alibaba import AlibabaSource
 from ufota.sources.http import HttpSource
 from ufota.sources.retry import Retry
 
@@ -25,7 +25,7 @@ mqtt = MQTTClient(
     client_id, "127.0.0.1", int(os.getenv("DEMO_PORT")), user, password, keepalive=60
 )
 board = Board()
-cloud = Aliyun(board, mqtt, key, name, http=HttpSource(), version=VERSION)
+cloud = AlibabaSource(board, mqtt, key, name, http=HttpSource(), version=VERSION)
 client = FleetClient(board, cloud, Retry())
 
 while True:
