@@ -25,7 +25,7 @@ export MANIFEST_TOOL := $(CURDIR)/$(ARM_VENV)/bin/manifest-tool
 # The emulator of a Pico, from npm, pinned there; only test-pico uses it.
 EMULATOR := host_tests/emulator
 EMULATOR_READY := $(EMULATOR)/node_modules/ready
-PICO_RUN := PYTHONPATH=tools/hostshim:device:bootloader:tools:host_tests:$(EMULATOR) $(PY) \
+PICO_RUN := PYTHONPATH=tools/hostshim:device:bootloader:tools:$(EMULATOR) $(PY) \
 	$(EMULATOR)/pico_run.py
 
 .PHONY: help demo demo-mqtt test test-pico lint types bench powercut fuzz clean
@@ -79,27 +79,27 @@ lint: $(READY)
 	$(PY) -m ruff format --check .
 
 types: $(READY)
-	$(PY) host_tests/check_types.py
+	$(PY) host_tests/system/check_types.py
 
 test: lint types $(ARM_READY)
 	$(PY) -m pytest -q -n $(JOBS) --maxschedchunk 1
 
 # FIRMWARE, BOOTROM: files of yours; without them this says where they come from, installs nothing.
-# KEEP: a file for the figures; host_tests/stack_pico.json has those of the tree.
+# KEEP: a file for the figures; host_tests/stack/stack_pico.json has those of the tree.
 test-pico: $(READY)
 	@$(PICO_RUN) --files-only "$(FIRMWARE)" "$(BOOTROM)"
 	@$(MAKE) --silent --no-print-directory $(EMULATOR_READY) $(ARM_READY)
 	@$(PICO_RUN) "$(FIRMWARE)" "$(BOOTROM)" $(if $(KEEP),--keep "$(KEEP)")
 
 bench: $(READY) $(ARM_READY)
-	$(PY) host_tests/bench.py --page
+	$(PY) host_tests/bench/bench.py --page
 
 # N: payloads through each decoder
 fuzz: $(READY)
-	PYTHONPATH=tools/hostshim:device:bootloader:tools:host_tests $(PY) host_tests/fuzz_filters.py $(N)
+	PYTHONPATH=tools/hostshim:device:bootloader:tools $(PY) host_tests/ufota/decoders/fuzz_decoders.py $(N)
 
 powercut: $(READY)
-	PYTHONPATH=tools/hostshim:device:bootloader:tools:host_tests $(PY) host_tests/powercut.py
+	PYTHONPATH=tools/hostshim:device:bootloader:tools $(PY) host_tests/powercut/powercut.py
 
 clean:
 	rm -rf $(VENV) $(ARM_VENV) $(EMULATOR)/node_modules .pytest_cache .ruff_cache .mypy_cache .hypothesis build dist

@@ -15,27 +15,34 @@ never passes on half of its interpreters.
 import ast
 import functools
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from fwtool import paths
-from servers import pytest_terminal_summary  # noqa: F401  (a hook)
 
 HERE = Path(__file__).parent
 RUNNER = HERE / "mpy_runner.py"
+# Tests and their helpers import each other by name, whatever the folder.
+_FILES = [*HERE.glob("*/*.py"), *HERE.glob("ufota/*/*.py")]
+FOLDERS = sorted({path.parent for path in _FILES} - {HERE / "emulator"})
+sys.path[0:0] = [str(folder) for folder in FOLDERS]
+
+from servers import pytest_terminal_summary  # noqa: E402, F401  (a hook)
+
 DEFAULTS = {"BOTH": False, "HEAP": "4M", "TIMEOUT_S": 120}
 
 
 def run_micropython(*command, heap="4M", timeout_s=120, folders=()):
-    """Run MicroPython on a script; the device's modules and host_tests are importable.
+    """Run MicroPython on a script; the device's modules and those of the tests are importable.
 
     command: script and arguments
     folders: more places to import from, searched first
     returns: CompletedProcess, stdout and stderr as text
     raises:  subprocess.TimeoutExpired (MicroPython was killed), fwtool.exits.Failure
     """
-    places = (*folders, paths.device(), paths.bootloader(), HERE)
+    places = (*folders, paths.device(), paths.bootloader(), *FOLDERS)
     return subprocess.run(
         [paths.micropython(), "-X", f"heapsize={heap}", *map(str, command)],
         stdin=subprocess.DEVNULL,

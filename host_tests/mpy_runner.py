@@ -1,7 +1,7 @@
 """Runs one test of a file on MicroPython; conftest.py starts it, or you do by hand:
 
-    MICROPYPATH=device:bootloader:host_tests:.frozen \\
-        micropython host_tests/mpy_runner.py host_tests/test_simdisk.py [TEST ...]
+    MICROPYPATH=device:bootloader:host_tests/kit:host_tests/simulators:.frozen \\
+        micropython host_tests/mpy_runner.py host_tests/system/test_simdisk.py [TEST ...]
 
 Prints one line a test, "TEST ok" or the traceback and "TEST failed"; without
 names it runs every test of the file. Exit code 1 when one failed.
@@ -23,7 +23,7 @@ def run(name, function):
 
 def main(path, names):
     folder, _, file = path.rpartition("/")
-    sys.path.insert(0, folder or ".")
+    sys.path[0] = folder or "."  # not this file's: its folders are named like packages
     module = __import__(file[: -len(".py")])
     if not names:
         names = [name for name in dir(module) if name.startswith("test_")]

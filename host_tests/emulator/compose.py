@@ -58,7 +58,7 @@ def release(version, is_broken=False):
     tree = image.collect(str(HERE / "app"))
     tree["release.py"] = f"VERSION = {version!r}\nIS_BROKEN = {is_broken}\n".encode()
     for name in ("fake_broker.py", "fake_hawkbit.py"):
-        tree[name] = (HERE.parent / name).read_bytes()
+        tree[name] = (HERE.parent / "simulators" / name).read_bytes()
     mqtt = demo_mqtt_client.fetch(HERE.parents[1] / "build" / "umqtt")
     tree["umqtt/simple.py"] = (mqtt / "umqtt" / "simple.py").read_bytes()
     tree["filler.bin"] = _filler(version)

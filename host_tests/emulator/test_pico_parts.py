@@ -2,20 +2,20 @@
 
 import struct
 
+import pytest
+
 import compose
 import cuts
 import pico_run
 import play
-import pytest
-import unix_names
-from pico import uf2
-from shop import Shop
-from stories import NEW, OLD, STORIES
-
 import stack_table
+import unix_names
 from boards_kit import World, read
 from fwboot import main
 from fwcore.manifest import version_word
+from pico import uf2
+from shop import Shop
+from stories import NEW, OLD, STORIES
 from ufota import trial
 
 

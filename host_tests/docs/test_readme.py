@@ -1,0 +1,58 @@
+"""What README.md shows is what happens: its main.py runs on the virtual board."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from fwcore.manifest import version_word
+from fwtool import demo, factory, image, keys, layouts, manifests, paths, run
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+
+
+def _main_py(url):
+    """The python block of the README, with the address of a server that exists."""
+    (block,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    assert block.count("http://updates.example/app.fw") == 1
+    return block.replace("http://updates.example/app.fw", url)
+
+
+def _image(url, version):
+    tree = {"main.py": _main_py(url).encode() + b'print("this is %s")\n' % version.encode()}
+    return image.build(tree, "lfs2", 4096)
+
+
+def test_the_main_py_of_the_readme_has_at_most_15_lines():
+    assert len(_main_py("").splitlines()) <= 15
+
+
+@pytest.mark.timeout(60)
+def test_the_main_py_of_the_readme_updates_a_board(tmp_path):
+    lines = []
+    keys.create(str(tmp_path / "maker.pem"))
+    key = keys.load_private(str(tmp_path / "maker.pem"))
+    (tmp_path / "server").mkdir()
+    with demo.Server(tmp_path / "server") as server:
+        url = server.url + "app.fw"
+        new = _image(url, "2.0.0")
+        made = manifests.create(key, new, demo.VENDOR, demo.CLASS, "2.0.0")
+        (tmp_path / "server" / "app.fw").write_bytes(made + new)
+        factory.make(
+            str(tmp_path / "board"),
+            layouts.load(str(paths.board() / "layout.py")),
+            _image(url, "1.0.0"),
+            version_word("1.0.0"),
+            keys.point(key.public_key()),
+            demo.VENDOR,
+            demo.CLASS,
+        )
+        board = run.VirtualBoard(tmp_path / "board", on_line=lines.append)
+        board.start()
+        assert board.wait(30) == 0
+        assert board.resets == 1
+        assert lines[-2:] == ["no update, error 85", "this is 2.0.0"]  # on trial, then confirmed
+        board.start()
+        assert board.wait(30) == 0
+        assert board.resets == 0
+        assert lines[-2:] == ["no update, error 27", "this is 2.0.0"]

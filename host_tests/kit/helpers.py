@@ -1,0 +1,39 @@
+"""Small tools for tests; runs on CPython and on MicroPython."""
+
+import hashlib
+import json
+
+from fwcore.errors import FwError
+
+
+def here(name):
+    """Path of a file in host_tests."""
+    return __file__.rsplit("/", 2)[0] + "/" + name
+
+
+def vectors(name):
+    """Contents of the JSON file host_tests/vectors/<name>."""
+    with open(here("vectors/" + name)) as file:
+        return json.load(file)
+
+
+def raises(code, function, *args):
+    """Call function(*args), which must refuse with this FwError code.
+
+    returns: the FwError, so that its `at` can be looked at
+    """
+    try:
+        function(*args)
+    except FwError as error:
+        assert error.code == code, "code {}, not {}".format(error.code, code)
+        return error
+    raise AssertionError("accepted, but code {} was due".format(code))
+
+
+def noise(size, seed=0):
+    """Bytes that look random and are the same in every run (SHA-256 of a counter)."""
+    out = bytearray(size)
+    for at in range(0, size, 32):
+        piece = hashlib.sha256(b"%d %d" % (seed, at)).digest()
+        out[at : at + 32] = piece[: size - at]
+    return bytes(out)

@@ -1,0 +1,81 @@
+"""All jobs of powercut.py on both interpreters, two at a time, and the table of what came of it.
+
+CPython only; `make powercut` runs it.
+"""
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from time import monotonic
+
+from conftest import FOLDERS
+from fwtool import paths
+
+SCRIPT = Path(__file__).parent / "powercut.py"
+COLUMNS = ("single", "pairs", "storms", "moody", "wrong")
+HEAP = "8M"
+TIMEOUT_S = 1800
+
+
+def command(interpreter, job):
+    """(argv, environment) of one job on one interpreter."""
+    if interpreter == "CPython":
+        return [sys.executable, str(SCRIPT), job], None
+    places = paths.device(), paths.bootloader(), *FOLDERS
+    argv = [paths.micropython(), "-X", f"heapsize={HEAP}", str(SCRIPT), job]
+    return argv, paths.environment(*places)
+
+
+def one(task):
+    """Run one (interpreter, job); returns (interpreter, seconds, {row: figures}, texts)."""
+    interpreter, job = task
+    argv, env = command(interpreter, job)
+    start = monotonic()
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=TIMEOUT_S)
+    rows, texts = {}, []
+    for line in done.stdout.splitlines():
+        name, *rest = line.split("\t")
+        if name == "WRONG":
+            texts.append(f"{interpreter}: {rest[0]}")
+        else:
+            rows[name] = [int(figure) for figure in rest]
+    if done.returncode or not rows:
+        texts.append(f"{interpreter}: {job} ended with {done.returncode}: {done.stderr[-800:]}")
+    return interpreter, monotonic() - start, rows, texts
+
+
+def run(jobs):
+    """Run everything, print the table; returns the exit code, 1 when anything is wrong."""
+    start = monotonic()
+    tasks = [(interpreter, job) for interpreter in ("CPython", "MicroPython") for job in jobs]
+    sums, seconds, wrong = {}, {}, []
+    with ThreadPoolExecutor(os.cpu_count() or 2) as pool:
+        for interpreter, took, rows, texts in pool.map(one, tasks):
+            wrong += texts
+            for row, figures in rows.items():
+                print(interpreter, row, *figures, f"{took:.0f} s", flush=True)
+            for row, figures in rows.items():
+                key = interpreter, row
+                old = sums.get(key, [0] * len(COLUMNS))
+                sums[key] = [a + b for a, b in zip(old, figures)]
+                seconds[key] = seconds.get(key, 0) + took / len(rows)
+    _print_table(sums, seconds)
+    for text in wrong:
+        print(text)
+    print(f"{monotonic() - start:.0f} s in all")
+    return 1 if wrong else 0
+
+
+def _print_table(sums, seconds):
+    line = "{:13}{:13}{:>8}{:>9}{:>9}{:>9}{:>9}{:>11}{:>8}"
+    print(line.format("", "mode", *COLUMNS[:4], "cases", "violations", "s"))
+    total = [0] * len(COLUMNS)
+    for (interpreter, row), figures in sums.items():
+        took = f"{seconds[interpreter, row]:.0f}"
+        cases = sum(figures[:3])
+        print(line.format(interpreter, row, *figures[:4], cases, figures[4], took))
+        total = [a + b for a, b in zip(total, figures)]
+    took = f"{sum(seconds.values()):.0f}"
+    print(line.format("both", "all", *total[:4], sum(total[:3]), total[4], took))

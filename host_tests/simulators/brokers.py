@@ -1,0 +1,49 @@
+"""Real MQTT brokers for the tests: amqtt from PyPI, which is always there, and mosquitto."""
+
+import subprocess
+import tempfile
+from pathlib import Path
+
+import servers
+from alibaba_driver import KEY, NAME, SECRET
+from fwtool import demo_mqtt_cloud as cloud
+from fwtool.demo_mqtt_broker import Broker, free_port, wait_for_port
+from ufota.alibaba.login import login
+
+KINDS = ("amqtt", "mosquitto")
+DEVICES = {(KEY, NAME): SECRET}
+
+
+def make(kind):
+    """A broker as a context manager with `port`. Skips loudly when mosquitto is missing."""
+    return Broker(DEVICES) if kind == "amqtt" else Mosquitto()
+
+
+class Mosquitto:
+    """mosquitto with a password file: one user as Alibaba names them, and the cloud."""
+
+    def __enter__(self):
+        program = servers.needs("mosquitto")
+        self.port = free_port()
+        self._folder = tempfile.TemporaryDirectory()
+        folder = Path(self._folder.name)
+        users = folder / "users"
+        users.touch(mode=0o600)
+        for user, password in (login(KEY, NAME, SECRET)[1:], cloud.LOGIN):
+            command = ["mosquitto_passwd", "-b", users, user, password]
+            subprocess.run(command, check=True, capture_output=True)
+        users.chmod(0o644)  # mosquitto drops root
+        folder.chmod(0o755)
+        config = folder / "mosquitto.conf"
+        config.write_text(
+            f"listener {self.port} {cloud.HOST}\nallow_anonymous false\npassword_file {users}\n"
+            "log_type none\npersistence false\n"
+        )
+        self._process = subprocess.Popen([program, "-c", config], stderr=subprocess.DEVNULL)
+        wait_for_port(self.port)
+        return self
+
+    def __exit__(self, *_):
+        self._process.terminate()
+        self._process.wait(10)
+        self._folder.cleanup()

@@ -1,0 +1,101 @@
+"""The MicroPython half of the suite fails when it should: whatever happens in there."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fwtool import paths
+
+HERE = Path(__file__).resolve().parent.parent
+
+SUITE = """\
+import os
+import sys
+
+BOTH = True
+HEAP = "256k"
+TIMEOUT_S = 1
+ON_CPYTHON = sys.implementation.name == "cpython"
+
+
+def test_good():
+    print("seen")
+
+
+def test_wrong():
+    assert ON_CPYTHON
+
+
+def test_wrong_under_any_except():
+    if not ON_CPYTHON:
+        raise BaseException("escaped")
+
+
+def test_exit():
+    ON_CPYTHON or sys.exit(0)
+
+
+def test_killed():
+    ON_CPYTHON or os.system("kill -9 $PPID")
+
+
+def test_endless():
+    while not ON_CPYTHON:
+        pass
+
+
+def test_hungry():
+    bytearray(300000)
+
+
+def test_with_fixture(tmp_path):
+    pass
+"""
+
+
+@pytest.fixture
+def suite(tmp_path):
+    """run(*options, **environment) -> what pytest printed for SUITE in a folder of its own."""
+    for name in ("conftest.py", "mpy_runner.py", "simulators/servers.py"):
+        shutil.copy(HERE / name, tmp_path)
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    (tmp_path / "test_suite.py").write_text(SUITE)
+
+    def run(*options, **environment):
+        path = os.pathsep.join([str(HERE.parent / "tools"), str(paths.shim())])
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-rA", "-p", "no:cacheprovider", *options],
+            cwd=tmp_path,
+            env=dict(os.environ, PYTHONPATH=path, **environment),
+            capture_output=True,
+            text=True,
+        )
+        return done.stdout + done.stderr
+
+    return run
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_each_way_to_fail_on_micropython_is_a_failure(suite, options):
+    out = suite(*options)
+    for name in "wrong wrong_under_any_except exit killed endless hungry with_fixture".split():
+        assert f"FAILED test_suite.py::micropython::test_{name}" in out, name
+        assert f"PASSED test_suite.py::test_{name}" in out, name
+    assert "PASSED test_suite.py::micropython::test_good" in out
+    assert "PASSED test_suite.py::test_good" in out
+    assert "7 failed, 9 passed" in out
+
+
+def test_failure_shows_the_traceback_of_micropython(suite):
+    out = suite("test_suite.py::micropython::test_wrong")
+    assert 'test_suite.py", line 15, in test_wrong\nAssertionError' in out
+    assert "no end after 1 s" in suite("test_suite.py::micropython::test_endless")
+
+
+def test_missing_interpreter_is_no_skip(suite):
+    out = suite("-k", "micropython and good", MICROPYTHON="/nowhere/micropython")
+    assert "1 failed" in out and "no MicroPython at /nowhere/micropython" in out

@@ -1,0 +1,178 @@
+"""Every import follows an arrow of docs/DESIGN.md, and importing a device module does nothing."""
+
+import ast
+import functools
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# Folder or file: packages of ours it may import, its own included. The first that fits counts.
+ARROWS = {
+    "device/bdev": {"bdev"},
+    "device/fwcore": {"fwcore"},
+    "device/ufota": {"ufota", "fwcore"},
+    "bootloader/fwboot": {"fwboot", "fwcore"},
+    "boards": {"bdev", "fwboot", "fwcore", "ufota", "BOARD"},
+    "tools/fwtool/demo_app": {"bdev", "fwcore", "ufota", "BOARD"},  # runs on the device
+    "tools/fwtool/demo_mqtt_app": {"bdev", "fwcore", "ufota", "BOARD"},  # the same
+    "tools/hostshim": set(),
+    # Decoders take bytes and give bytes: a process of their own would be all ceremony.
+    "tools/fwtool/unpack.py": {"fwtool", "fwcore", "ufota"},
+    "tools/fwtool/exits.py": {"fwtool", "fwcore", "ufota"},  # their error numbers
+    "tools/fwtool": {"fwtool", "fwcore"},
+    "host_tests": {"bdev", "fwboot", "fwcore", "fwtool", "ufota", "BOARD", "TEST"},
+}
+PACKAGES = {"bdev", "fwboot", "fwcore", "fwtool", "ufota"}
+
+# These folders run on any MicroPython, on what every port has built in. `machine` and
+# `network` are not for them: hardware is handed in by a board.
+DEVICE = ("device/", "bootloader/")
+BUILT_IN = set(
+    """array asyncio binascii collections cryptolib deflate errno gc hashlib heapq io json
+    math micropython os random re select socket ssl struct sys time tls
+    uctypes vfs""".split()
+)
+
+# Calls whose result nobody has to undo.
+CONSTANT_CALLS = {"const", "namedtuple", "bytes", "bytes.fromhex", "int", "len", "struct.calcsize"}
+
+
+def sources(*folders):
+    for folder in folders:
+        if folder.endswith(".py"):  # lies in a folder of the table, too
+            continue
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            if "manifests" in path.parts:  # lists of modules, for a build of MicroPython
+                continue
+            yield path.relative_to(ROOT).as_posix(), path.read_text()
+
+
+def imports(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield "RELATIVE" if node.level else node.module.split(".")[0]
+
+
+@functools.cache
+def modules_of_tests():
+    """Names of the modules of the tests."""
+    return {path.stem for path in (ROOT / "host_tests").rglob("*.py")}
+
+
+def kind(module):
+    """Which of our parts a top-level module belongs to; None when it is not ours."""
+    if module in PACKAGES or module == "RELATIVE":
+        return module
+    if module in BUILT_IN:
+        return None
+    if module in modules_of_tests():
+        return "TEST"
+    return "BOARD" if any(ROOT.glob(f"boards/*/{module}.py")) else None
+
+
+def wrong_imports(name, text):
+    """Imports of the file `name` that the table does not allow."""
+    allowed = next(
+        parts for place, parts in ARROWS.items() if name == place or name.startswith(place + "/")
+    )
+    for module in imports(ast.parse(text)):
+        part = kind(module)
+        if part and part not in allowed:
+            yield f"{name} imports {module}"
+        elif not part and name.startswith(DEVICE) and module not in BUILT_IN:
+            yield f"{name} imports {module}, which not every MicroPython has"
+
+
+def doings(body):
+    """Statements at module or class level that do more than define."""
+    for node in body:
+        if isinstance(node, ast.ClassDef):
+            yield from doings(node.body)
+        elif isinstance(node, ast.Assign):
+            if not _constant(node.value):
+                yield node
+        elif isinstance(node, ast.Expr):
+            if not isinstance(node.value, ast.Constant):
+                yield node
+        elif not isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.Pass):
+            if not isinstance(node, ast.AsyncFunctionDef):
+                yield node
+
+
+def _constant(value):
+    """Nothing that is filled later, and making it touched nothing."""
+    for node in ast.walk(value):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) not in CONSTANT_CALLS:
+            return False
+        if isinstance(node, ast.List | ast.Set | ast.ListComp | ast.DictComp):
+            return False
+        if isinstance(node, ast.Dict) and not node.keys:  # waits to be filled
+            return False
+    return True
+
+
+def test_imports_follow_the_table():
+    found = [wrong for source in sources(*ARROWS) for wrong in wrong_imports(*source)]
+    assert not found, "\n".join(found)
+
+
+def test_import_of_a_device_module_does_nothing():
+    found = [
+        f"{name}:{node.lineno} {ast.unparse(node)[:60]}"
+        for name, text in sources(*DEVICE)
+        for node in doings(ast.parse(text).body)
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_packages_of_the_device_have_empty_inits():
+    """But for ufota's, where an application finds confirm(), reject() and last_result()."""
+    found = [name for name, text in sources(*DEVICE) if name.endswith("__init__.py") and text]
+    assert found == ["device/ufota/__init__.py"]
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("device/fwcore/x.py", "import ufota.client"),
+        ("device/fwcore/x.py", "def f():\n    from fwboot import decide"),
+        ("device/ufota/x.py", "import fwboot"),
+        ("device/ufota/x.py", "from board import Board"),
+        ("device/ufota/x.py", "from . import client"),
+        ("device/ufota/x.py", "import machine"),
+        ("device/bdev/x.py", "import fwcore.errors"),
+        ("device/fwcore/x.py", "import typing"),
+        ("device/fwcore/x.py", "import cryptography"),
+        ("bootloader/fwboot/x.py", "from ufota import client"),
+        ("bootloader/fwboot/x.py", "import helpers"),
+        ("boards/virtual/x.py", "import fwtool"),
+        ("tools/fwtool/x.py", "from fwboot import main"),
+        ("tools/fwtool/x.py", "from ufota.decoders import errors"),
+        ("tools/fwtool/unpack.py", "from fwboot import main"),
+        ("tools/fwtool/x.py", "import simdisk"),
+        ("tools/hostshim/x.py", "import fwcore"),
+    ],
+)
+def test_planted_import_is_found(name, line):
+    assert list(wrong_imports(name, line))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "SEEN = []",
+        "CACHE = {}",
+        "BUF = bytearray(4096)",
+        "led = Pin(2)",
+        "print()",
+        "try:\n    import ssl\nexcept ImportError:\n    ssl = None",
+        "for i in 1, 2:\n    pass",
+        "class A:\n    cache = {}",
+    ],
+)
+def test_planted_doing_is_found(line):
+    assert list(doings(ast.parse(line).body))

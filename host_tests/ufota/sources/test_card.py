@@ -1,0 +1,562 @@
+"""A bundle on a card: found, taken, and renamed once its image runs for good; or refused."""
+
+import os
+import struct
+from hashlib import sha256
+
+import simboard
+from card_kit import ON_MICROPYTHON, make_card, names, write
+from fragments_kit import notes_of, restarted, scattered_board, trial_board
+from fwboot import main
+from fwcore import errors, errors_boot, errors_net
+from fwcore import state as states
+from fwcore.errors import FwError
+from fwcore.manifest import version_word
+from fwcore.state import State
+from helpers import noise, raises
+from ufota.client import FAILED, READY
+from ufota.fleet_client import FleetClient
+from ufota.sources.card import CardSource
+from ufota.sources.group import Group
+from ufota.trial import confirm, reject
+from update_kit import OLD as FIRST
+from update_kit import FakeSource, bundle, payload, signed, staged
+
+BOTH = True  # runs on CPython and on MicroPython
+
+SMALL = version_word("2.0.0"), payload("small")
+OLD = 1, noise(1200, 1)
+BUNDLE = bundle("small")
+
+
+def teardown_function(_):
+    make_card().remove()
+
+
+def start(board, card, **more):
+    """The device starts: (client, drop)."""
+    found = CardSource(restarted(board), card.path, settle_ms=more.pop("settle_ms", 0), **more)
+    return FleetClient(board, found), found
+
+
+def poll(board, card):
+    """What an application does with a card. True when an update is READY; raises FwError."""
+    client, _ = start(board, card)
+    return client.poll() and client.run()
+
+
+def boot(board):
+    image = main.run(board)
+    assert image, board.lines[-6:]
+    return simboard.read(board, image.slot)
+
+
+def with_card(board, data=BUNDLE, name="update.bin"):
+    card = make_card()
+    if data is not None:
+        write(card, name, data)
+    return board, card
+
+
+def test_bundle_is_taken_and_renamed_once_its_image_runs():
+    for kind in simboard.KINDS:
+        for notes in (True, False):
+            board, card = with_card(scattered_board(kind, notes=notes))
+            client, found = start(board, card)
+            assert found.cost == 100 and client.poll() and client.run()
+            assert client.state == READY and staged(board) == [SMALL]
+            assert not client.poll() and names(card) == ["update.bin"]
+            assert boot(board) == SMALL
+            raises(errors.NOT_NEWER, poll, board, card)
+            assert names(card) == ["update.done"]
+            assert not poll(board, card)
+            assert not notes or notes_of(board).get(b"drop") is None
+
+
+def test_bundle_is_renamed_after_the_confirm_and_not_before():
+    for mode in simboard.MODES:
+        board, card = with_card(trial_board(mode))
+        assert poll(board, card)
+        assert not poll(board, card)  # it waits for the reset
+        assert boot(board) == SMALL
+        assert not poll(board, card) and names(card) == ["update.bin"]
+        assert confirm(board)
+        raises(errors.NOT_NEWER, poll, board, card)
+        assert names(card) == ["update.done"]
+
+
+def test_image_that_went_back_gives_its_reason_to_the_file():
+    for mode in simboard.MODES:
+        board, card = with_card(trial_board(mode))
+        assert poll(board, card) and boot(board) == SMALL
+        reject(board, 300)
+        assert boot(board) == FIRST
+        raises(errors_boot.BLACK_LISTED, poll, board, card)
+        assert names(card) == ["update.e300"]
+        assert not poll(board, card)
+
+
+def test_black_listed_image_of_an_earlier_update_gives_the_number_of_that():
+    board, card = with_card(trial_board("overwrite"))
+    state = State(board)
+    state.blacklist(sha256(SMALL[1]).digest())
+    state.reason = 301
+    state.put()
+    raises(errors_boot.BLACK_LISTED, poll, board, card)
+    assert names(card) == ["update.e84"]
+
+
+def test_file_that_is_no_update_for_this_device_is_refused_once():
+    cases = (
+        (b"x", errors.MALFORMED),
+        (b"0", errors.MALFORMED),
+        (noise(3000, 1), errors.MALFORMED),
+        (b"\x30\x82\xff\xff" + bytes(600), errors.MALFORMED),
+        (BUNDLE[:100], errors.MALFORMED),
+        (BUNDLE[:-1], errors.CORRUPT),
+        (BUNDLE + b"x", errors.CORRUPT),
+        (BUNDLE[:-1] + b"x", errors.CORRUPT),
+        (signed("small"), errors.BAD_URL),
+        (bundle("stranger"), errors.BAD_SIGNATURE),
+        (bundle("other_vendor"), errors.WRONG_VENDOR),
+        (bundle("other_class"), errors.WRONG_CLASS),
+        (bundle("other_component"), errors_net.WRONG_COMPONENT),
+        (bundle("combined"), errors.UNSUPPORTED),
+        (bundle("too_big"), errors.TOO_BIG),
+    )
+    board = scattered_board("spi")
+    for data, code in cases:
+        card = with_card(board, data)[1]
+        client, _ = start(board, card)
+        raises(code, lambda client=client: client.poll() and client.run())
+        ending = "e%d" % code
+        assert names(card) == ["update." + ending], (code, names(card))
+        assert client.state == FAILED and not client.poll()
+        write(card, "update.bin", BUNDLE)
+        if code != errors.CORRUPT:
+            assert boot(board) == OLD
+    assert client.poll() and client.run() and boot(board) == SMALL
+
+
+def test_older_bundle_is_refused_with_its_number():
+    board, card = with_card(trial_board("overwrite"), bundle("later"))
+    assert poll(board, card) and boot(board) and confirm(board)
+    raises(errors.NOT_NEWER, poll, board, card)
+    write(card, "update.bin", BUNDLE)
+    raises(errors_boot.BELOW_FLOOR, poll, board, card)
+    assert names(card) == ["update.done", "update.e83"]
+    board, card = with_card(scattered_board("spi"), bundle("later"))
+    assert poll(board, card) and boot(board)
+    write(card, "update.bin", BUNDLE)
+    raises(errors.NOT_NEWER, poll, board, card)
+    assert names(card) == ["update.e27"]
+
+
+def test_user_says_no_and_the_file_is_not_offered_again():
+    for which, code in (
+        ("approve_download", errors.DOWNLOAD_DENIED),
+        ("approve_install", errors.INSTALL_DENIED),
+    ):
+        board, card = with_card(scattered_board("spi"))
+        client = FleetClient(board, CardSource(board, card.path, settle_ms=0), **{which: bool_no})
+        raises(code, lambda client=client: client.poll() and client.run())
+        assert names(card) == ["update.e%d" % code]
+
+
+def bool_no(found):
+    return False
+
+
+def test_litter_is_ignored():
+    board, card = with_card(scattered_board("spi"), None)
+    for name in ("._update.bin", ".DS_Store", "update.bin.part", "update.done", "xupdate.bin"):
+        write(card, name, BUNDLE)
+    for folder in (".Trashes", ".fseventsd"):
+        os.mkdir(card.path + "/" + folder)
+    before = names(card)
+    assert not poll(board, card)
+    write(card, "update.bin", b"")
+    assert not poll(board, card)
+    os.remove(card.path + "/update.bin")
+    os.mkdir(card.path + "/update.bin")
+    assert not poll(board, card) and names(card) == sorted(before + ["update.bin"])
+    os.rmdir(card.path + "/update.bin")
+    write(card, "update.bin", BUNDLE)
+    assert poll(board, card)
+
+
+def test_folder_of_the_new_name_is_in_the_way():
+    board, card = with_card(scattered_board("spi"), bundle("stranger"))
+    os.mkdir(card.path + "/update.e23")
+    raises(errors.BAD_SIGNATURE, poll, board, card)
+    assert names(card) == ["update.bin", "update.e23"]
+    assert not poll(board, card)
+    os.rmdir(card.path + "/update.e23")
+    assert not poll(board, card)  # after a start it is tried once more
+    assert names(card) == ["update.e23"]
+
+
+def test_file_that_still_grows_is_not_taken():
+    board, card = with_card(scattered_board("spi"), BUNDLE[:600])
+
+    def feed():
+        board.fed += 1
+        with open(card.path + "/update.bin", "ab") as file:
+            file.write(BUNDLE[600 : 600 + 1])
+
+    client, _ = start(board, card, settle_ms=100)
+    plain, board.feed = board.feed, feed
+    assert not client.poll() and names(card) == ["update.bin"]
+    board.feed = plain
+    write(card, "update.bin", BUNDLE)
+    fed = board.fed
+    assert client.poll() and board.fed > fed and client.run()
+
+
+def test_file_that_took_the_place_of_a_refused_one_is_not_renamed():
+    board, card = with_card(scattered_board("spi"), bundle("stranger"))
+    client, found = start(board, card)
+    assert client.poll()
+    plain = found.close
+
+    def close():
+        plain()
+        write(card, "update.bin", BUNDLE)
+
+    found.close = close
+    raises(errors.BAD_SIGNATURE, client.run)
+    found.close = plain
+    assert names(card) == ["update.bin"] and client.poll() and client.run()
+
+
+def test_locked_card_is_left_alone_and_renamed_when_it_can_be():
+    for data, code, ending in (
+        (BUNDLE, errors.NOT_NEWER, "done"),
+        (bundle("stranger"), errors.BAD_SIGNATURE, "e23"),
+    ):
+        for board in (scattered_board("spi"), trial_board("overwrite")):
+            card = with_card(board, data)[1]
+            card.lock()
+            if ending == "done":
+                assert poll(board, card) and boot(board) == SMALL
+                confirm(board)
+            client, _ = start(board, card)
+            raises(code, lambda client=client: client.poll() and client.run())
+            assert not client.poll() and not client.poll()
+            assert not poll(board, card)  # after a reset, too
+            assert names(card) == ["update.bin"]
+            card.lock(False)
+            assert not client.poll() and names(card) == ["update.bin"]
+            assert not poll(board, card) and names(card) == ["update." + ending]
+            assert notes_of(board).get(b"drop") is None
+
+
+def test_locked_card_with_another_file_is_looked_at():
+    board, card = with_card(scattered_board("spi"), bundle("stranger"))
+    card.lock()
+    raises(errors.BAD_SIGNATURE, poll, board, card)
+    card.lock(False)
+    write(card, "update.bin", BUNDLE)
+    card.lock()
+    assert poll(board, card)
+
+
+def test_file_mended_behind_its_manifest_is_another_file():
+    """Same size, same first bytes: only its date tells."""
+    board, card = with_card(scattered_board("spi"), BUNDLE[:-1] + b"x")
+    card.lock()
+    raises(errors.CORRUPT, poll, board, card)
+    assert not poll(board, card)
+    card.lock(False)
+    write(card, "update.bin", BUNDLE)
+    card.touch()
+    card.lock()
+    assert poll(board, card)
+
+
+def test_installation_that_fails_each_time_ends():
+    """The boot stage never gets the candidate in: three updates are enough."""
+    board, card = with_card(scattered_board("spi"))
+    for _ in range(3):
+        assert poll(board, card)
+        assert restarted(board) and staged(board) == [SMALL]
+    assert not poll(board, card) and names(card) == ["update.e40"]
+    board, card = with_card(trial_board("overwrite"))
+    for _ in range(3):
+        assert poll(board, card)
+        state = State(board)
+        state.end(states.REFUSED, 26)
+        state.put()
+    assert not poll(board, card) and names(card) == ["update.e26"]
+
+
+def test_card_that_fails_is_left_alone_until_it_changes():
+    board, card = with_card(scattered_board("spi"))
+    client, found = start(board, card)
+    real = found.readinto
+
+    def broken(mv):
+        raise FwError(errors.READ_FAILED, 5)
+
+    found.readinto = broken
+    for _ in range(3):
+        raises(errors.READ_FAILED, lambda: client.poll() and client.run())
+    assert not client.poll() and names(card) == ["update.bin"]
+    found.readinto = real
+    assert not client.poll()
+    card.pull()
+    assert not client.poll()
+    card.put_back()
+    assert client.poll() and client.run()
+
+
+def test_what_others_report_says_nothing_of_the_file():
+    board, card = with_card(scattered_board("spi"))
+    client, found = start(board, card)
+    client.state, client.error = FAILED, FwError(errors.BAD_SIGNATURE)
+    found.report(client)
+    assert names(card) == ["update.bin"]
+    found.open(found.offer())
+    found.close()  # and nobody says how it ended
+    assert found.offer()
+    found.report(client)
+    assert names(card) == ["update.bin"]
+    found.open(found.offer())
+    found.close()
+    client.error = FwError(errors.READ_FAILED)
+    found.report(client)
+    client.error = FwError(errors.BAD_SIGNATURE)
+    found.report(client)
+    assert names(card) == ["update.bin"] and found.offer()
+
+
+def test_nothing_is_looked_at_while_an_update_waits_or_is_on_trial():
+    for phase in (states.PENDING, states.FORWARD, states.TRIAL, states.BACK):
+        board, card = with_card(trial_board("overwrite"))
+        state = State(board)
+        state.phase = phase
+        state.put()
+        assert start(board, card)[1].offer() is None
+
+
+def test_state_that_cannot_be_read_is_an_error():
+    board, card = with_card(trial_board("overwrite"))
+    board.pulled.add("flash")
+    assert raises(errors.READ_FAILED, start(board, card)[1].offer).at in (0, 19)
+
+
+def test_notes_that_cannot_be_read_do_not_stop_an_update():
+    board, card = with_card(scattered_board("spi"))
+    board.pulled.add("eeprom")
+    assert poll(board, card)
+    card = with_card(board, bundle("stranger"))[1]
+    card.lock()
+    raises(errors.BAD_SIGNATURE, poll, board, card)
+
+
+def test_notes_of_another_kind_are_nothing():
+    for note in (b"x", bytes(12), bytes(13), bytes(40)):
+        board, card = with_card(scattered_board("spi"))
+        notes_of(board).put(b"drop", note)
+        assert poll(board, card), note
+
+
+def test_card_is_mounted_when_it_is_there():
+    board = scattered_board("spi")
+    card = make_card()
+    write(card, "update.bin", BUNDLE)
+    card.pull()
+    calls = []
+
+    def mount():
+        calls.append(1)
+        card.mount()
+
+    client, _ = start(board, card, mount=mount)
+    assert not client.poll() and not client.poll() and len(calls) == 2
+    card._pull = 0
+    assert client.poll() and client.run()
+    count = len(calls)
+    assert count == 2 + ON_MICROPYTHON
+    os.remove(card.path + "/update.bin")
+    assert not client.poll() and len(calls) == count + 1
+
+
+def test_card_that_took_the_place_of_another_is_seen():
+    """What is remembered of the first one, that there is no such file, is not asked for ever."""
+    for data in (None, b""):
+        board, card = with_card(scattered_board("spi"), data)
+        client, _ = start(board, card, mount=card.mount)
+        assert not client.poll() and not client.poll()
+        card.change("update.bin", BUNDLE)
+        assert client.poll() and client.run()
+
+
+def test_file_of_the_new_name_is_replaced():
+    board, card = with_card(scattered_board("spi"))
+    write(card, "update.done", b"an older one")
+    write(card, "update.e23", b"an older one")
+    assert poll(board, card) and boot(board) == SMALL
+    raises(errors.NOT_NEWER, poll, board, card)
+    assert names(card) == ["update.done", "update.e23"]
+    stranger = bundle("stranger")
+    write(card, "update.bin", stranger)
+    raises(errors.BAD_SIGNATURE, poll, board, card)
+    assert names(card) == ["update.done", "update.e23"]
+    for name, data in (("update.done", BUNDLE), ("update.e23", stranger)):
+        assert os.stat(card.path + "/" + name)[6] == len(data)
+
+
+def test_name_may_be_in_capitals_where_the_file_system_does_not_care():
+    if not ON_MICROPYTHON:
+        return  # a folder of this computer does care
+    board, card = with_card(scattered_board("spi"), BUNDLE, "UPDATE.BIN")
+    assert poll(board, card) and boot(board) == SMALL
+    raises(errors.NOT_NEWER, poll, board, card)
+    assert names(card) == ["update.done"]
+
+
+def test_answer_later_is_asked_again_after_a_reset():
+    for which in ("approve_download", "approve_install"):
+        for make in (lambda: scattered_board("spi"), lambda: trial_board("overwrite")):
+            board, card = with_card(make())
+            for _ in range(4):  # more often than a file may fail
+                asked, source = [], CardSource(restarted(board), card.path, settle_ms=0)
+                client = FleetClient(board, source, **{which: asked.append})  # None: later
+                assert client.poll() and not client.run() and len(asked) == 1
+                assert not client.poll() and not client.run() and len(asked) == 2
+                assert boot(board)[0] == 1 and names(card) == ["update.bin"]
+            assert poll(board, card) and boot(board) == SMALL
+
+
+def test_part_of_a_file_is_read():
+    board, card = with_card(scattered_board("spi"))
+    found = start(board, card)[1]
+    url = found.offer()
+    mv = memoryview(bytearray(300))
+    raises(errors.READ_FAILED, found.readinto, mv)
+    found.open(url)
+    assert found.readinto(mv) == 300 and bytes(mv) == BUNDLE[:300]
+    assert (found.at, found.length) == (0, len(BUNDLE)) and len(found.tag) == 12
+    assert struct.unpack("<I", found.tag[:4])[0] == len(BUNDLE)
+    tag = found.tag
+    for at, given, begins in (
+        (700, tag, 700),
+        (700, b"", 700),
+        (700, b"other", 0),
+        (len(BUNDLE), tag, len(BUNDLE)),
+        (len(BUNDLE) + 1, tag, 0),
+    ):
+        found.open(url, at, given)
+        count = found.readinto(mv)
+        assert found.at == begins and bytes(mv[:count]) == BUNDLE[begins : begins + 300]
+        assert bool(count) == (begins < len(BUNDLE))
+    found.wait(10)
+    found.close()
+    found.close()
+    raises(errors.READ_FAILED, found.readinto, mv)
+    for other in ("/etc/passwd", card.path + "/../x", "http://h/update.bin", ""):
+        raises(errors.BAD_URL, found.open, other)
+    os.remove(card.path + "/update.bin")
+    raises(errors.READ_FAILED, found.open, url)
+
+
+def test_card_pulled_between_two_reads_gives_a_number():
+    board, card = with_card(scattered_board("spi"), bundle("two"))
+    found = start(board, card)[1]
+    url = found.offer()
+    mv = memoryview(bytearray(600))
+    found.open(url)
+    assert found.readinto(mv) == 600
+    card.pull()
+    assert raises(errors.READ_FAILED, found.readinto, mv).at == 19
+    raises(errors.READ_FAILED, found.open, url)
+    assert found.offer() is None
+    card.put_back()
+    found.open(found.offer(), 600, found.tag)
+    assert found.readinto(mv) == 600 and bytes(mv) == bundle("two")[600:1200]
+
+
+def test_file_is_closed_before_it_is_opened_again():
+    if ON_MICROPYTHON:
+        return  # a FAT does not tell how many are open
+    board, card = with_card(scattered_board("spi"))
+    found = start(board, card)[1]
+    for _ in range(3):
+        found.open(found.offer())
+    assert card.files == 1
+    found.close()
+    assert card.files == 0
+
+
+def test_same_size_other_content_is_another_file():
+    board, card = with_card(scattered_board("spi"))
+    found = start(board, card)[1]
+    found.open(found.offer())
+    tag = found.tag
+    other = bytearray(BUNDLE)
+    other[20] ^= 1
+    write(card, "update.bin", bytes(other))
+    found.open(found.offer(), 100, tag)
+    assert found.at == 0 and found.tag[8:] != tag[8:]
+
+
+def test_random_bytes_end_in_a_number():
+    board, card = with_card(scattered_board("spi"), None)
+    whole = bytearray(bundle("stranger"))
+    for seed in range(60):
+        dice = noise(8, seed)
+        data = whole[:]
+        for i in range(0, 8, 2):
+            data[dice[i] % 64] = dice[i + 1]
+        write(card, "update.bin", bytes(data))
+        try:
+            assert not poll(board, card)
+        except FwError as error:
+            assert 20 < error.code < 80
+        for name in names(card):
+            os.remove(card.path + "/" + name)
+    write(card, "update.bin", BUNDLE)
+    assert poll(board, card) and boot(board) == SMALL
+
+
+class Web(FakeSource):
+    """Another news source, dearer than a card."""
+
+    cost = 700
+    at = 0
+    tag = b""
+    header = b""
+
+    def offer(self):
+        return "http://host/update"
+
+    def open(self, url, at=0, tag=b""):
+        if not url.startswith("http:"):
+            raise FwError(errors.BAD_URL)
+        super().open(url)
+
+    def report(self, client):
+        pass
+
+
+def grouped(board, card):
+    found = CardSource(board, card.path, settle_ms=0)
+    web = Web({"http://host/update": bundle("later")})
+    return FleetClient(board, Group([web, found], board)), web
+
+
+def test_card_goes_before_the_network_and_a_refused_one_is_left_out():
+    board, card = with_card(scattered_board("spi"))
+    client, web = grouped(board, card)
+    assert client.poll() and client.run() and not web.opened
+    assert staged(board) == [SMALL]
+    board, card = with_card(scattered_board("spi"), bundle("stranger"))
+    client, web = grouped(board, card)
+    raises(errors.BAD_SIGNATURE, lambda: client.poll() and client.run())
+    assert names(card) == ["update.e23"] and not web.opened
+    assert client.poll() and client.run()
+    assert staged(board)[0][1] == payload("later") and names(card) == ["update.e23"]
+    board, card = with_card(scattered_board("spi"), None)
+    client, web = grouped(board, card)
+    assert client.poll() and client.run() and len(web.opened) == 1
