@@ -1,6 +1,6 @@
 """The console: what a board's firmware does after the application, for `fwtool run --pty`.
 
-    micropython -m repl STATE_DIR        started by the supervisor, tools/fwtool/pty_board.py
+    micropython -m repl STATE_DIR     started by the supervisor, tools/fwtool/virtual/pty_board.py
 
 Speaks what mpremote needs on stdin and stdout: raw REPL, raw paste, and a friendly REPL
 that is no more than one has to have. There is one file system, as on a small board: the

@@ -14,8 +14,8 @@ import bench_lab
 from bench_lab import KB
 from fake_broker import Broker
 from fwtool import paths
-from fwtool.demo_mqtt_client import fetch
-from fwtool.demo_mqtt_cloud import Package, reply
+from fwtool.demos.demo_mqtt_client import fetch
+from fwtool.demos.demo_mqtt_cloud import Package, reply
 from listener import Listener
 
 BLOCK = 2048

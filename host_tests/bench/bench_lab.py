@@ -26,7 +26,10 @@ from bench_board import Board  # noqa: E402
 from fwcore import header, manifest  # noqa: E402
 from fwcore.slot import active_slot, slots  # noqa: E402
 from fwcore.writer import Writer  # noqa: E402
-from fwtool import comb, deploy_packages, keys, manifests, packing, paths, payloads  # noqa: E402
+from fwtool import paths  # noqa: E402
+from fwtool.device import deploy_packages  # noqa: E402
+from fwtool.payloads import packing, payloads  # noqa: E402
+from fwtool.signing import comb, keys, manifests  # noqa: E402
 
 VERSION = "1.2.3"
 KEY = ec.derive_private_key(int.from_bytes(b"key of the benches", "big"), ec.SECP256R1())

@@ -14,7 +14,8 @@ from itertools import pairwise, product
 from math import exp, log
 from pathlib import Path
 
-from fwtool import arm_delta, deflate, filesystems, image, unpack
+from fwtool.images import filesystems, image
+from fwtool.payloads import arm_delta, deflate, unpack
 
 ROOT = Path(__file__).resolve().parents[2]
 WHEELS = ROOT / "build" / "wheels"

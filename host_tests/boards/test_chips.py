@@ -8,8 +8,8 @@ import pytest
 from boards_kit import NAMES
 from frozen_kit import BOARDS
 from fwcore import errors, errors_boot
-from fwtool import chips, layouts
 from fwtool.exits import Failure
+from fwtool.images import chips, layouts
 from fwtool_cli import fwtool
 
 

@@ -16,7 +16,9 @@ import simple_layout
 from fwcore import errors_boot, header
 from fwcore.slot import slots
 from fwcore.state import BACK, CONFIRMED, REVERTED
-from fwtool import factory, image, layouts, paths, run
+from fwtool import paths
+from fwtool.images import factory, image, layouts
+from fwtool.virtual import run
 from helpers import noise
 from virtual_kit import (
     CLASS,

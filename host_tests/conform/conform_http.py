@@ -26,7 +26,8 @@ from badserver import BadServer
 from case_board import Board
 from fwcore import header
 from fwcore.slot import slots
-from fwtool import manifests, paths
+from fwtool import paths
+from fwtool.signing import manifests
 
 HEAP = "64k"
 LONGEST_S = 60  # of one process; a case that hangs fails

@@ -15,9 +15,14 @@ import brokers
 from alibaba_driver import KEY, NAME, SECRET
 from fwcore.manifest import version_word
 from fwcore.state import CONFIRMED, IDLE
-from fwtool import deploy_packages, factory, image, keys, manifests, packing, paths, payloads, run
-from fwtool.demo_mqtt_client import fetch
-from fwtool.demo_mqtt_cloud import Cloud, Package
+from fwtool import paths
+from fwtool.demos.demo_mqtt_client import fetch
+from fwtool.demos.demo_mqtt_cloud import Cloud, Package
+from fwtool.device import deploy_packages
+from fwtool.images import factory, image
+from fwtool.payloads import packing, payloads
+from fwtool.signing import keys, manifests
+from fwtool.virtual import run
 from helpers import noise
 from serve_kit import serving
 from virtual_kit import CLASS, VENDOR, boot_state, own_layout

@@ -7,7 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from fwtool import demo, deploy_packages
+from fwtool.demos import demo
+from fwtool.device import deploy_packages
 from fwtool_cli import python_environment
 from pty_kit import PATIENCE_S, console, new_key, publish, wait_for
 

@@ -6,7 +6,11 @@ from pathlib import Path
 import pytest
 
 from fwcore.manifest import version_word
-from fwtool import demo, factory, image, keys, layouts, manifests, paths, run
+from fwtool import paths
+from fwtool.demos import demo
+from fwtool.images import factory, image, layouts
+from fwtool.signing import keys, manifests
+from fwtool.virtual import run
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 

@@ -23,7 +23,10 @@ import trustme
 import servers
 from fwcore.manifest import version_word
 from fwcore.state import CONFIRMED
-from fwtool import cli, factory, image, keys, manifests, run
+from fwtool import cli
+from fwtool.images import factory, image
+from fwtool.signing import keys, manifests
+from fwtool.virtual import run
 from goosebit_kit import FINISHED, Goosebit
 from helpers import here, noise
 from serve_kit import ask, serving

@@ -17,23 +17,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from boards_kit import World
 from fwcore import formats
 from fwcore.manifest import version_word
-from fwtool import (
-    arm_delta,
-    class_key,
-    combine,
-    demo_mqtt_client,
-    filesystems,
-    headers,
-    image,
-    keys,
-    layouts,
-    manifests,
-    packing,
-    paths,
-    payloads,
-    provision,
-    stage,
-)
+from fwtool import paths
+from fwtool.demos import demo_mqtt_client
+from fwtool.device import provision
+from fwtool.images import combine, filesystems, headers, image, layouts, stage
+from fwtool.payloads import arm_delta, packing, payloads
+from fwtool.signing import class_key, keys, manifests
 
 HERE = Path(__file__).parent
 NAME = "RPI_PICO_W"

@@ -21,7 +21,11 @@ from fwcore.header import NO_CAMPAIGN, Header
 from fwcore.manifest import version_word
 from fwcore.state import CONFIRMED, IDLE, REVERTED, State
 from fwcore.writer import Writer
-from fwtool import demo, factory, image, keys, manifests, paths, run, stage
+from fwtool import paths
+from fwtool.demos import demo
+from fwtool.images import factory, image, stage
+from fwtool.signing import keys, manifests
+from fwtool.virtual import run
 from fwtool_cli import FOR_LAMP, application, fwtool
 from helpers import here
 

@@ -18,7 +18,8 @@ from fwcore import errors
 from fwcore.errors import FwError
 from fwcore.manifest import version_word
 from fwcore.p256 import PublicKey
-from fwtool import factory, layouts, paths
+from fwtool import paths
+from fwtool.images import factory, layouts
 from helpers import noise
 from simboard import make
 from ufota import client

@@ -12,7 +12,7 @@ from fwcore import errors, p256
 from helpers import here, raises, vectors
 
 if sys.implementation.name == "cpython":
-    from fwtool import comb
+    from fwtool.signing import comb
 else:  # fwtool as a package is for the host only; this file of it is not
     sys.path.append(here("../tools/fwtool"))
     import comb

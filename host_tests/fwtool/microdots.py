@@ -3,7 +3,9 @@
 import zipfile
 from itertools import pairwise
 
-from fwtool import demo, image, unpack
+from fwtool.demos import demo
+from fwtool.images import image
+from fwtool.payloads import unpack
 
 RELEASES = ("2.4.0", "2.5.1", "2.7.0")
 PAIRS = tuple(pairwise(RELEASES))

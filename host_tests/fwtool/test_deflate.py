@@ -5,7 +5,7 @@ import zlib
 import pytest
 
 from decoders_kit import cases, inflate, made, read
-from fwtool import deflate
+from fwtool.payloads import deflate
 from helpers import noise
 
 # Flat, noise, and zeros with a byte here and there, as most of a patch is.

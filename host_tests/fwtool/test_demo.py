@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from fwcore.state import FORWARD, IDLE, PENDING, TRIAL
-from fwtool import demo, image, run
+from fwtool.demos import demo
 from fwtool.exits import Failure
+from fwtool.images import image
+from fwtool.virtual import run
 from fwtool_cli import fwtool, python_environment
 from helpers import noise
 from virtual_kit import boot_state, make, offer

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from fwtool import demo_mqtt
+from fwtool.demos import demo_mqtt
 from fwtool.exits import Failure
 from fwtool_cli import fwtool, python_environment
 
@@ -91,7 +91,7 @@ def test_without_an_interpreter_nothing_is_made(tmp_path, monkeypatch):
 
 def test_without_its_packages_it_says_which(monkeypatch):
     for name in ("amqtt", "paho"):
-        for module in ("fwtool.demo_mqtt_broker", "fwtool.demo_mqtt_cloud"):
+        for module in ("fwtool.demos.demo_mqtt_broker", "fwtool.demos.demo_mqtt_cloud"):
             monkeypatch.delitem(sys.modules, module, raising=False)
         with monkeypatch.context() as context:
             for module in [each for each in sys.modules if each.split(".")[0] == name]:

@@ -12,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from fwtool import demo, deploy, deploy_packages, deploy_scripts, exits, keys, paths, provision
-from fwtool.device_link import Link
+from fwtool import exits, paths
+from fwtool.demos import demo
+from fwtool.device import deploy, deploy_packages, deploy_scripts, provision
+from fwtool.device.device_link import Link
+from fwtool.signing import keys
 from fwtool_cli import fwtool
 from pty_kit import (
     PATIENCE_S,
@@ -64,7 +67,7 @@ def run_deploy(board, *more, code=0):
 
 def test_the_packages_are_what_is_in_the_tree():
     for name in deploy_packages.exist():
-        said = "python -m fwtool.deploy_packages"
+        said = "python -m fwtool.device.deploy_packages"
         assert (ROOT / name).read_text() == deploy_packages.package_json(name), said
     for folder in (ROOT / "device").iterdir():  # one that no package installs?
         if (folder / "__init__.py").exists():
@@ -374,7 +377,7 @@ def test_no_board_and_a_busy_board(board):
 
 
 def test_a_port_where_nobody_answers(monkeypatch):
-    monkeypatch.setattr("fwtool.device_link.STEP_S", 2)
+    monkeypatch.setattr("fwtool.device.device_link.STEP_S", 2)
     master, slave = os.openpty()
     try:
         said = fwtool("deploy", "--port", os.ttyname(slave), "--board", "virtual", code=4)

@@ -12,8 +12,10 @@ from badserver import BadServer, page
 from fwcore import errors, errors_net, formats, manifest
 from fwcore.manifest import version_word
 from fwcore.p256 import PublicKey
-from fwtool import image, keys, manifests, payloads, unpack
-from fwtool.packing import Packed
+from fwtool.images import image
+from fwtool.payloads import payloads, unpack
+from fwtool.payloads.packing import Packed
+from fwtool.signing import keys, manifests
 from fwtool_cli import BY_KEY, FOR_LAMP, fwtool
 from helpers import here, noise
 from ufota.decoders import errors as decoders

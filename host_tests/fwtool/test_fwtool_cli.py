@@ -10,7 +10,8 @@ import pytest
 
 from bdev import errors as drivers
 from fwcore import errors, errors_boot, errors_net
-from fwtool import cli, exits, explain, image
+from fwtool import cli, exits, explain
+from fwtool.images import image
 from fwtool_cli import FOR_LAMP, LAYOUT, fwtool, python_environment
 from helpers import here, noise
 from ufota.decoders import errors as decoders

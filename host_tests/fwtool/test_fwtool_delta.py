@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fwtool import deflate, payloads, unpack
-from fwtool.delta import KINDS
+from fwtool.payloads import deflate, payloads, unpack
+from fwtool.payloads.delta import KINDS
 from fwtool_cli import fwtool
 from helpers import here, noise
 from microdots import FORMS, PAIRS, build

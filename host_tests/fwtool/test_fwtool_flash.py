@@ -10,7 +10,7 @@ import pytest
 
 from fwcore import errors, header, manifest
 from fwcore.stage import unpack_stage
-from fwtool import factory, image, layouts
+from fwtool.images import factory, image, layouts
 from fwtool_cli import FOR_LAMP, LAYOUT, fwtool
 from helpers import noise, vectors
 

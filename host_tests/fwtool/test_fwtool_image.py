@@ -7,7 +7,7 @@ from hashlib import sha256
 import pytest
 
 from fwcore.layout import FORMATS
-from fwtool import image
+from fwtool.images import image
 from fwtool_cli import application, fwtool
 from helpers import here
 

@@ -8,7 +8,8 @@ from cryptography.hazmat.primitives import serialization as form
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from fwcore.p256 import FixedKey, PublicKey
-from fwtool import exits, keys
+from fwtool import exits
+from fwtool.signing import keys
 from fwtool_cli import fwtool
 from helpers import here, noise
 

@@ -11,7 +11,8 @@ import pytest
 
 from fwcore import errors, errors_net, formats, manifest
 from fwcore.p256 import PublicKey
-from fwtool import image, keys, manifests
+from fwtool.images import image
+from fwtool.signing import keys, manifests
 from fwtool_cli import BY_KEY, FOR_LAMP, LAYOUT, fwtool
 from helpers import here, noise
 
@@ -130,7 +131,7 @@ def test_a_wrong_payload_is_told_from_a_wrong_signature(maker):
 
 
 def test_an_image_signature_by_nobody_is_found(maker):
-    from fwtool import manifest_der
+    from fwtool.signing import manifest_der
 
     image = (maker / "image.bin").read_bytes()
     fwtool("bundle", "image.bin", "-o", "a.fw", "--key", "key.pem", *BY_KEY)
@@ -184,7 +185,7 @@ def test_policy_refuses_what_is_well_signed(maker):
 
 def _signed(maker, image, **changes):
     """A bundle as fwtool makes it, but for some fields; its path."""
-    from fwtool import manifest_der
+    from fwtool.signing import manifest_der
 
     fwtool("bundle", "image.bin", "-o", "good.fw", "--key", "key.pem", *BY_KEY)
     fields = _fields(manifests.read((maker / "good.fw").read_bytes()))
@@ -344,7 +345,7 @@ def test_every_format_the_device_knows_has_a_name():
 @pytest.mark.parametrize("name", ["v3_raw", "v3_raw_signed_image", "v3_raw_component", "v3_delta"])
 def test_our_encoder_makes_arms_bytes(name):
     """Arm's manifest, taken apart and put together again, but for the random signatures."""
-    from fwtool import manifest_der
+    from fwtool.signing import manifest_der
 
     with open(VECTORS + name + ".manifest.bin", "rb") as file:
         data = file.read()

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from fwtool import run
+from fwtool.virtual import run
 from fwtool_cli import fwtool, new_board
 
 

@@ -10,7 +10,8 @@ from hashlib import sha256
 import pytest
 
 from fwcore import errors, errors_boot
-from fwtool import demo, serve_app, serve_folder, serve_results
+from fwtool.demos import demo
+from fwtool.server import serve_app, serve_folder, serve_results
 from fwtool_cli import fwtool
 from helpers import noise
 from serve_kit import ask, serving

@@ -10,8 +10,8 @@ import http_driver
 from conftest import run_micropython
 from fwcore import formats
 from fwcore.manifest import version_word
-from fwtool import keys, manifests
-from fwtool.packing import Packed
+from fwtool.payloads.packing import Packed
+from fwtool.signing import keys, manifests
 from helpers import here
 from serve_kit import ask, serving
 from simboard import CLASS_ID, VENDOR_ID

@@ -7,7 +7,7 @@ import time
 import pytest
 import trustme
 
-from fwtool import serve_faults
+from fwtool.server import serve_faults
 from fwtool_cli import fwtool
 from helpers import noise
 from serve_kit import ask, serving

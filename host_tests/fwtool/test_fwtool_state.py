@@ -10,8 +10,8 @@ from fwcore import errors_boot, header
 from fwcore.header import Header
 from fwcore.regions import storage_of
 from fwcore.state import BACK, NOWHERE, REVERTED, State
-from fwtool import image, layouts
-from fwtool import state as states
+from fwtool.images import image, layouts
+from fwtool.virtual import state as states
 from fwtool_cli import FOR_LAMP, fwtool
 from helpers import noise
 from simdisk import Disk

@@ -11,7 +11,8 @@ import time
 import pytest
 
 from fwcore.state import IDLE, TRIAL
-from fwtool import boot, paths, pty_interpreter
+from fwtool import paths
+from fwtool.virtual import boot, pty_interpreter
 from fwtool_cli import fwtool, python_environment
 from pty_kit import PATIENCE_S, Terminal, console, mpremote, wait_for
 from virtual_kit import application, boot_state, make, offer
@@ -254,7 +255,7 @@ def test_boot_py_and_main_py_run_as_on_any_board(tmp_path):
 
 
 def test_output_nobody_reads_does_not_stop_the_board(tmp_path, monkeypatch):
-    monkeypatch.setattr("fwtool.pty_board._DEAF_S", 0.2)
+    monkeypatch.setattr("fwtool.virtual.pty_board._DEAF_S", 0.2)
     with console(tmp_path / "board") as board:
         code = "import machine\nfor i in range(2000): print('x' * 60)\nmachine.reset()"
         mpremote(board, "exec", "--no-follow", code)

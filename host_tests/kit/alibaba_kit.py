@@ -1,6 +1,6 @@
 """What tests of the Alibaba source share: its cloud and an MQTT client in one, without a network.
 
-Runs on CPython and on MicroPython. The cloud on a real broker is fwtool/demo_mqtt_cloud.py.
+Runs on CPython and on MicroPython. The cloud on a real broker is fwtool/demos/demo_mqtt_cloud.py.
 """
 
 import json

@@ -7,8 +7,10 @@ import subprocess
 import sys
 import time
 
-from fwtool import demo, image, keys, manifests
-from fwtool.pty_board import PtyBoard
+from fwtool.demos import demo
+from fwtool.images import image
+from fwtool.signing import keys, manifests
+from fwtool.virtual.pty_board import PtyBoard
 
 PATIENCE_S = 30
 

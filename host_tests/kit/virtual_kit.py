@@ -10,7 +10,8 @@ from fwcore import header
 from fwcore.regions import SwapSlot
 from fwcore.state import IDLE, PENDING, State
 from fwcore.writer import Writer
-from fwtool import factory, image, layouts, paths
+from fwtool import paths
+from fwtool.images import factory, image, layouts
 from helpers import here
 
 sys.path.append(here("../boards/virtual"))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import servers
 from alibaba_driver import KEY, NAME, SECRET
-from fwtool import demo_mqtt_cloud as cloud
-from fwtool.demo_mqtt_broker import Broker, free_port, wait_for_port
+from fwtool.demos import demo_mqtt_cloud as cloud
+from fwtool.demos.demo_mqtt_broker import Broker, free_port, wait_for_port
 from ufota.alibaba.login import login
 
 KINDS = ("amqtt", "mosquitto")

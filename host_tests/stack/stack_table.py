@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from fwtool import paths
-from fwtool.demo_mqtt_client import fetch
+from fwtool.demos.demo_mqtt_client import fetch
 
 HERE = Path(__file__).resolve().parent
 SCRIPT = HERE / "stack_scenes.py"

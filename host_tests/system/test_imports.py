@@ -15,11 +15,11 @@ ARROWS = {
     "device/ufota": {"ufota", "fwcore"},
     "bootloader/fwboot": {"fwboot", "fwcore"},
     "boards": {"bdev", "fwboot", "fwcore", "ufota", "BOARD"},
-    "tools/fwtool/demo_app": {"bdev", "fwcore", "ufota", "BOARD"},  # runs on the device
-    "tools/fwtool/demo_mqtt_app": {"bdev", "fwcore", "ufota", "BOARD"},  # the same
+    "tools/fwtool/demos/demo_app": {"bdev", "fwcore", "ufota", "BOARD"},  # runs on the device
+    "tools/fwtool/demos/demo_mqtt_app": {"bdev", "fwcore", "ufota", "BOARD"},  # the same
     "tools/hostshim": set(),
     # Decoders take bytes and give bytes: a process of their own would be all ceremony.
-    "tools/fwtool/unpack.py": {"fwtool", "fwcore", "ufota"},
+    "tools/fwtool/payloads/unpack.py": {"fwtool", "fwcore", "ufota"},
     "tools/fwtool/exits.py": {"fwtool", "fwcore", "ufota"},  # their error numbers
     "tools/fwtool": {"fwtool", "fwcore"},
     "host_tests": {"bdev", "fwboot", "fwcore", "fwtool", "ufota", "BOARD", "TEST"},
@@ -152,7 +152,7 @@ def test_packages_of_the_device_have_empty_inits():
         ("boards/virtual/x.py", "import fwtool"),
         ("tools/fwtool/x.py", "from fwboot import main"),
         ("tools/fwtool/x.py", "from ufota.decoders import errors"),
-        ("tools/fwtool/unpack.py", "from fwboot import main"),
+        ("tools/fwtool/payloads/unpack.py", "from fwboot import main"),
         ("tools/fwtool/x.py", "import simdisk"),
         ("tools/hostshim/x.py", "import fwcore"),
     ],

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 from cryptography.hazmat.primitives.padding import PKCS7
 
 from decoders_kit import frame, head, leb, literals
-from fwtool import keys, manifest_der
+from fwtool.signing import keys, manifest_der
 from helpers import here, noise
 from simboard import CLASS_ID, VENDOR_ID
 

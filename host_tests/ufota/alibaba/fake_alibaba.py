@@ -1,4 +1,4 @@
-"""The cloud of fwtool/demo_mqtt_cloud.py with faults, and a store whose addresses expire.
+"""The cloud of fwtool/demos/demo_mqtt_cloud.py with faults, and a store whose addresses expire.
 
 CPython only.
 """
@@ -7,7 +7,7 @@ import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from fwtool.demo_mqtt_cloud import Cloud, reply
+from fwtool.demos.demo_mqtt_cloud import Cloud, reply
 
 
 class FaultyCloud(Cloud):

@@ -17,9 +17,9 @@ from conftest import run_micropython
 from fake_alibaba import FaultyCloud, Store
 from fwcore import errors, errors_net
 from fwtool import paths
-from fwtool.demo_mqtt_broker import Broker
-from fwtool.demo_mqtt_client import fetch
-from fwtool.demo_mqtt_cloud import Cloud, Package
+from fwtool.demos.demo_mqtt_broker import Broker
+from fwtool.demos.demo_mqtt_client import fetch
+from fwtool.demos.demo_mqtt_cloud import Cloud, Package
 from helpers import here, noise
 from ufota.alibaba.login import login
 from umqtt_paho import MQTTClient

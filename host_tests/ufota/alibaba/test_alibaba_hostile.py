@@ -19,9 +19,10 @@ from alibaba_driver import KEY, NAME, SECRET
 from conftest import run_micropython
 from fake_broker import publication
 from fwcore import errors, errors_net
-from fwtool import paths, run
-from fwtool.demo_mqtt_client import fetch
-from fwtool.demo_mqtt_cloud import Cloud, Package
+from fwtool import paths
+from fwtool.demos.demo_mqtt_client import fetch
+from fwtool.demos.demo_mqtt_cloud import Cloud, Package
+from fwtool.virtual import run
 from helpers import here, noise
 from listener import Listener
 

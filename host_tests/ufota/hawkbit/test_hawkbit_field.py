@@ -13,7 +13,9 @@ from fake_hawkbit_net import NetHawkbit
 from fwcore import errors, errors_boot, errors_net
 from fwcore.manifest import version_word
 from fwcore.state import CONFIRMED, REVERTED
-from fwtool import factory, image, keys, manifests, run
+from fwtool.images import factory, image
+from fwtool.signing import keys, manifests
+from fwtool.virtual import run
 from goosebit_kit import ERROR, FINISHED, REGISTERED, RUNNING, UNKNOWN, Goosebit
 from helpers import noise
 from virtual_kit import CLASS, VENDOR, own_layout, result

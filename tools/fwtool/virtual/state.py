@@ -1,0 +1,132 @@
+"""`fwtool state`: what boot stage and client of a board told each other last.
+
+The boot state of a board's folder, read by the device's own fwcore.state; nothing is written.
+"""
+
+import rich_click as click
+
+from fwcore import manifest as versions
+from fwcore import state as states
+from fwcore.errors import FwError
+from fwtool import exits, explain, files
+from fwtool.exits import Failure
+from fwtool.virtual import boot
+
+_PHASES = ("IDLE", "PENDING", "FORWARD", "TRIAL", "BACK")
+_RESULTS = ("NONE", "CONFIRMED", "REVERTED", "REFUSED")
+_OURS = 256  # reasons from here on are the application's, by trial.reject()
+_DIGEST = 32  # bytes
+
+
+def read(state_dir):
+    """What the boot state of a board's folder says: dict, as --json prints it.
+
+    With boot stages that can be updated, theirs is in it under "stages".
+    raises:  Failure, FwError
+    """
+    layout = boot.check_files(state_dir)
+    if "state" not in layout:
+        raise Failure(f"{state_dir} keeps no boot state: its layout has no state region")
+    found = _about(state_dir, layout)
+    if "stages" in layout:
+        stages = {**layout["stages"], "devices": layout["devices"]}
+        found["stages"] = _about(state_dir, stages)
+    return found
+
+
+def _about(state_dir, layout):
+    try:
+        state = states.State(boot.Chips(state_dir, layout))
+    except OSError as error:
+        raise Failure(f"{error.filename}: {error.strerror}", exits.DEVICE) from None
+    return {
+        "phase": _name(_PHASES, state.phase),
+        "tries": state.tries,
+        "result": _name(_RESULTS, state.result),
+        "reason": state.reason,
+        "words": _words(state.reason),
+        "mode": layout["mode"],
+        "active": state.active,
+        "location": state.location,
+        "kept": None if state.kept == states.NOWHERE else state.kept,
+        "done": state.done + state.journal.marks,
+        "floor": versions.version_text(state.floor),
+        "new": _image(state.new),
+        "old": _image(state.old),
+        "signed": state.signature != states.NO_SIGNATURE,
+        "black_list": _digests(state.bad),
+    }
+
+
+def _name(names, number):
+    return names[number] if number < len(names) else f"unknown ({number})"
+
+
+def _words(reason):
+    """What stands behind the number of a reason; None for 0."""
+    if not reason:
+        return None
+    return "the application's own" if reason >= _OURS else explain.sentence(FwError(reason))
+
+
+def _image(head):
+    if not head.size:
+        return None
+    return {
+        "version": versions.version_text(head.version),
+        "size": head.size,
+        "digest": head.digest.hex(),
+    }
+
+
+def _digests(bad):
+    found = [bad[at : at + _DIGEST] for at in range(0, len(bad), _DIGEST)]
+    return [digest.hex() for digest in found if any(digest)]
+
+
+def _rows(found, prefix=""):
+    """The dict of read() as rows for people."""
+    reason = f"{found['reason']}, {found['words']}" if found["reason"] else "none"
+    kept = "nowhere" if found["kept"] is None else found["kept"]
+    rows = {
+        "phase": found["phase"],
+        "trial boots left": found["tries"],
+        "result": found["result"],
+        "reason": reason,
+        "mode": found["mode"],
+        "active slot": found["active"],
+        "new in slot": found["location"],
+        "old in slot": kept,
+        "moves done": found["done"],
+        "floor": found["floor"],
+        "new": _sentence(found["new"]),
+        "old": _sentence(found["old"]),
+        "signature": "yes" if found["signed"] else "none",
+    }
+    for i, digest in enumerate(found["black_list"]):
+        rows[f"black list {i}"] = digest
+    return {prefix + name: value for name, value in rows.items()}
+
+
+def _sentence(image):
+    if image is None:
+        return "none"
+    return f"{image['version']}, {image['size']} bytes, {image['digest']}"
+
+
+@click.command()
+@click.argument("state_dir")
+@files.json_option
+def state(state_dir, as_json):
+    """Show the boot state in STATE_DIR: the update that is under way, or what came of it.
+
+    Reads the image files of a board; changes nothing, and the board may be running.
+    """
+    found = read(state_dir)
+    if as_json:
+        files.print_json(found)
+        return
+    rows = _rows(found)
+    if "stages" in found:
+        rows.update(_rows(found["stages"], "stages: "))
+    files.print_rows(rows)
