@@ -2,14 +2,14 @@
 
     conform.py KIND DIR [--on cpython|micropython]
 
-    KIND  headers | boot_scenarios | manifests | client_storage | http
+    KIND  headers | boot_scenarios | manifests | client_storage | delta | http
     DIR   a folder shaped like host_tests/vectors/KIND; further ones can be dropped in
 
 One line a case: "ok NAME", "ok NAME (stricter: ...)" where the other side accepts what
 is not safe, or "FAIL NAME: why"; then "N passed, M failed". Exit code 0 when all passed,
 1 when one failed, 2 for wrong usage or a folder without vectors.
 
-Owns the command line; the comparisons are in conform_{formats,boot,storage,http}.py.
+Owns the command line; the comparisons are in conform/conform_*.py.
 The program starts itself again on MicroPython: $MICROPYTHON, or the `micropython`
 beside the running Python. Of kind http only the clients run there: the servers are here.
 """
@@ -27,6 +27,7 @@ if not ON_DEVICE:
     sys.path.insert(0, ROOT + "/tools/hostshim")
 
 import conform_boot  # noqa: E402  (the path comes first)
+import conform_delta  # noqa: E402
 import conform_formats  # noqa: E402
 import conform_storage  # noqa: E402
 
@@ -35,6 +36,7 @@ KINDS = {
     "manifests": conform_formats.manifests,
     "boot_scenarios": conform_boot.scenarios,
     "client_storage": conform_storage.storages,
+    "delta": conform_delta.patches,
     "http": None,  # conform_http.py, which starts the device's side itself
 }
 

@@ -102,7 +102,8 @@ def _application(board, image):
             if _prepare(board, image):
                 execfile(_MAIN, {"__name__": "__main__"})  # noqa: F821
             else:
-                __import__("main")  # compiled; an import cannot be told to be __main__
+                # The image's, compiled; an import cannot be told to be __main__.
+                __import__(_MAIN.rsplit("/", 1)[1][:-3])
         except BaseException as raised:  # SystemExit too: on trial no end is a good one
             error = raised
         _ended(board, image, error)

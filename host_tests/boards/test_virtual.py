@@ -18,7 +18,7 @@ from fwcore.slot import slots
 from fwcore.state import BACK, CONFIRMED, REVERTED
 from fwtool import paths
 from fwtool.images import factory, image, layouts
-from fwtool.virtual import run
+from fwtool.virtual import virtual_board
 from helpers import noise
 from virtual_kit import (
     CLASS,
@@ -39,7 +39,7 @@ HEADER, ACTIVE, USER = 0x10000, 0x11000, 0x100000
 def play(state, **options):
     """Run a board to its end: (lines of the application, exit code, VirtualBoard)."""
     lines = []
-    with run.VirtualBoard(state, on_line=lines.append, **options) as board:
+    with virtual_board.VirtualBoard(state, on_line=lines.append, **options) as board:
         code = board.wait(20)
     return after_boot(lines), code, board
 
@@ -278,7 +278,7 @@ RESETS = {
 def test_a_reset_is_a_restart_with_nothing_left(tmp_path, how):
     seen = []
     source = textwrap.dedent(RESET).format(textwrap.indent(textwrap.dedent(RESETS[how]), "    "))
-    with run.VirtualBoard(make(tmp_path, source), on_line=seen.append) as board:
+    with virtual_board.VirtualBoard(make(tmp_path, source), on_line=seen.append) as board:
         assert board.wait(20) == 0
     words = ("boot ", "swallowed", "finally", "went on", "end")
     told = [line for line in seen if line.startswith(words)]
@@ -301,7 +301,7 @@ def test_the_watchdog_bites_when_nobody_feeds(tmp_path):
                 pass
     """
     seen = []
-    with run.VirtualBoard(make(tmp_path, source), on_line=seen.append) as board:
+    with virtual_board.VirtualBoard(make(tmp_path, source), on_line=seen.append) as board:
         assert board.wait(20) == 0
     assert seen.index("fed") < seen.index("bitten") and board.resets == 1
 
@@ -309,7 +309,7 @@ def test_the_watchdog_bites_when_nobody_feeds(tmp_path):
 def test_a_storm_of_resets_ends(tmp_path):
     state = make(tmp_path, "import machine; machine.reset()")
     _, code, board = play(state, max_resets=3)
-    assert (code, board.resets) == (run.RESET, 3)
+    assert (code, board.resets) == (virtual_board.RESET, 3)
 
 
 def spoil(state):
@@ -326,8 +326,8 @@ def test_a_board_with_nothing_to_start_tries_again_until_the_storm_ends(tmp_path
     spoil(state)
     before = read_chip(state, 0, 0x400000)
     seen = []
-    with run.VirtualBoard(state, on_line=seen.append, max_resets=3) as board:
-        assert board.wait(20) == run.RESET
+    with virtual_board.VirtualBoard(state, on_line=seen.append, max_resets=3) as board:
+        assert board.wait(20) == virtual_board.RESET
     assert board.resets == 3
     assert seen.count("Failed to jump to application!") == 4 and "runs" not in seen
     assert read_chip(state, 0, 0x400000) == before
@@ -354,7 +354,7 @@ def test_a_board_recovers_when_what_it_needs_comes_back(tmp_path, name):
         if line == MISSING[name] and seen.count(line) == 3:
             (tmp_path / name).rename(state / name)
 
-    with run.VirtualBoard(state, on_line=hear) as board:
+    with virtual_board.VirtualBoard(state, on_line=hear) as board:
         assert board.wait(20) == 0
     assert seen[-1] == "new" and board.resets >= 3
     assert play(state)[:2] == (["new"], 0)
@@ -403,7 +403,7 @@ def write_and_cut(state, size):
         if line.startswith("wrote ") and number(line) >= size:
             board.kill()
 
-    board = run.VirtualBoard(state, on_line=hear)
+    board = virtual_board.VirtualBoard(state, on_line=hear)
     board.start()
     assert board.wait(20) == -signal.SIGKILL
     return lines
@@ -463,7 +463,7 @@ def test_a_pulled_card_is_no_candidate(tmp_path):
     state = make(tmp_path, "print('runs')", layout=simple_layout.LAYOUT)
     (state / "sd.bin").unlink()
     seen = []
-    with run.VirtualBoard(state, on_line=seen.append) as board:
+    with virtual_board.VirtualBoard(state, on_line=seen.append) as board:
         assert board.wait(20) == 0
     assert seen.count("No Update image") == 2 and seen[-1] == "runs"
 
@@ -485,7 +485,7 @@ def test_boot_only_tells_by_its_exit_code(tmp_path, micropython):
 
 def test_compiled_modules_boot_in_64_kib(tmp_path):
     state = make(tmp_path, "print('runs')", layout=simple_layout.LAYOUT)
-    run.compile_modules(tmp_path / "mpy")
+    virtual_board.compile_modules(tmp_path / "mpy")
     assert not list((tmp_path / "mpy").rglob("manifest_boot.mpy"))
     lines, code, _ = play(state, heap="64k", mpy_dir=tmp_path / "mpy")
     assert (lines, code) == (["runs"], 0)
@@ -494,7 +494,7 @@ def test_compiled_modules_boot_in_64_kib(tmp_path):
 def test_compiled_modules_go_forward_and_back_in_96_kib(tmp_path):
     state = make(tmp_path, "print('old')")
     offer(state, application("print('new'); raise MemoryError"))
-    run.compile_modules(tmp_path / "mpy")
+    virtual_board.compile_modules(tmp_path / "mpy")
     lines, code, board = play(state, heap="96k", mpy_dir=tmp_path / "mpy")
     assert (lines, code, board.resets) == (["old"], 0, 3)
     assert result(state) == (REVERTED, errors_boot.CRASHED)
@@ -503,7 +503,7 @@ def test_compiled_modules_go_forward_and_back_in_96_kib(tmp_path):
 def test_a_board_can_be_switched_off_and_on(tmp_path):
     seen = []
     state = make(tmp_path, "print('up')\nwhile True: pass")
-    board = run.VirtualBoard(state, on_line=seen.append)
+    board = virtual_board.VirtualBoard(state, on_line=seen.append)
     for times in (1, 2):
         board.start()
         deadline = time.monotonic() + 10
@@ -522,7 +522,7 @@ def test_a_board_can_be_switched_off_and_on(tmp_path):
 def run_to_end(state, **options):
     """All lines of a board that must end well, and the VirtualBoard."""
     lines = []
-    with run.VirtualBoard(state, on_line=lines.append, **options) as board:
+    with virtual_board.VirtualBoard(state, on_line=lines.append, **options) as board:
         assert board.wait(40) == 0, lines
     return lines, board
 
@@ -664,7 +664,7 @@ def test_the_recovery_key_starts_the_recovery_image_and_ends_the_trial(tmp_path)
         if line == "[DBG ] Trial boot, 1 left":
             (state / "recovery").touch()
 
-    with run.VirtualBoard(state, on_line=hear) as board:
+    with virtual_board.VirtualBoard(state, on_line=hear) as board:
         assert board.wait(20) == 0
     assert seen[-1] == "recovery" and "[DBG ] Recovery asked for" in seen
     made = boot_state(state)
@@ -684,8 +684,8 @@ def test_without_a_whole_image_the_recovery_image_runs(tmp_path):
 def test_a_layout_that_cannot_work_is_told_and_tried_again(tmp_path):
     state = make(tmp_path, "print('runs')", layout={**own_layout(), "mode": "sideways"})
     seen = []
-    with run.VirtualBoard(state, on_line=seen.append, max_resets=2) as board:
-        assert board.wait(20) == run.RESET
+    with virtual_board.VirtualBoard(state, on_line=seen.append, max_resets=2) as board:
+        assert board.wait(20) == virtual_board.RESET
     assert seen.count("[ERR ] Boot stage failed, error 60") == 3 and "runs" not in seen
 
 
@@ -710,6 +710,6 @@ def cut_after(state, words, wait_ms):
             time.sleep(wait_ms / 1000)
             board.kill()
 
-    board = run.VirtualBoard(state, on_line=hear)
+    board = virtual_board.VirtualBoard(state, on_line=hear)
     board.start()
     board.wait(20)

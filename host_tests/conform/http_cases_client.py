@@ -19,9 +19,9 @@ from badserver import (
     ranged,
     takes_leave,
 )
-from conform_http import bundle, eq, signed
 from fwcore import errors, errors_net
 from helpers import noise
+from http_lab import bundle, eq, signed
 
 IMAGE = noise(20_000, 3)
 SMALL = noise(5_000, 4)

@@ -26,9 +26,9 @@ from badserver import (
     resets,
     silent,
 )
-from conform_http import HASTY_MS, eq
 from fwcore import errors, errors_net
 from helpers import noise
+from http_lab import HASTY_MS, eq
 
 BODY = noise(3000, 8)
 OTHER = noise(3100, 9)

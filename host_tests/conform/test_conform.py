@@ -9,7 +9,7 @@ import pytest
 
 from helpers import here
 
-COUNTS = {"headers": 39, "boot_scenarios": 38, "manifests": 134, "client_storage": 2}
+COUNTS = {"headers": 39, "boot_scenarios": 38, "manifests": 134, "client_storage": 2, "delta": 3}
 STRICTER = [
     "encrypted-raw w/o key blob (enc build)",
     "encrypted-raw + key blob 15 bytes (enc build)",

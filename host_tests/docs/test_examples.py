@@ -22,7 +22,7 @@ from fwtool.device import deploy_packages
 from fwtool.images import factory, image
 from fwtool.payloads import packing, payloads
 from fwtool.signing import keys, manifests
-from fwtool.virtual import run
+from fwtool.virtual import virtual_board
 from helpers import noise
 from serve_kit import serving
 from virtual_kit import CLASS, VENDOR, boot_state, own_layout
@@ -103,7 +103,7 @@ class Field:
         ids = version_word(OLD), point, VENDOR, CLASS
         self.old = self._image(OLD)
         factory.make(str(self.path), layout, self.old, *ids, class_key=class_key)
-        self.power = run.VirtualBoard(self.path, "512k", on_line=self.lines.append)
+        self.power = virtual_board.VirtualBoard(self.path, "512k", on_line=self.lines.append)
 
     def _image(self, version):
         tree = {"main.py": self.text.encode(), "version": version.encode(), **self.more}

@@ -10,7 +10,7 @@ from fwtool import paths
 from fwtool.demos import demo
 from fwtool.images import factory, image, layouts
 from fwtool.signing import keys, manifests
-from fwtool.virtual import run
+from fwtool.virtual import virtual_board
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 
@@ -51,7 +51,7 @@ def test_the_main_py_of_the_readme_updates_a_board(tmp_path):
             demo.VENDOR,
             demo.CLASS,
         )
-        board = run.VirtualBoard(tmp_path / "board", on_line=lines.append)
+        board = virtual_board.VirtualBoard(tmp_path / "board", on_line=lines.append)
         board.start()
         assert board.wait(30) == 0
         assert board.resets == 1

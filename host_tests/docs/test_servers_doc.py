@@ -26,7 +26,7 @@ from fwcore.state import CONFIRMED
 from fwtool import cli
 from fwtool.images import factory, image
 from fwtool.signing import keys, manifests
-from fwtool.virtual import run
+from fwtool.virtual import virtual_board
 from goosebit_kit import FINISHED, Goosebit
 from helpers import here, noise
 from serve_kit import ask, serving
@@ -245,7 +245,9 @@ class Maker:
         built = self.image("1.0.0")
         version = version_word("1.0.0")
         factory.make(str(folder / "board"), own_layout(), built, version, point, VENDOR, CLASS)
-        self.power = run.VirtualBoard(folder / "board", "512k", on_line=self.lines.append)
+        self.power = virtual_board.VirtualBoard(
+            folder / "board", "512k", on_line=self.lines.append
+        )
 
     def image(self, version):
         main, updates = python_block("main.py"), python_block("updates.py: " + self.about)

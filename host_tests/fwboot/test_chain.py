@@ -25,7 +25,7 @@ from fwtool import paths
 from fwtool.demos import demo
 from fwtool.images import factory, image, stage
 from fwtool.signing import keys, manifests
-from fwtool.virtual import run
+from fwtool.virtual import virtual_board
 from fwtool_cli import FOR_LAMP, application, fwtool
 from helpers import here
 
@@ -114,7 +114,7 @@ def put_second(state, version, data):
 def play(state, **options):
     """Run a board to its end: (lines, exit code, resets)."""
     lines = []
-    with run.VirtualBoard(state, on_line=lines.append, **options) as board:
+    with virtual_board.VirtualBoard(state, on_line=lines.append, **options) as board:
         code = board.wait(PATIENCE_S)
     return lines, code, board.resets
 
@@ -208,7 +208,7 @@ OWN = ("fwboot/main", "fwcore/slot", "fwcore/p256", "ufota/trial")
 
 
 def test_a_stage_and_its_application_take_128_kib(tmp_path):
-    run.compile_modules(tmp_path / "mpy")
+    virtual_board.compile_modules(tmp_path / "mpy")
     state = make(tmp_path, "print('hello')", [stage_image()])
     lines, code, _ = play(state, heap="128k", mpy_dir=tmp_path / "mpy")
     assert indexes(lines) == [1] and (lines[-1], code) == ("hello", 0)
@@ -274,7 +274,7 @@ def test_a_newer_stage_that_never_finds_an_application_gives_way(tmp_path):
         file.seek(0x11000)
         file.write(b"spoilt")
     lines, code, _ = play(state, max_resets=5)
-    assert indexes(lines) == [2, 2, 2, 1, 1, 1] and code == run.RESET
+    assert indexes(lines) == [2, 2, 2, 1, 1, 1] and code == virtual_board.RESET
     assert result(state) == (IDLE, REVERTED, errors_boot.NOT_CONFIRMED)
 
 
@@ -487,7 +487,7 @@ def kill_at(state, text, times=1):
             if len(seen) == times:
                 board.kill()
 
-    board = run.VirtualBoard(state, on_line=hear)
+    board = virtual_board.VirtualBoard(state, on_line=hear)
     with board:
         board.wait(PATIENCE_S)
     assert len(seen) >= times, f"{text!r} never came {times} times"
@@ -521,7 +521,7 @@ def test_power_lost_in_the_download_leaves_the_stage_that_runs(tmp_path):
         state = world.board([url] * 9)
         for pause_s in (0.05, 0.1, 0.2, 0.3):
             heard = []
-            board = run.VirtualBoard(state, on_line=heard.append)
+            board = virtual_board.VirtualBoard(state, on_line=heard.append)
             with board:
                 deadline = time.monotonic() + PATIENCE_S
                 while not any(line.startswith("result") for line in heard):

@@ -12,7 +12,7 @@ from fwcore.state import FORWARD, IDLE, PENDING, TRIAL
 from fwtool.demos import demo
 from fwtool.exits import Failure
 from fwtool.images import image
-from fwtool.virtual import run
+from fwtool.virtual import virtual_board
 from fwtool_cli import fwtool, python_environment
 from helpers import noise
 from virtual_kit import boot_state, make, offer
@@ -90,7 +90,7 @@ def test_the_power_is_cut_amid_a_swap_and_the_board_finishes_it(tmp_path):
     assert demo.cut_in_swap(board) == ["", "Mbed Bootloader", "[DBG ] Update active firmware"]
     assert boot_state(board).phase == FORWARD
     lines = []
-    with run.VirtualBoard(board, on_line=lines.append) as machine:
+    with virtual_board.VirtualBoard(board, on_line=lines.append) as machine:
         assert machine.wait(20) == 0
     assert lines[-1] == "confirmed True" and machine.resets == 0
 

@@ -10,7 +10,7 @@ import pytest
 
 from bdev import errors as drivers
 from fwcore import errors, errors_boot, errors_net
-from fwtool import cli, exits, explain
+from fwtool import cli, exits, explain, refusals
 from fwtool.images import image
 from fwtool_cli import FOR_LAMP, LAYOUT, fwtool, python_environment
 from helpers import here, noise
@@ -75,11 +75,11 @@ def test_place_of_an_error_is_told():
 
 
 def test_exit_codes_follow_from_error_codes():
-    assert exits.of(errors.BAD_SIGNATURE) == exits.VERIFY == 3
-    assert exits.of(errors.TIMEOUT) == exits.DEVICE == 4
-    assert exits.of(errors.NOT_NEWER) == exits.REFUSED == 5
-    assert exits.of(errors_boot.OVERLAP) == exits.FAILED == 1
-    assert exits.of(12345) == exits.FAILED
+    assert refusals.exit_code(errors.BAD_SIGNATURE) == exits.VERIFY == 3
+    assert refusals.exit_code(errors.TIMEOUT) == exits.DEVICE == 4
+    assert refusals.exit_code(errors.NOT_NEWER) == exits.REFUSED == 5
+    assert refusals.exit_code(errors_boot.OVERLAP) == exits.FAILED == 1
+    assert refusals.exit_code(12345) == exits.FAILED
 
 
 def test_an_unknown_command_is_a_usage_error():

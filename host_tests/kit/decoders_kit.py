@@ -84,13 +84,16 @@ def read(name):
         return file.read()
 
 
+def unpack(packed, size):
+    """An image of the vectors out of raw deflate."""
+    out = bytearray(size)
+    assert DeflateIO(BytesIO(packed), RAW, 15).readinto(out) == size
+    return bytes(out)
+
+
 def unpacked(name, size):
     """An image of the vectors."""
-    out = bytearray(size)
-    with open(here("vectors/delta/" + name), "rb") as file:
-        packed = BytesIO(file.read())
-    assert DeflateIO(packed, RAW, 15).readinto(out) == size
-    return bytes(out)
+    return unpack(read(name), size)
 
 
 def cases(*names):

@@ -8,7 +8,7 @@ import rich_click as click
 
 from fwcore import manifest
 from fwcore.errors import FwError
-from fwtool import exits
+from fwtool import explain
 
 NO_IDENTITY = "--vendor-id or --vendor-domain, and --class-id or --model, are needed"
 _NUMBER = re.compile("[0-9]{1,20}")  # a u64 has at most 20 digits
@@ -23,7 +23,7 @@ class VersionText(click.ParamType):
         try:
             manifest.version_word(value)
         except FwError as error:
-            self.fail(exits.words(error), param, ctx)
+            self.fail(explain.sentence(error), param, ctx)
         return value
 
 

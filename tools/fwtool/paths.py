@@ -5,6 +5,8 @@ import shutil
 import sys
 from pathlib import Path
 
+from fwtool.exits import DEVICE, Failure
+
 _HERE = Path(__file__).resolve().parent
 _INSTALLED = _HERE / "_data"
 _ROOT = _INSTALLED if _INSTALLED.is_dir() else _HERE.parent.parent
@@ -36,8 +38,6 @@ def micropython(name=None):
     returns: absolute path as text
     raises:  Failure when there is none
     """
-    from fwtool.exits import DEVICE, Failure  # needs fwcore, which needs this module
-
     name = name or os.environ.get("MICROPYTHON") or micropython_beside()
     found = shutil.which(name)
     if not found:

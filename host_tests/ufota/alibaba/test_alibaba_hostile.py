@@ -22,7 +22,7 @@ from fwcore import errors, errors_net
 from fwtool import paths
 from fwtool.demos.demo_mqtt_client import fetch
 from fwtool.demos.demo_mqtt_cloud import Cloud, Package
-from fwtool.virtual import run
+from fwtool.virtual import virtual_board
 from helpers import here, noise
 from listener import Listener
 
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.timeout(120)
 def compiled(tmp_path_factory):
     """Folders with .mpy files: the device's modules, umqtt.simple and the driver."""
     out = tmp_path_factory.mktemp("mpy")
-    run.compile_modules(out)
+    virtual_board.compile_modules(out)
     umqtt = fetch(paths.device().parent / "build" / "umqtt")
     (out / "umqtt").mkdir()
     sources = {

@@ -15,7 +15,7 @@ from fwcore.manifest import version_word
 from fwcore.state import CONFIRMED, REVERTED
 from fwtool.images import factory, image
 from fwtool.signing import keys, manifests
-from fwtool.virtual import run
+from fwtool.virtual import virtual_board
 from goosebit_kit import ERROR, FINISHED, REGISTERED, RUNNING, UNKNOWN, Goosebit
 from helpers import noise
 from virtual_kit import CLASS, VENDOR, own_layout, result
@@ -99,7 +99,7 @@ def board(tmp_path, monkeypatch):
     factory.make(str(folder), own_layout(), built, version_word("1.0.0"), point, VENDOR, CLASS)
     monkeypatch.setenv("HAWKBIT_TOKEN", TOKEN)
     lines = []
-    power = run.VirtualBoard(folder, HEAP, on_line=lines.append)
+    power = virtual_board.VirtualBoard(folder, HEAP, on_line=lines.append)
     made = SimpleNamespace(folder=folder, key=key, lines=lines, power=power)
     yield made
     power.kill()

@@ -15,9 +15,9 @@ import pytest
 
 import servers
 import tls_kit
-from conform_http import PATIENT_MS, Lab, Trial, bundle, eq, signed
 from fwcore import errors, errors_net
 from helpers import noise
+from http_lab import PATIENT_MS, Lab, Trial, bundle, eq, signed
 
 BODY = noise(40_000, 21)
 TEXT = b"all the same " * 4000  # worth compressing

@@ -31,7 +31,7 @@ from fwtool.exits import REFUSED, Failure
 from fwtool.images import factory, image, layouts
 from fwtool.server import serve
 from fwtool.signing import keys, manifests
-from fwtool.virtual import boot, run
+from fwtool.virtual import boot, virtual_board
 
 OLD, NEW, BROKEN, MENDED = "1.0.0", "2.0.0", "3.0.0", "3.0.1"
 MICRODOT = {OLD: "2.5.1", NEW: "2.7.0", BROKEN: "2.7.0", MENDED: "2.5.1"}
@@ -82,7 +82,9 @@ class Demo:
     def play(self):
         self.prepare()
         with Server(self.folder / "server") as server:
-            self.board = run.VirtualBoard(self.folder / "board", "512k", on_line=self.hear)
+            self.board = virtual_board.VirtualBoard(
+                self.folder / "board", "512k", on_line=self.hear
+            )
             self.port = _free_port()
             os.environ["DEMO_PORT"] = str(self.port)
             with self.board:
@@ -308,7 +310,7 @@ def cut_in_swap(folder):
     chips = boot.Chips(folder, layouts.load(str(folder / "layout.json")))
     for _ in range(_TAKES):
         lines = []
-        with run.VirtualBoard(folder, on_line=lines.append):
+        with virtual_board.VirtualBoard(folder, on_line=lines.append):
             _wait_for_moves(chips)
         if _is_in_swap(chips):
             return lines

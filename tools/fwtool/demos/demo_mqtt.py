@@ -25,7 +25,7 @@ from fwtool.demos.demo_mqtt_client import fetch
 from fwtool.exits import DEVICE, Failure
 from fwtool.images import factory, image, layouts
 from fwtool.signing import keys, manifests
-from fwtool.virtual import run
+from fwtool.virtual import virtual_board
 
 OLD, NEW, BROKEN, BLOCKS = "1.0.0", "2.0.0", "3.0.0", "3.0.1"
 KEY, NAME, SECRET = "a1B2c3D4e5F", "dev001", "0123456789abcdef0123456789abcdef"
@@ -87,7 +87,7 @@ class Story:
         ):
             os.environ["DEMO_PORT"] = str(broker.port)
             os.environ["DEMO_TRIPLE"] = f"{KEY} {NAME} {SECRET}"
-            with run.VirtualBoard(self.folder / "board", "512k", on_line=self.lines.put):
+            with virtual_board.VirtualBoard(self.folder / "board", "512k", on_line=self.lines.put):
                 self.first_boot()
                 self.over_http()
                 self.crash()

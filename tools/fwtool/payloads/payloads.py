@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from fwcore import formats
 from fwcore.errors import FwError
-from fwtool import exits
+from fwtool import exits, explain
 from fwtool.exits import Failure
 from fwtool.payloads import arm_delta, deflate, unpack
 
@@ -98,7 +98,7 @@ def make(kind, old, new, wbits=unpack.WBITS):
         same = unpack.unpack(made.format, data, len(new), old, wbits=wbits) == new
     except FwError as error:
         raise Failure(
-            f"a device's decoders refuse it: {exits.words(error)}", exits.VERIFY
+            f"a device's decoders refuse it: {explain.sentence(error)}", exits.VERIFY
         ) from None
     if not same:
         raise Failure("a device's decoders make another image of it", exits.VERIFY)

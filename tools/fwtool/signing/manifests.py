@@ -14,7 +14,7 @@ from fwcore import errors, errors_net
 from fwcore import manifest as format_
 from fwcore.errors import FwError
 from fwcore.formats import RAW, check
-from fwtool import exits, files, options
+from fwtool import exits, explain, files, options
 from fwtool.exits import Failure
 from fwtool.payloads import packing
 from fwtool.signing import class_key, keys
@@ -149,7 +149,7 @@ def _signed(key, fields, payload):
         )
         check_payload(read(made, keys.point(key.public_key())), payload)
     except FwError as error:
-        text = f"no device would accept this: error {error.code}: {exits.words(error)}"
+        text = f"no device would accept this: error {error.code}: {explain.sentence(error)}"
         raise Failure(text) from None
     return made
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from fwtool import exits, files, paths
 from fwtool.exits import Failure
 from fwtool.images import factory, layouts
-from fwtool.virtual import pty_interpreter, run
+from fwtool.virtual import pty_interpreter, virtual_board
 
 SOFT_RESET = 5  # reset cause, numbered as in machine.py
 
@@ -35,7 +35,7 @@ _MANY = 1 << 30  # resets a minute: a board on a desk may reset as often as it l
 _CTRL_C = b"\x03"
 
 
-class PtyBoard(run.VirtualBoard):
+class PtyBoard(virtual_board.VirtualBoard):
     """One board on a pseudo-terminal; start(), kill() and `with` as run.VirtualBoard has them.
 
     state_dir:  folder of a board; a new or empty one becomes a board from the shop: blank
@@ -84,7 +84,7 @@ class PtyBoard(run.VirtualBoard):
             RESET_CAUSE=str(cause),
             RAW=str(int(self._raw)),
             CONTROL=f"{told},{heard}",
-            FIRMWARE=":".join(map(str, run._sources())),
+            FIRMWARE=":".join(map(str, virtual_board._sources())),
         )
         try:
             with self._lock:
@@ -137,14 +137,14 @@ class PtyBoard(run.VirtualBoard):
             os.close(self._control)
             os.close(self._answers)
         if bitten:
-            return run.WATCHDOG
+            return virtual_board.WATCHDOG
         if wire.soft:
             self._raw = wire.soft == b"R"
             return SOFT_RESET
-        if self._code not in (run.RESET, run.NO_POWER):
+        if self._code not in (virtual_board.RESET, virtual_board.NO_POWER):
             self._on_line(f"the interpreter ended with code {self._code}: power on again")
-            return run.POWER_ON
-        return run.HARD_RESET
+            return virtual_board.POWER_ON
+        return virtual_board.HARD_RESET
 
 
 class _Wire:
