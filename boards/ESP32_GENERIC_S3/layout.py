@@ -1,8 +1,8 @@
-"""Where everything lives on an ESP32-S3 with 8 MiB: two slots to run from, in a partition.
+"""Layout of an ESP32-S3 with 8 MiB: two slots to run from, in a partition.
 
-CHIPS tells where the layout's devices are on the real chips, and who else is there; only
+CHIPS says where the layout's devices are on the real chips, and what else is there; only
 `fwtool layout` reads it. Devices are partitions, by label; partitions.csv is the same table for
-the build. Its upper part is the port's own (-ota), so that the system can be updated as well.
+the build. Its upper part is the port's own (-ota), so that the firmware can be updated as well.
 """
 
 CHIPS = {

@@ -1,6 +1,6 @@
-"""Where everything lives on a MIMXRT1060-EVK: two slots to run from, in its QSPI flash.
+"""Layout of a MIMXRT1060-EVK: two slots to run from, in its QSPI flash.
 
-CHIPS tells where the layout's devices are on the real chips, and who else is there; only
+CHIPS says where the layout's devices are on the real chips, and what else is there; only
 `fwtool layout` reads it. The port's sources say: 8 MiB of flash, all from 1 MiB on is the file
 system area, which is what mimxrt.Flash reaches.
 """

@@ -1,6 +1,6 @@
-"""Where everything lives on a NUCLEO-F429ZI: runs from a NOR chip, updates come by SD card.
+"""Layout of a NUCLEO-F429ZI: it runs from a NOR chip, updates come by SD card.
 
-CHIPS tells where the layout's devices are on the real chips, and who else is there; only
+CHIPS says where the layout's devices are on the real chips, and what else is there; only
 `fwtool layout` reads it. Internal flash holds the identity alone. The linker script leaves
 112 KiB of it to the file system, sectors of 16, 16, 16 and 64 KiB, and pyb.Flash keeps a
 sector in RAM and erases it to write it back: no place for images or marks. The second

@@ -1,6 +1,6 @@
-"""Where everything lives on a pyboard v1.1 with a NOR chip of 8 MiB: two slots to run from.
+"""Layout of a pyboard v1.1 with a NOR chip of 8 MiB: two slots to run from.
 
-CHIPS tells where the layout's devices are on the real chips, and who else is there; only
+CHIPS says where the layout's devices are on the real chips, and what else is there; only
 `fwtool layout` reads it. Internal flash holds the identity alone. The linker script leaves
 112 KiB of it to the file system, sectors of 16, 16, 16 and 64 KiB, and pyb.Flash keeps a
 sector in RAM and erases it to write it back: no place for images or marks.

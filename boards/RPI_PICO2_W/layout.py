@@ -1,6 +1,6 @@
-"""Where everything lives on a Raspberry Pi Pico 2 W: two slots to run from, in its own flash.
+"""Layout of a Raspberry Pi Pico 2 W: two slots to run from, in its own flash.
 
-CHIPS tells where the layout's devices are on the real chips, and who else is there; only
+CHIPS says where the layout's devices are on the real chips, and what else is there; only
 `fwtool layout` reads it. The port's sources say: 4 MiB of flash, of which the upper 2560 KiB
 (MICROPY_HW_FLASH_STORAGE_BYTES) are the file system area, which is all rp2.Flash reaches.
 """

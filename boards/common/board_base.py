@@ -1,5 +1,6 @@
-"""What the boards of this folder have in common: all that DESIGN.md asks of a board, but for
-where its devices are. A board.py derives from it and says how to open each of them.
+"""BaseBoard: all that DESIGN.md asks of a board, except how to open its devices.
+
+A board.py derives from it and adds that.
 """
 
 import time
@@ -11,7 +12,7 @@ from fwcore.modules import STORE, built_in, load
 
 NAMES = ("rot", "key", "vendor_id", "class_id", "class_key")  # what provisioning leaves
 STORE_SIZE = const(512)  # bytes of all of it
-# Before a reset, for a ^C: a board without an image resets for ever.
+# Before a reset, so that ^C can stop it: a board without an image resets for ever.
 _GRACE_MS = const(3000)
 _STEP_MS = const(100)
 
@@ -20,7 +21,7 @@ class BaseBoard:
     """A board with this layout. A subclass says how to open its devices."""
 
     _watchdog = None  # of the chip: what one Board starts, every other one feeds
-    _hung = None  # whether it was the watchdog; what tells does not last (was_hung())
+    _hung = None  # was it the watchdog? The chip's own answer does not last (was_hung())
 
     def __init__(self, layout):
         self.layout = layout
@@ -100,7 +101,7 @@ class BaseBoard:
     # The chip
 
     def mapped(self, name):
-        """None: a ROMFS image is read into RAM, where a board does not say otherwise."""
+        """None: a ROMFS image is read into RAM, unless a board overrides this."""
         return None
 
     def feed(self):
@@ -110,7 +111,7 @@ class BaseBoard:
 
     def watchdog(self, timeout_ms):
         """Start the watchdog: from now on feed() must come within timeout_ms."""
-        self.hung()  # before the start, which overwrites what tells on rp2
+        self.hung()  # before the start, which overwrites the answer on rp2
         BaseBoard._watchdog = built_in("machine").WDT(timeout=timeout_ms)
 
     def hung(self):
@@ -123,12 +124,12 @@ class BaseBoard:
         return BaseBoard._hung
 
     def was_hung(self):
-        """What the chip says of it: asked by hung() alone. For boards that know it otherwise."""
+        """The chip's answer, for hung() only. A board that knows it otherwise overrides this."""
         machine = built_in("machine")
         return machine.reset_cause() == machine.WDT_RESET
 
     def wants_recovery(self):
-        """False: no key asks for a recovery image, where a board does not say otherwise."""
+        """False: no key asks for a recovery image, unless a board overrides this."""
         return False
 
     def log(self, text):

@@ -13,9 +13,9 @@ _CHIP_BAUD = const(20000000)
 
 
 class Nvs:
-    """What KeyValue is elsewhere, in the port's own journal.
+    """Stands for KeyValue, in the port's own NVS.
 
-    A value that is not there and one that cannot be read are the same to it.
+    A value that is not there and one that cannot be read give the same answer.
     """
 
     def __init__(self):
@@ -77,7 +77,7 @@ class Esp32Board(BaseBoard):
         return Window(found[0], 0, spec["size"])
 
     def mount_user(self):
-        """Nothing, where the port's _boot.py was not replaced: it has mounted the partition."""
+        """Do nothing where the port's own _boot.py runs: it has mounted the partition."""
         if "flashbdev" not in sys.modules:
             super().mount_user()
 

@@ -6,9 +6,9 @@ from micropython import const
 from fwcore.modules import built_in
 from fwcore.window import Window
 
-# What the SDK leaves in a scratch register when the watchdog is started, and clears in
-# machine.reset(), which is a watchdog reset as well. So it tells nothing of the last start
-# once the watchdog runs in this one.
+# The SDK leaves this in a scratch register when the watchdog is started, and clears it in
+# machine.reset(), which is a watchdog reset as well. So it says nothing about the last start
+# any more when the watchdog runs in this one.
 _STARTED = const(0x6AB73121)
 _CHIP_BAUD = const(20000000)
 _CARD_BAUD = const(12000000)

@@ -12,15 +12,15 @@ _CARD_BAUD = const(10500000)
 
 
 class SyncedFlash(Window):
-    """pyb.Flash without its memory: a write is in flash when the call returns.
+    """pyb.Flash without its cache: a write is in flash when the call returns.
 
     The port keeps a whole sector in RAM, writes it back five seconds later, and erases it
-    for that: what a power cut tears is the sector of 16 KiB, not a block of 512 bytes. A
-    journal stands it when each of its three banks is a sector, and it sets no marks: the
-    identity. Nothing else of a layout may be here.
+    for that: a power cut tears the sector of 16 KiB, not a block of 512 bytes. A journal
+    survives that when each of its three banks is a sector and it sets no marks, as that of
+    the identity. Nothing else of a layout may be here.
     """
 
-    under = None  # who went past it would write without the sync
+    under = None  # a direct access to the flash below would write without the sync
 
     def writeblocks(self, block, buf, offset=None):
         if offset is not None:

@@ -1,7 +1,7 @@
-"""Everything on a NOR chip of 8 MiB: for boards whose firmware has nothing frozen, where the
-port's own file system takes the internal flash. Copied to the board as layout.py.
+"""Layout with everything on a NOR chip of 8 MiB, for firmware that has nothing frozen.
 
-The identity is on the chip as well: whoever holds the chip can read the root of trust.
+There the port's own file system takes the internal flash. Copied to the board as layout.py. The
+identity is on the chip as well: anybody who reads the chip can read the root of trust.
 """
 
 CHIPS = {"W25Q64": {"size": 0x800000, "erase": 4096, "program": 256, "devices": {"spi": 0}}}

@@ -1,16 +1,16 @@
-"""The boot stage and then the application: frozen, so that no file can take its place.
+"""Runs the boot stage and then the application: frozen, so that no file can replace it.
 
-The watchdog runs before anything else is loaded or read. Whatever fails on the way to the
-application ends in a reset, after a few seconds in which ^C leads to the prompt.
+The watchdog runs before anything else is loaded or read. Every failure before the application
+ends in a reset, after a few seconds in which ^C leads to the prompt.
 
-An application's own main has to be a source file: a main.mpy is imported, and this is what an
-import of that name finds.
+An application's own main has to be a source file: a main.mpy is imported, and an import of that
+name finds this file.
 """
 
 import gc
 import sys
 
-_THRESHOLD = 4096  # bytes between collections: garbage of imports would end as holes
+_THRESHOLD = 4096  # bytes between collections: garbage of imports would leave holes in the heap
 
 
 def _select(board):
@@ -41,4 +41,4 @@ def _boot():
         board.reset()
 
 
-_boot()()  # with as little as can be below the application on the C stack
+_boot()()  # at the top level: the application has the most C stack then

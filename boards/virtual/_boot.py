@@ -3,8 +3,8 @@
     micropython -m _boot STATE_DIR [--boot-only]
 
 When there is nothing to start, or storage does not answer, the board resets and tries
-again: a card may be put back, and a failed read may have been the last one. An image on
-trial that ends, in whatever way, has failed: that is noted, and the board resets too.
+again: a card may be put back, and the next read may succeed. An image on trial that ends,
+in whatever way, has failed: the state says so, and the board resets too.
 
 --boot-only runs the boot stage and stops. Exit code 0: the application ended (or, with
 --boot-only, would start), 1: it raised (or nothing to start). Death by SIGUSR2 is
@@ -18,7 +18,7 @@ import sys
 from board import Board
 from stage import enter
 
-_THRESHOLD = 4096  # bytes between collections: garbage of imports would end as holes
+_THRESHOLD = 4096  # bytes between collections: garbage of imports would leave holes in the heap
 
 
 def _select(board):

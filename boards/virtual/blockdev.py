@@ -1,8 +1,8 @@
 """Block devices kept in files: a NOR flash chip and an SD card.
 
 Owns the rules of the chips; knows nothing of what is stored. The flash refuses what a
-real chip would spoil silently: a program unit is programmed once between two erases.
-Bits can then only clear, as every unit is blank when it is programmed.
+real chip would get wrong without an error: a program unit is programmed once between two
+erases. Bits can then only clear, as every unit is blank when it is programmed.
 
 Block protocol as in MicroPython's vfs documentation: return 0, or a negative errno.
 Every call is one unbuffered write to the file, so what was accepted outlives SIGKILL.
@@ -62,7 +62,7 @@ class FileFlash(_File):
 
     What a unit holds is read back before it is programmed, so the rule outlives a
     restart. Only a unit programmed with nothing but 0xFF leaves no trace in the file;
-    those are remembered while the object lives.
+    those are remembered for as long as the object exists.
     """
 
     def __init__(self, path, size, erase, program):

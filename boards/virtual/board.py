@@ -1,6 +1,6 @@
-"""The virtual board: files for chips, identity.json for what the factory burnt in.
+"""The virtual board: files for chips, identity.json for the identity.
 
-Implements what fwboot and ufota are handed (DESIGN.md, boards). Applications make
+Implements the board that fwboot and ufota need (DESIGN.md, boards). Applications make
 one the way they do on every board: `from board import Board; board = Board()`.
 """
 
@@ -33,7 +33,7 @@ class Store:
 
 
 class Board:
-    """One board, living in the folder state_dir (default: the one this process started with).
+    """One board, in the folder state_dir (default: the one this process started with).
 
     flash.bin, spi.bin, sd.bin   the devices of the layout; a missing file is a pulled card
     identity.json                rot, key, vendor_id, class_id, class_key in hex; may be missing

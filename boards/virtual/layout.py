@@ -1,12 +1,12 @@
-"""Where everything lives on the virtual board: one literal, read by device and host tools.
+"""Layout of the virtual board: one literal, read by device and host tools.
 
 The shape is that of a small product board: a microcontroller with 4 MiB of internal
 flash, an 8 MiB SPI NOR chip and an SD card. README.md draws the flash map.
 
 Updates are on trial: the new image waits on the SPI chip, changes places with the active
-one block by block, and goes back when it is not confirmed. A file `layout.json` in the
+one block by block, and is reverted when it is not confirmed. A file `layout.json` in the
 state folder replaces this literal as a whole, for tests, demos and benches. Without `state`,
-`mode` and `trials` it is simple installation, with no way back, from the card for instance:
+`mode` and `trials` it is simple installation, without a revert, from the card for instance:
     {"device": "sd", "start": 0x100000, "size": 0x1000000, "locations": 2}
 """
 
@@ -27,16 +27,16 @@ LAYOUT = {
         "size": 0xEF000,
         "format": "lfs2",
     },
-    # What the update client remembers: three banks of one block.
+    # The client store: three banks of one block.
     "client": {"device": "flash", "start": 0xA000, "size": 0x3000},
     # The same. In internal flash: it must be there when the chip is not.
     "state": {"device": "flash", "start": 0xD000, "size": 0x3000},
     "mode": "swap",
     "trials": 3,
-    # No watchdog_ms: it would bite every application that does not feed.
+    # No watchdog_ms: it would reset every application that does not feed.
     # One block more than header and image take: the spare one, through which they swap.
     "candidates": {"device": "spi", "start": 0, "size": 0xF1000, "locations": 1},
-    # Room for an image from the factory that is started when no other can be.
+    # For an image from the factory that is started when no other can be.
     "recovery": {
         "device": "spi",
         "header": 0x100000,

@@ -52,7 +52,7 @@ class WDT:
     """Watchdog: the supervisor resets the board when feed() was not called for timeout ms.
 
     Each feed renews the time stamp of a file the supervisor looks at; without a
-    supervisor nobody bites.
+    supervisor nothing resets the board.
     """
 
     def __init__(self, id=0, timeout=5000):

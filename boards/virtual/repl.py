@@ -2,11 +2,11 @@
 
     micropython -m repl STATE_DIR     started by the supervisor, tools/fwtool/virtual/pty_board.py
 
-Speaks what mpremote needs on stdin and stdout: raw REPL, raw paste, and a friendly REPL
-that is no more than one has to have. There is one file system, as on a small board: the
-layout's region `user`, on /, so nothing typed here reaches the files of the host. A board
-from the factory (identity.json) runs its boot stage and application first; a new one runs
-/boot.py and /main.py, like MicroPython from the shop. Its frozen modules are in /rom.
+Has what mpremote needs on stdin and stdout: raw REPL, raw paste, and a minimal friendly
+REPL. There is one file system, as on a small board: the layout's region `user`, on /, so
+nothing typed here reaches the files of the host. A board from the factory (identity.json)
+runs its boot stage and application first; a new one runs /boot.py and /main.py, like a board
+with MicroPython alone. Its frozen modules are in /rom.
 
 What the supervisor has to know goes over a pipe, a byte each:
 
@@ -128,7 +128,7 @@ class Link:
     def settle(self):
         """Code has ended: returns when the supervisor knows, and no ^C can interrupt any more.
 
-        To be called again when a late one has interrupted it. I may then be told twice.
+        To be called again when a late one has interrupted it. I may then be sent twice.
         """
         if not self._told:
             self.tell(b"I")
@@ -163,7 +163,7 @@ class Link:
         return size
 
     def say(self, text):
-        for at in range(0, len(text), _PIECE):  # no room for a copy of all of it
+        for at in range(0, len(text), _PIECE):  # no memory for a copy of all of it
             self.write(text[at : at + _PIECE].replace("\n", "\r\n").encode())
 
     def print(self, *args, sep=" ", end="\n", file=None):

@@ -1,4 +1,4 @@
-"""The boot stage of the virtual board: find the application, start it, see how it ends.
+"""The boot stage of the virtual board: find the application, start it, watch how it ends.
 
 It is frozen, and runs by itself or beside the boot selector. With a selector it is also in
 the image of each updatable stage: `fwtool stage` puts it there, with what it imports.
@@ -10,7 +10,7 @@ import sys
 from micropython import const
 
 _MAIN = "/app/main.py"
-_WASHED = const(5120)  # bytes of C stack, 32 bit: the boot stage takes fewer
+_WASHED = const(5120)  # bytes of C stack to overwrite, 32 bit: the boot stage takes fewer
 
 
 def enter(board, index):
@@ -42,10 +42,10 @@ def look(board, index):
 
 
 def _wash():
-    """Overwrite what the boot stage left on the stack.
+    """Overwrite the unused part of the C stack, where the boot stage has left its data.
 
-    The collector takes all that lies there for addresses, and would keep modules alive. That
-    costs heap at most, so a port that cannot tell how deep its stack is goes without.
+    The garbage collector takes old bytes there for addresses, and would keep modules in memory.
+    That costs heap only, so a port that cannot measure its stack does without.
     """
     try:
         from micropython import stack_use
@@ -78,7 +78,7 @@ def _find(board):
 
 
 def _confirm(board):
-    """This stage is good: it has an application to start. One that never gets here goes back."""
+    """This stage is good: it has an application to start. One that never gets here is reverted."""
     from fwcore.chain import StageBoard
     from fwcore.errors import FwError
     from ufota.trial import confirm
@@ -92,8 +92,8 @@ def _confirm(board):
 def _application(board, image):
     """What starts the application, and runs it to its end.
 
-    The application is called from here, and this from the first script: what is below an
-    application on the C stack is missing above it.
+    The application is called from here, and this from the first script: so few calls come
+    before the application, and it has the most C stack.
     """
 
     def start():
@@ -102,7 +102,7 @@ def _application(board, image):
             if _prepare(board, image):
                 execfile(_MAIN, {"__name__": "__main__"})  # noqa: F821
             else:
-                # The image's, compiled; an import cannot be told to be __main__.
+                # The image's main, compiled; an import cannot make it __main__.
                 __import__(_MAIN.rsplit("/", 1)[1][:-3])
         except BaseException as raised:  # SystemExit too: on trial no end is a good one
             error = raised
@@ -146,7 +146,7 @@ def _mount_user(board):
 def _failed_on_trial(board, image):
     """True when this image was on trial, or rejected itself: the boot stage has to go on.
 
-    Notes the reason; a storage that fails just now must not keep the board from its reset.
+    Stores the reason; a storage that fails just now must not keep the board from its reset.
     """
     if "state" not in board.layout:
         return False

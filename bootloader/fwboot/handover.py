@@ -1,7 +1,7 @@
 """Hand-over: mount an image read-only on /app, for its main.py to be run.
 
-The last act of the boot stage; stage.py of the board runs the file. It trusts the Image it is
-given: main.run() has just checked it.
+The last step of the boot stage; stage.py of the board runs the file. It does not check the
+Image: main.run() has just done so.
 """
 
 import os
@@ -32,8 +32,8 @@ class Window:
     start:  byte address of block 0, whole program units
     block:  bytes in a block, whole program units
 
-    One Python frame between the file system and the device: an application reads its files
-    from wherever it is on the C stack, so this reads past Storage and window.Window.
+    One Python frame between the file system and the device: an application may read its files
+    when little C stack is left, so this goes around Storage and window.Window.
     """
 
     def __init__(self, storage, start, size, block):

@@ -13,8 +13,8 @@ Image = namedtuple("Image", ("head", "slot", "device", "format"))
 def whole_header(slot, buf, log, feed):
     """Header of an image that is to be started, when header and digest are good, else None.
 
-    raises: OSError. A read error is no verdict: the image may be whole, and what is
-            judged bad here is erased by the next install.
+    raises: OSError. A read error proves nothing: the image may be whole, and one that is
+            called bad here is erased by the next install.
     """
     try:
         head = slot.read_header(buf, None)

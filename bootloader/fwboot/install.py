@@ -1,6 +1,6 @@
 """Simple installation: erase, header, body, verify, as mbed-bootloader does it.
 
-Power may go at any line: the candidate is never written, and an active image
+Power may be cut at any line: the candidate is never written, and an active image
 that is not whole fails its digest, so the next boot installs again.
 """
 
@@ -47,7 +47,7 @@ def install(candidate, head, active, buf, log, feed):
             log("[DBG ] New active firmware is valid")
             return DONE
     except (OSError, FwError):
-        pass  # storage failed: told by the result, tried again by the caller
+        pass  # storage failed: the result says so, and the caller tries again
     log("[DBG ] Firmware update failed")
     return FAILED
 

@@ -1,8 +1,8 @@
-"""The boot stage: what to start, once everything that was begun is finished.
+"""The boot stage: finish what was begun, then choose the image to start.
 
 run() is all the device's start needs: simple.py installs as mbed-bootloader does; where
-the layout has a state region, trial.py installs on trial, with a way back. It has no
-network and is handed its board.
+the layout has a state region, trial.py installs on trial, and can revert. It has no network;
+the board is its argument.
 
 What differs from mbed-bootloader, and why, is in docs/DESIGN.md: its defects
 D1..D10 are not here.
@@ -22,7 +22,7 @@ def run(board):
     returns:  Image, verified, ready to start; None when there is nothing to start (the
               caller resets and tries again)
     raises:   FwError for a layout that cannot work; OSError when the active image cannot
-              be read. Nothing has been erased or written by that verdict.
+              be read. Nothing is erased or written because of that.
     """
     log = board.log
     log("")

@@ -1,7 +1,8 @@
 """Direct mode: both slots can run, the state says which one does; nothing is copied.
 
-A newer image in the other slot is not taken unasked: a header torn by a cut may be good at
-this start, and gone once its image is confirmed. Only PENDING says that it was read back.
+A newer image in the other slot is not started without PENDING: a header torn by a cut may read
+as good at this start, and not any more once its image is confirmed. PENDING says that it was
+read back.
 """
 
 from fwboot.images import whole_header

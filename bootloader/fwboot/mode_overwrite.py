@@ -1,4 +1,4 @@
-"""Overwrite with a way back: the image that runs is kept in a second candidate slot."""
+"""Overwrite mode: the old image is kept in a second candidate slot, for a revert."""
 
 from fwboot.images import device_key
 from fwboot.install import DONE, install

@@ -34,7 +34,7 @@ class SwapMode:
         return self._active().fits(size)
 
     def prepare(self):
-        """Note which blocks are equal, once, before the first move. Raises OSError."""
+        """Find out which blocks are equal, once, before the first move. Raises OSError."""
         self._state.equal = b""
         self._state.equal = self._swap().equal_blocks()
 

@@ -1,6 +1,6 @@
-"""Modules: whose fwboot, fwcore and ufota an import gets, and when their memory is free again.
+"""Modules: which copy of fwboot, fwcore and ufota an import gets, and when they are dropped.
 
-A boot stage is big, and the application that follows it needs the room.
+A boot stage is big, and the application that follows it needs the memory.
 """
 
 import gc
@@ -12,11 +12,11 @@ _PACKAGES = ("fwboot", "fwcore", "ufota")
 
 
 def forget(*more):
-    """Let go of all that was imported so far: what is needed next is imported again.
+    """Drop all modules that were imported so far: what is needed next is imported again.
 
-    Code that still runs keeps what it has; the rest is the application's RAM now.
+    Code that still runs keeps what it uses; the rest is free memory for the application.
 
-    more:    names of other modules to let go of
+    more:    names of other modules to drop
     """
     for name in list(sys.modules):
         if name.split(".")[0] in _PACKAGES + more:

@@ -1,19 +1,19 @@
 """Boot selector: which boot stage runs. Index 0, frozen, never updated.
 
-The chain is direct mode once more: two slots of boot stages, chosen by trial.py as a stage
-chooses its application. This file hands over, and sees to it that something always runs:
+Updatable boot stages are in direct mode: two slots, from which trial.py chooses as a stage
+chooses its application. This file hands over, and makes sure that something always runs:
 
     the stage              what happens
     on trial, fails        reset: a try is used up; after the last one the older stage runs
     confirmed, fails       the frozen stage runs, in this very boot
     none that may run      the frozen stage runs
 
-Which slot it is, and when a new stage comes in, the state of the stages says, as the client
-left it. A board from the factory has none yet: then the newer of the two is tried.
+The state of the stages, which the client writes, says which slot runs and whether a new stage
+waits. A board from the factory has no such state yet: then the newer of the two is tried.
 
 A stage is a file system image with a module `stage` in it. Its enter(board, index) finds
-an application and returns what starts it; whatever that raises is the application's. What
-a stage imports of fwboot, fwcore and ufota is its own, not the selector's.
+an application and returns what starts it; an exception of that is the application's. A stage
+imports its own fwboot, fwcore and ufota, not those of the selector.
 """
 
 import sys
@@ -57,15 +57,15 @@ def _find(view):
     buf = memoryview(bytearray(_BUFFER))
     if State(view).journal.payload is None:
         _first_start(view, buf)
-    # A rejected application is better than none. A stage is not: there is the frozen one.
+    # A rejected application is better than none. A rejected stage is not: there is the frozen one.
     return trial.run(view, buf, False)
 
 
 def _first_start(view, buf):
     """Begin the state: what the factory put into the second slot is PENDING when it is newer.
 
-    Never again: what lies there later without the client's word may be a header torn by a
-    cut, good today and unreadable once its stage is confirmed.
+    Never again: a header that lies there later without PENDING may be torn by a cut, good
+    today and unreadable once its stage is confirmed.
     """
     state = State(view)
     head, new = (_header(state.runnable(view, slot)[0], buf) for slot in (0, 1))
@@ -94,7 +94,7 @@ def enter(board, frozen):
 
     frozen:   enter() of the stage that is frozen beside the selector
     returns:  a function without arguments that starts the application. Once the caller has
-              let go of this module, nothing of the selector takes memory
+              dropped this module, nothing of the selector takes memory
     raises:   what the frozen stage raises
     """
     image, index = run(board)
@@ -110,7 +110,7 @@ def _enter(board, image, index):
         vfs.mount(handover.file_system(board, image), modules.ROOT, readonly=True)
         modules.of_stage()
         return __import__(modules.ENTRY).enter(board, index)
-    except Exception as error:  # whatever it is, it must not be the end
+    except Exception as error:  # whatever it is, something must be started
         sys.print_exception(error)
     modules.of_firmware()
     board.log("[ERR ] Boot stage {} failed".format(index))
@@ -120,7 +120,7 @@ def _enter(board, image, index):
 
 
 def _note_crash(board):
-    """True when the stage is on trial; then the next selector is told that it crashed."""
+    """True when the stage is on trial; then the state says, for the next start: it crashed."""
     try:
         state = State(StageBoard(board))
         if state.phase != TRIAL:

@@ -1,7 +1,7 @@
 """Simple installation: the newest good candidate is copied over the active image.
 
 For layouts without a state region. Reads, decides by decide.py, acts by install.py, and
-logs in the words of mbed-bootloader. Two rules are added to its own: nothing is erased
+logs the lines of mbed-bootloader. Two rules are added to its own: nothing is erased
 because a READ failed, and when one candidate cannot be installed the next best is tried.
 """
 

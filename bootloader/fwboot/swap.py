@@ -1,6 +1,6 @@
 """Swap: exchange active and new image block by block, through one spare block.
 
-Owns the order of moves; where it stands is the journal's, what it is for is main.py's.
+Owns the order of moves. The journal counts them; mode_swap.py uses this file.
 P[0..] are the blocks of the active image, S[0..] those of staging: S[0] is the spare (the
 hole), the new image lies in S[1..].
 
@@ -19,8 +19,7 @@ marks, because the next one overwrites what the last one read. Moves back need n
 none of them writes to what another reads.
 """
 
-from fwcore import errors
-from fwcore.errors import FwError
+from fwcore.errors import WRITE_FAILED, FwError
 
 TRIES = 3  # of one move
 
@@ -144,7 +143,7 @@ class Swap:
                 self._feed()
             if self._same(source, target):
                 return
-        raise FwError(errors.WRITE_FAILED, at)
+        raise FwError(WRITE_FAILED, at)
 
     def _same(self, a, b):
         for offset in range(0, self._block, len(self._one)):

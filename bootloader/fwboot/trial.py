@@ -1,7 +1,7 @@
-"""The boot stage with a way back: trial, confirm, revert.
+"""The boot stage of layouts with a state region: install, trial, revert.
 
-For layouts with a state region. The phases are fwcore/state.py's; how an image becomes
-active is a mode's (mode_swap.py, mode_overwrite.py, mode_direct.py). One run:
+The phases are those of fwcore/state.py; how an image becomes active is in the file of its
+mode (mode_swap.py, mode_overwrite.py, mode_direct.py). One run:
 
     PENDING  the candidate is checked, then FORWARD; refused: IDLE
     FORWARD  the mode makes the new image active, then TRIAL (IDLE when permanent)
@@ -10,8 +10,8 @@ active is a mode's (mode_swap.py, mode_overwrite.py, mode_direct.py). One run:
     IDLE     the active image is started; not whole: the best candidate, else recovery
 
 What a cut leaves: put() is durable or has not happened, and each act is done again from
-its start, or from the last mark. Before anything is moved this run has put (R1): what
-an earlier one left half-written must not come back to life under a half-moved image.
+its start, or from the last mark. Before anything is moved this run has put (R1): a state
+that an earlier run left half-written must not be found again under a half-moved image.
 While a card is pulled amid FORWARD or BACK nothing is written, however often the device starts.
 """
 
@@ -152,7 +152,7 @@ class _Boot:
         state = self.state
         try:
             head = self._active_header()
-        except OSError:  # no verdict, but it must end: a try is used up
+        except OSError:  # proves nothing, but it must end: a try is used up
             if state.tries:
                 state.tries -= 1
                 self._put()
@@ -256,7 +256,7 @@ class _Boot:
 
     def _may_go_on(self):
         """False when the new image is lost. One that cannot be read is waited for, but only
-        while there is no way back: raises OSError.
+        while a revert is not possible: raises OSError.
         """
         try:
             return self.mode.may_go_on()
@@ -293,7 +293,7 @@ class _Boot:
         return 0
 
     def _begin(self, old):
-        """Make sure of the way back, then FORWARD. Returns 0, or the error number."""
+        """Make a revert possible, then FORWARD. Returns 0, or the error number."""
         state = self.state
         state.old = old or no_image()
         try:

@@ -1,8 +1,8 @@
-"""A block device that is not believed: every write is read back, every answer made a number.
+"""A block device that is checked: every write is read back, every answer becomes a number.
 
-For machine.SDCard, pyb.SDCard and any driver that may lose a write without a word, or say False
-or 1 where the block protocol wants a negative errno. It costs a read for each write. A device
-that answers reads from a cache of what was written cannot be checked so.
+For machine.SDCard, pyb.SDCard and any driver that may lose a write without an error, or return
+False or 1 where the block protocol wants a negative errno. It costs one read for each write. A
+device that answers reads from a cache of its writes cannot be checked in this way.
 """
 
 from errno import EINVAL, EIO
@@ -48,13 +48,13 @@ class Checked:
         return code or self._compared(block, memoryview(buf), offset)
 
     def ioctl(self, request, argument):
-        """As the device's; what is no count and no size is 0 or a negative errno."""
+        """As the device's ioctl; an answer that is no count or size is 0 or a negative errno."""
         if request in (_COUNT, _SIZE):
             return self._device.ioctl(request, argument)
         return self._called(self._device.ioctl, request, argument)
 
     def _compared(self, block, mv, offset):
-        """0, or -EIO when a piece reads otherwise. offset: () or (bytes,)"""
+        """0, or -EIO when a piece reads back different bytes. offset: () or (bytes,)"""
         size = len(self._block)
         for at in range(0, len(mv), size):
             piece = mv[at : at + size]
@@ -69,7 +69,7 @@ class Checked:
         return 0
 
     def _called(self, function, *args):
-        """Its answer as a number: None, 0 and True are good."""
+        """The function's answer as a number: None, 0 and True are good."""
         try:
             answer = function(*args)
         except OSError as error:

@@ -3,9 +3,9 @@
 Owns the bytes on the bus and the choice of commands; spinor.py makes a block device of it.
 What the chip says of itself is read by sfdp.py.
 
-From who calls the block device to the bus there are three Python calls in a transfer, four at the
-start and when something was left under way: each takes 230 of the 8,192 bytes of C stack that
-rp2 has.
+In a transfer there are three Python calls between the caller of the block device and the bus;
+at the start, and when an earlier command still runs, there are four. Each takes 230 of the 8,192
+bytes of C stack that rp2 has.
 """
 
 import time
@@ -39,11 +39,11 @@ _HEAD = const(6)  # command, address, dummy
 _PAGE = const(256)  # larger ones take these too; no chip of this family has smaller ones
 
 _POWER_UP_MS = const(50)  # until a chip answers; 5 ms in most data sheets
-_ANY = (0, 0, 16000, 10000)  # kind of a change that nobody knows: one from before a reset, say
+_ANY = (0, 0, 16000, 10000)  # a change of unknown kind: from before a reset, for instance
 _AWAKE_US = const(100)  # after AB and after 99: 3 to 40 us
 
 _EROFS = const(30)  # not in every port's errno
-_EILSEQ = const(84)  # what LittleFS calls a bad block, and goes round
+_EILSEQ = const(84)  # LittleFS takes it for a bad block, and uses another one
 
 
 class NorChip:
@@ -126,7 +126,7 @@ class NorChip:
         self._long = self._head[: 6 if self._wide else 5]
 
     def _switch(self, op):
-        self._command(_WREN)  # Micron wants it, others do not mind
+        self._command(_WREN)  # Micron needs it, others accept it
         self._command(op)
         self._command(_WRDI)
 
@@ -166,7 +166,7 @@ class NorChip:
     # A change is _ready(), _start() and _wait(), one after the other
 
     def _ready(self, at):
-        """The chip is there and idle: only then it tells its maker."""
+        """Check that the chip is there and idle: only then it answers with its maker's id."""
         if self._command(_ID, self._answer) != self.id[0]:
             # What an exception out of `feed` or ^C has left behind
             self._wait(_ANY, at)
@@ -184,13 +184,13 @@ class NorChip:
         self._command(kind[1], None, self._short, data)
 
     def _wait(self, kind, at):
-        """Until the chip is idle, and has done what it was told. kind: as of _start(), or _ANY"""
+        """Wait until the chip is idle and has done the command. kind: as of _start(), or _ANY"""
         _, op, typical_us, limit_ms = kind
         # 16 looks are 6 % more than typical at most; 10 ms feed every watchdog
         step_us = min(max(typical_us >> 4, 10), 10000)
         start = time.ticks_ms()
         while True:
-            # First the clock: who was held up for long after it looked has not waited
+            # The clock is read before the status: a delay between them must not end the wait
             late = time.ticks_diff(time.ticks_ms(), start) > limit_ms
             status = self._command(_STATUS, self._answer)
             self._feed()

@@ -3,15 +3,15 @@
 Owns the card's protocol; bus and chip select come from the board. Every transfer is covered by
 CRCs (CMD59), both ways, and after every write the card is asked whether it failed (CMD13).
 
-From who calls the block device to the bus there are three Python calls in a transfer, four when
-it has failed, five when a card is started: each takes 230 of the 8,192 bytes of C stack that rp2
-has.
+In a transfer there are three Python calls between the caller of the block device and the bus;
+four when it has failed, five when a card is started. Each takes 230 of the 8,192 bytes of C stack
+that rp2 has.
 
 A card may be pulled at any byte: the call ends with an error. The next call starts the card that
-is there then, and goes on if it is the same one, noting CARD_BACK. Another card, by its CID and
-size, is refused until ioctl(1), which VfsFat and VfsLfs2 call when they are made: a file system
-that is mounted knows the old one. Nor does it know what was done to the same card elsewhere: then
-mount again.
+is there then. If it is the same one, the call goes on, and `error` is CARD_BACK. Another card, by
+its CID and size, is refused until ioctl(1), which VfsFat and VfsLfs2 call when they are made: a
+mounted file system knows the old card only. It does not know either what was changed on the same
+card elsewhere: then mount again.
 
 A card has blocks of 512 bytes that are overwritten: nothing is erased, and offsets are whole
 blocks (VfsLfs2 takes readsize=512, progsize=512). A part of a block would have to be written
@@ -55,7 +55,7 @@ _IOCTL_COUNT = const(4)
 _IOCTL_SIZE = const(5)
 _IOCTL_ERASE = const(6)
 
-# What a card says when nothing is wrong with the talk itself: it need not be started again.
+# Errors that a card reports while the communication works: it need not be started again.
 _SOUND = (
     errors.OUTSIDE,
     errors.PROTECTED,
@@ -223,7 +223,7 @@ class SDCard:
         for i in range(count):
             token = self._poll(False, _READ_MS)
             if token != _DATA:
-                if token > 0x1F:  # no token at all: who knows what goes on
+                if token > 0x1F:  # no token at all: the card's state is not known
                     self._lost = True
                 raise _Fault(errors.TOKEN, token)
             data = mv[i * size : (i + 1) * size]
@@ -255,15 +255,15 @@ class SDCard:
             self._feed()
 
     def _take_status(self):
-        """Of what was accepted, what failed while it was written: what CMD13 is answered."""
+        """Check the answer to CMD13: did the card fail to write what it had accepted?"""
         status = self._get()
-        if status == 0xFF:  # nobody says so
+        if status == 0xFF:  # no card sends that: it is not there
             raise _Fault(errors.NO_DEVICE, 13)
         if status:
             raise _Fault(errors.STATUS, status)
 
     def _stop_sending(self):
-        """End a read of many. Past the last block it complains of what it was not asked for."""
+        """End a read of many blocks. An error of the card past its last block is ignored."""
         if self._send(12, 0) < 0:
             raise _Fault(errors.NO_DEVICE, 12)
 
@@ -273,10 +273,10 @@ class SDCard:
             try:
                 if count > 1:
                     self._stop_sending()
-                self._command(13, 0)  # what it tells now it does not tell of the next transfer
+                self._command(13, 0)  # an error read now is not reported for the next transfer
                 self._get()
             except _Fault:
-                self._lost = True  # what made the transfer fail is told, not this
+                self._lost = True  # the reported error is the transfer's, not this one
 
     # Starting a card
 
@@ -435,7 +435,7 @@ class SDCard:
         one = self._one
         start = time.ticks_us()
         while True:
-            waited = time.ticks_diff(time.ticks_us(), start)  # first: the last look is a late one
+            waited = time.ticks_diff(time.ticks_us(), start)  # before the last look
             self._spi.readinto(one, 0xFF)
             if (one[0] == 0xFF) == ready:
                 return one[0]

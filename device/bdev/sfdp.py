@@ -1,7 +1,7 @@
-"""What a NOR chip tells of itself: serial flash discoverable parameters (SFDP, JESD216).
+"""A NOR chip's description of itself: serial flash discoverable parameters (SFDP, JESD216).
 
 Owns the layout of these tables, as far as a driver of one data line needs it; no bus. Tables
-of all revisions are read: what an old one does not say yet keeps the values of DEFAULTS.
+of all revisions are read: fields that an old one lacks keep the values of DEFAULTS.
 
     header         bytes  0 "SFDP", 4 minor, 5 major, 6 number of parameter headers - 1
     parameter      bytes  0 id, 1 minor, 2 major, 3 dwords, 4 pointer (24 bits), 7 id (high)

@@ -10,15 +10,15 @@ What a file system or a Storage may count on:
 * writeblocks with an offset never erases. It programs inside of 256-byte pages; a page of FF
   changes nothing on NOR and is not sent.
 * Every wait has a deadline, twice what the chip calls its longest, and feeds the watchdog.
-* Before each transfer the chip must tell its maker, which it does only when it is there and
-  idle: on a bus that reads FF or 00 nothing is mistaken for data.
+* Before each transfer the chip must answer with its maker's id, which it does only when it is
+  there and idle: on a bus that reads FF or 00 nothing is mistaken for data.
 * After each erase and program WEL must be clear again; a chip that does not know a command
-  leaves it set. What it did is looked at with read_back, and always while protection bits
-  are set, as chips refuse without a word. These bits are never changed here.
+  leaves it set. The bytes are compared with read_back, and always while protection bits
+  are set, as chips refuse without an error. These bits are never changed here.
 
 Chips above 16 MiB: with commands for 4-byte addresses (0C, 12, 21, DC) where the tables tell
 of all of them, else in 4-byte mode (B7). A chip keeps that mode through a reset of the MCU;
-it is left at the next start. A boot ROM that is to read this chip needs the former.
+the next start ends it. A boot ROM that reads this chip needs the commands, not the mode.
 
 Not here, and what it would take:
   QSPI         a controller instead of SPI, the quad-enable bit (dword 15 of the tables has six
@@ -103,7 +103,7 @@ class SpiNor(NorChip):
         return 0
 
     def ioctl(self, request, argument):
-        """Requests 1 to 6 of the block protocol; nothing is held back, so 1 to 3 do nothing."""
+        """Requests 1 to 6 of the block protocol; nothing is cached, so 1 to 3 do nothing."""
         if request == _COUNT:
             return self.size // self.block_size
         if request == _SIZE:
@@ -144,7 +144,7 @@ class SpiNor(NorChip):
         return at
 
     def _compare(self, at, mv, size):
-        """What is there must be mv (None: blank), if that is to be looked at."""
+        """Compare what is there with mv (None: blank), if that is needed."""
         if not (self.read_back or self.protection):
             return
         blank = memoryview(_BLANK)

@@ -1,6 +1,6 @@
-"""Chain: a board as the updatable boot stages on it see it.
+"""StageBoard: a board as its updatable boot stages see it.
 
-Owns which part of a layout the stages are: `stages`, whose devices are the board's own.
+Owns which part of a layout is the stages': `stages`, on the devices of the board itself.
 The boot selector (fwboot/select.py) chooses a stage by this view, a stage confirms itself
 by it, and an application updates the stages by it: Client(StageBoard(board), source).
 """
@@ -10,13 +10,13 @@ from fwcore.errors import FwError
 
 
 class StageBoard:
-    """`board` with the layout of its boot stages; all else is the board's.
+    """`board` with the layout of its boot stages; everything else is as on the board.
 
     board:   see docs/DESIGN.md, "What a board offers"
     raises:  FwError BAD_LAYOUT for a board without stages
     """
 
-    systems = None  # a stage that confirms itself says nothing of the firmware under it
+    systems = None  # a stage that confirms itself does not confirm the firmware under it
 
     def __init__(self, board):
         stages = board.layout.get("stages")
@@ -30,5 +30,5 @@ class StageBoard:
         return getattr(self._board, name)
 
     def log(self, text):
-        """A line of the boot log that says of whom it speaks."""
+        """A line of the boot log, marked as one about the stages."""
         self._board.log("stages: " + text)

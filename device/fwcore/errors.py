@@ -1,10 +1,10 @@
-"""Error numbers: what went wrong, in a form that survives a trip to a dashboard.
+"""Error numbers: what went wrong, as a number that a server can show and count.
 
 One exception for everything ufota decides; storage itself raises OSError.
 Codes are appended, never renumbered. 21..45 are Arm's own FOTA status numbers
 (fota_status.h, without the minus sign), so a fleet that mixes both clients
-reads one table. Words for people live in the comments here, and
-`fwtool explain` prints them. The numbers that only boot stage, layouts and trials
+reads one table. The texts for people are the comments here, which
+`fwtool explain` prints. The numbers that only boot stage, layouts and trials
 need are in errors_boot.py: each name here costs the update client heap.
 """
 

@@ -1,7 +1,7 @@
 """Error numbers of the boot stage, and of what it shares with few others.
 
-The rest of the table, and FwError, are in errors.py; the rules are the same. Apart from
-it because an update client needs these only where the layout has a state region.
+The rest of the table, and FwError, are in errors.py; the rules are the same. A file of its
+own, because an update client needs these only where the layout has a state region.
 """
 
 from micropython import const

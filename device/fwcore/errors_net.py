@@ -1,7 +1,7 @@
 """Error numbers of networks and services, beyond the few that errors.py has.
 
-The rules are those of errors.py. Apart from it because each name costs heap, and an update
-over a plain connection that works needs none of these.
+The rules are those of errors.py. A file of its own, because each name costs heap, and an
+update over a plain connection that works needs none of these.
 """
 
 from micropython import const

@@ -1,8 +1,8 @@
 """Payload formats: what a manifest's number says the payload is.
 
-Owns the numbers. 1 and 5 are Arm's, the others are ours, in the manner of Arm's: a kind in the
-low byte, and what was done to it above. Arm's own 0x100, encrypted, is not taken: decrypt.py
-says why. docs/FORMATS.md has the bytes of each.
+Owns the numbers. 1 and 5 are Arm's, the others are ours, built like Arm's: a kind in the low
+byte, and what was done to it above. Arm's own 0x100, encrypted, is not taken: decrypt.py says
+why. docs/FORMATS.md has the bytes of each.
 
     payload = encrypted(deflated(kind))        each step where its bit is set
 """

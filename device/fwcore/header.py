@@ -1,4 +1,4 @@
-"""Image headers: what sits in front of every image, on flash and on storage.
+"""Image headers: what lies in front of every image, on flash and on storage.
 
 Owns the two layouts below and nothing else: no I/O, no policy.
 Read by fwboot (verify, install), ufota (active version, commit) and fwtool.

@@ -1,8 +1,8 @@
-"""Journal: the newest snapshot of something small, kept through any power cut.
+"""Journal: copies of a small record, so that the newest one survives any power cut.
 
-Owns the bytes below and the order in which banks are erased; what a payload means is
-its caller's (kv.py, the boot state). A region is cut into three banks of whole erase
-blocks; on NOR that is three erase blocks.
+Owns the bytes below and the order in which banks are erased; the caller (kv.py, the boot
+state) owns what a payload means. A region is cut into three banks of whole erase blocks;
+on NOR that is three erase blocks.
 
     bank     record | commit | seal | mark 0 | mark 1 ..., each in whole program units
 
@@ -26,7 +26,8 @@ A torn unit may read differently each time. So (R1..R6, docs/DESIGN.md):
 * after the first put of a session the third bank is wiped, or a torn record in it,
   unreadable until now, could come back with a sequence number as high as the newest;
 * where the newest has no seal, or another record no commit, a put was cut, and the next
-  load() may find another newest: `settled` is False, and who acts on it puts it again first.
+  load() may find another newest: `settled` is False, and a caller puts it again before it
+  acts on it.
 """
 
 import struct
@@ -47,7 +48,7 @@ _CRC = const(4)
 _COMMIT = const(12)
 _MARK = const(8)
 _BANKS = const(3)
-# Of what cannot be read: a noise on a bus must not bring an old state back.
+# Attempts at a read that fails: noise on a bus must not bring an old state back.
 _READS = const(5)
 _WAIT_MS = const(5)
 _MAX_LENGTH = const(0xFFFF)
@@ -82,8 +83,8 @@ class Journal:
     def load(self):
         """Find the newest snapshot; changes nothing.
 
-        returns:  its payload, bytes, also kept as .payload; None when there is none.
-                  .marks tells how many marks follow it. Units that cannot be read count
+        returns:  its payload, bytes, also in .payload; None when there is none.
+                  .marks is how many marks follow it. Units that cannot be read count
                   as torn.
         raises:   OSError when there is none, and more banks cannot be read than a cut tears
         """
@@ -207,12 +208,12 @@ class Journal:
             raise FwError(errors.WRITE_FAILED, bank)
 
     def _erase(self, bank):
-        """Ready a bank for a new record: where writes replace, nothing needs to be done."""
+        """Prepare a bank for a new record: where writes replace, nothing needs to be done."""
         self._banks[bank] = (False, 0)
         self._storage.erase(self._start + bank * self._size, self._size)
 
     def _to_scrub(self, own, base):
-        """Banks to be wiped, so that no record is left but these two, readable now or not (R6)."""
+        """Banks to wipe, so that no other record than these two is left, readable or not (R6)."""
         kept = (own, base) if self._banks[base][1] else (own,)
         return [bank for bank in range(_BANKS) if bank not in kept]
 

@@ -23,7 +23,7 @@ class KeyValue:
     """A dict of bytes to bytes on a Journal.
 
     journal:  Journal, its own: nobody else puts to it
-    payload:  what its load() returned; loaded by the caller, who is one call less deep
+    payload:  what its load() returned; the caller calls load(), to save C stack
     """
 
     def __init__(self, journal, payload):

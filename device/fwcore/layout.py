@@ -1,4 +1,4 @@
-"""Layout: which bytes of which device belong to what, and whether that can work.
+"""Layout: which regions are where on which devices, and whether that can work.
 
 A board's layout.py holds one dict of pure literals, so that host tools read the
 same map without running board code:
@@ -11,8 +11,8 @@ same map without running board code:
     regions     name -> {device, start, size}: whatever else no update may touch
     copy_retries  tries of one install, default 3
 
-    client      {device, start, size}: what the update client remembers; with it, a
-                download survives a reset
+    client      {device, start, size}: the client store; with it, a download survives
+                a reset
     unsigned    True: the client takes images without a manifest, too
 
     state       {device, start, size}: the boot state; with it, updates are on trial
@@ -20,11 +20,11 @@ same map without running board code:
     trials      trial boots of a new image, default 3
     watchdog_ms timeout of the watchdog that the boot stage starts
     signed      True: the boot stage asks for the maker's signature
-    downgrade   True: older versions may come in, down to the floor
+    downgrade   True: older versions are accepted, down to the floor
     recovery    like active: the image that is started when no other can be
     headers     stage: image headers are stage headers; direct mode only
     component   what manifests call this layout's image, default MAIN
-    stages      the chain: a layout without devices, for two slots of boot stages
+    stages      a layout without devices, for two slots of updatable boot stages
 
 All addresses and sizes are bytes from the start of the device. docs/FORMATS.md section 6
 has the rules of each mode.
@@ -44,7 +44,7 @@ FORMATS = ("lfs2", "fat", "romfs")
 MODES = ("swap", "overwrite", "direct")
 COPY_RETRIES = 3
 COMPONENT = "MAIN"
-CLIENT_SIZE = const(1024)  # bytes of all that the client remembers
+CLIENT_SIZE = const(1024)  # bytes of the client store
 _MAX_SIZE = 1 << 32  # bytes of a device: Arm's addresses have 32 bits
 _MAX_COUNT = const(255)  # locations, retries, trials
 _MAX_MS = (1 << 31) - 1  # machine.WDT takes a signed word
@@ -57,7 +57,7 @@ def check(layout):
 
     raises:  FwError BAD_LAYOUT | MISALIGNED | OUT_OF_DEVICE | OVERLAP | TOO_BIG;
              at = (name, name) of the two regions, or of the region and its field. Names
-             of what is in `stages` begin with that word
+             of what is in `stages` begin with "stages"
     """
     for name, spec in _table(layout, "devices").items():
         _check_device(name, spec)
@@ -195,7 +195,7 @@ def _candidate_span(layout, prefix):
 
 
 def _check_direct(layout, prefix, internal):
-    """The second slot is one like the active region."""
+    """The second slot has the active one's kind of header and, for LittleFS, its erase size."""
     active, area = layout["active"], layout["candidates"]
     devices = layout["devices"]
     if not internal:

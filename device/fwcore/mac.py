@@ -1,4 +1,4 @@
-"""The comparisons trust hangs on: HMAC-SHA256 and a compare that does not leak.
+"""HMAC-SHA256, and a comparison whose time does not show where two texts differ.
 
 Used by header.py: a candidate header is bound to this device.
 No I/O, no formats. MicroPython has no hmac module.

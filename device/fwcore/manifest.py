@@ -1,4 +1,4 @@
-"""Signed manifest, Arm v3: what an update is, who it is for, and who says so.
+"""Signed manifest, Arm v3: which image, for which devices, signed by whom.
 
 Owns the DER layout below; no I/O, no policy beyond "well-formed and signed".
 Read by ufota before the first erase, and by fwtool.
@@ -39,7 +39,7 @@ MAX_SIZE = const(1024)  # bytes of a SignedResource with every field at its larg
 _MAX_URI = const(255)
 _MAX_COMPONENT = const(8)
 _MAX_VENDOR_DATA = const(64)
-_SEMVER = const(1 << 55)  # bit 55 tells a semver word from an old UNIX time
+_SEMVER = const(1 << 55)  # bit 55: a version a.b.c, not an old UNIX time
 
 _INTEGER = const(0x02)
 _OCTETS = const(0x04)
@@ -51,7 +51,7 @@ _SEQUENCE = const(0x30)
 class Manifest:
     """A verified manifest; every field has been checked.
 
-    version:          int, the u64 version word
+    version:          int, a u64
     vendor_id, class_id: 16 bytes each
     priority, size, format: int; size is the payload's
     component, uri:   str
@@ -95,7 +95,7 @@ def read(buf, verify):
     raises:   FwError MALFORMED | BAD_SCHEMA | BAD_SIGNATURE, and then, for what a trusted
               signer got wrong, WRONG_VENDOR | WRONG_CLASS | BAD_VERSION | BAD_DIGEST |
               URI_TOO_LONG | VENDOR_DATA | MALFORMED; at = byte offset
-    Whether there is all that its format needs is formats.check()'s affair: this costs heap.
+    formats.check() looks whether the fields that its format needs are there: that costs heap.
     source:   FORMATS.md section 4; Arm manifest-tool 2.6.2 makes the same bytes
     """
     frame = _Der(buf, 0, len(buf)).enter(_SEQUENCE)
@@ -210,7 +210,7 @@ class _Der:
         return content
 
     def text(self, limit, code):
-        """UTF8String of printable ASCII: anything else has no business in a URL or a name."""
+        """UTF8String of printable ASCII: a URL or a name has nothing else in it."""
         at = self.at
         content = self.bytes(_UTF8)
         if len(content) > limit:

@@ -1,8 +1,8 @@
-"""Modules: imported where that takes little C stack, and let go of when they had their turn.
+"""Modules: import them where that takes little C stack, drop them when they are not needed.
 
-An import takes some 600 bytes of stack on a Cortex-M for each module that the import of another
-one loads, and rp2 has 8 KiB in all. So what is needed deep in other calls is loaded before, one
-after the other. Frozen modules take next to no heap; of others a short heap cannot hold all.
+On a Cortex-M each level of nested imports takes some 600 bytes of stack, and rp2 has 8 KiB in
+all. So modules that are needed deep in other calls are imported before, one after the other.
+Frozen modules take next to no heap; other modules do not all fit into a small heap at once.
 """
 
 import gc
@@ -15,16 +15,16 @@ SLOT = "storage mac header slot"
 STORE = SLOT + " errors_boot stage regions journal kv"
 STATE = SLOT + " errors_boot stage regions journal state"
 
-_SHORT = const(49152)  # bytes of free heap; with less, what is not needed any more has to go
+_SHORT = const(49152)  # bytes of free heap; with less, modules that are not needed are dropped
 
 
 def load(package, names):
     """Import modules of a package, unless they are there.
 
-    names:   with blanks between, each behind all that it imports
+    names:   with blanks between; each comes after the modules that it imports
     raises:  ImportError of what this build does not have
     """
-    __import__(package)  # what is in it is found through that
+    __import__(package)  # first: its modules are found through it
     for name in names.split():
         name = package + "." + name
         if name not in sys.modules:
@@ -40,10 +40,11 @@ def states():
 
 
 def built_in(name):
-    """Import without a look into the folders of sys.path: what is built in, or frozen.
+    """Import a module that is built in or frozen, without a search of the folders of sys.path.
 
-    What a file may extend (hashlib, struct, time, machine), an import looks for in every folder
-    first. To look into the application's takes a file system in Python: 1.2 KiB of stack.
+    An import searches all folders first for modules that a file may extend (hashlib, struct,
+    time, machine). In the application's folder this runs a file system in Python: 1.2 KiB of
+    stack.
     """
     path = list(sys.path)
     if sys.implementation.name == "micropython":
@@ -55,9 +56,9 @@ def built_in(name):
 
 
 def make_room(*modules):
-    """Let go of modules that have had their turn: up to 11 KB, where they are not frozen.
+    """Drop modules that are not needed any more: up to 11 KB, where they are not frozen.
 
-    Only when the heap is short, as they have to be imported again for the next update.
+    Only when little heap is free, as the next update has to import them again.
 
     modules:  (package, name) each
     """

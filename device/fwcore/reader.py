@@ -1,23 +1,22 @@
 """Reader: the bytes of an image on their way out of a slot.
 
-Owns the bounds of reads. Apart from slot.py and writer.py, because none of the three is needed
-while one of the others has its turn: heap.
+Owns the bounds of reads. To save heap it is apart from slot.py and writer.py: the three are not
+needed at the same time.
 """
 
 from hashlib import sha256
 
-from fwcore import errors
-from fwcore.errors import FwError
+from fwcore.errors import TOO_BIG, FwError
 from fwcore.storage import up
 
 
 class Reader:
-    """Reads an image front to back, a buffer a step, and digests it."""
+    """Reads an image from front to back, one buffer at each step, and digests it."""
 
     def __init__(self, slot, size):
         """size: bytes to read. Raises FwError TOO_BIG when that leaves the slot."""
         if size > slot.end - slot.body_at:
-            raise FwError(errors.TOO_BIG, size)
+            raise FwError(TOO_BIG, size)
         self._storage = slot.storage
         self.at = slot.body_at
         self.hash = sha256()

@@ -1,8 +1,8 @@
-"""Places: where images lie in layouts with a state region, a recovery image or boot stages.
+"""Regions: where images lie in layouts with a state region, a recovery image or boot stages.
 
-Owns the geometry of a swap, slots with stage headers, and where a signature is. Apart from
-slot.py, whose slots are all that simple installation has: the update client of such a device
-need not load this, and each name in it would cost heap.
+Owns the geometry of a swap, slots with stage headers, and where a signature is. Simple
+installation has the slots of slot.py only: the update client of such a device need not load
+this file, whose names cost heap.
 """
 
 from micropython import const
@@ -68,7 +68,7 @@ def read_signature(place, buf):
 def fixed_slot(layout, region, device):
     """A region with `header` and `start`, the active or the recovery image, as a Slot.
 
-    device: the block device it lives on. Raises as slot.slots().
+    device: the block device it is on. Raises as slot.slots().
     """
     head, start = region["header"], region["start"]
     end = start + region["size"]
@@ -81,7 +81,7 @@ def fixed_slot(layout, region, device):
 
 
 def slots(layout, device):
-    """The candidate slots, in index order. device: the block device they live on.
+    """The candidate slots, in index order. device: the block device they are on.
 
     raises:  as slot.slots()
     """

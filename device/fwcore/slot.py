@@ -1,8 +1,8 @@
-"""Slots: where an image and its header live.
+"""Slots: where an image and its header lie.
 
-Owns Arm's slot arithmetic and the header's way in and out. Header layouts are header.py's,
-the image's bytes reader.py's and writer.py's. Used by ufota (write a candidate), fwboot (read
-candidates, the active slot) and fwtool.
+Owns Arm's slot arithmetic, and reads and writes headers. Their bytes are in header.py; the
+image is read by reader.py and written by writer.py. Used by ufota (write a candidate), fwboot
+(read candidates, the active slot) and fwtool.
 
 The header is written LAST and with one write: that write is the commit. From the
 first erase until then the slot has no good header and counts as empty.
@@ -104,7 +104,7 @@ class Slot:
 
 
 def active_slot(layout, device):
-    """The active image as a Slot. device: the block device it lives on. Raises as slots()."""
+    """The active image as a Slot. device: the block device it is on. Raises as slots()."""
     active = layout["active"]
     head, start = active["header"], active["start"]
     end = start + active["size"]
@@ -113,7 +113,7 @@ def active_slot(layout, device):
 
 
 def slots(layout, device):
-    """The candidate slots, in index order. device: the block device they live on.
+    """The candidate slots, in index order. device: the block device they are on.
 
     raises:  OSError when the device does not answer; FwError when it is not what the
              layout says: OUT_OF_DEVICE for a smaller one (another card), MISALIGNED for
@@ -132,7 +132,7 @@ def storage(layout, name, device, end):
     found = Storage(device, spec["erase"], spec["program"], spec.get("overwrite", False))
     if found.size < end:
         raise FwError(errors.OUT_OF_DEVICE, found.size)
-    if spec["erase"] % found.block_size:  # an erase would take a neighbour along
+    if spec["erase"] % found.block_size:  # an erase would clear neighbours too
         raise FwError(errors.MISALIGNED, found.block_size)
     return found
 

@@ -1,7 +1,7 @@
 """Stage header: what sits in front of an updatable boot stage.
 
 Owns the layout below: the FirmwareHeader of the Mbed OS firmware update design.
-Apart from header.py, because only the chain of boot stages needs it.
+Apart from header.py, because only updatable boot stages need it.
 All fields little-endian.
 
     offset size field     meaning

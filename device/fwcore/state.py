@@ -1,7 +1,7 @@
-"""Boot state: what boot stage and client tell each other, kept by a journal.
+"""Boot state: the record of the boot stage and the application, stored in a journal.
 
-Owns the payload below and the rows of the table; what is copied, and when, is the boot
-stage's. A device without a state region has none of this: simple installation.
+Owns the phases and the bytes below; the boot stage decides what is copied, and when. A
+device without a state region has none of this: simple installation.
 
     phase    means                                  who leaves it, for what
     IDLE     the active image is to run             client: PENDING
@@ -89,7 +89,7 @@ class State:
         self.equal = payload[_SIZE:]
 
     def put(self):
-        """Make this the state. Raises as Journal.put(), and what that says stands then."""
+        """Make this the state, durable. Raises as Journal.put(): see there what stands then."""
         done = self.moves()
         self.journal.put(self._pack(done))
         self.done = done
@@ -108,7 +108,7 @@ class State:
             self.bad = (digest + self.bad)[:_BAD]
 
     def end(self, result, reason):
-        """The update is over, for this reason: what last_result() tells."""
+        """The update is over, for this reason: last_result() returns both."""
         self.phase = IDLE
         self.tries = 0
         self.result = result

@@ -1,4 +1,4 @@
-"""Bytes on a block device: the one place that speaks MicroPython's block protocol.
+"""Storage: bytes on a block device; the one file that uses MicroPython's block protocol.
 
 Owns addresses and error returns; knows nothing of slots, headers or images.
 Used by slot.py; the block device objects come from the board.

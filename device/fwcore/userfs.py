@@ -1,7 +1,7 @@
-"""The user file system: in a region of the layout, apart from the images, kept by every update.
+"""The user file system: in a region of the layout that no update changes.
 
-Owns when it is formatted: where the region is blank, and only there. One that does not mount
-is not: whatever is wrong with it, the files are worth more than a clean start.
+Owns when it is formatted: where the region is blank, and only there. A file system that cannot
+be mounted is not formatted: its files may still be saved.
 """
 
 from fwcore.window import Window

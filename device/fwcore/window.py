@@ -3,9 +3,9 @@
 For ports whose flash is one object (mimxrt), or knows no bounds (rp2 reads on behind its end),
 and for slots of the layout that lie side by side. Knows nothing of what is stored.
 
-It keeps the block protocol as the ports do not: every call returns 0 or a negative errno.
-esp32 raises OSError, rp2 returns None, mimxrt a positive number; an exception that goes
-through the C code of a file system leaves that broken.
+It obeys the block protocol where ports do not: every call returns 0 or a negative errno.
+esp32 raises OSError, rp2 returns None, mimxrt a positive number; after an exception in the
+midst of its C code a file system is broken.
 """
 
 from errno import EINVAL, EIO
@@ -69,7 +69,7 @@ class Window:
         return answer(code) if code else 0
 
     def ioctl(self, request, argument):
-        """Count, size and erase are of the window; the rest is the device's affair."""
+        """Count, size and erase are the window's; the device answers all other requests."""
         if request == _COUNT:
             return self._count
         if request == _SIZE:
@@ -92,8 +92,8 @@ class Window:
 def bare(device):
     """(device, byte of it) under a Window, else (device, 0).
 
-    Whoever goes on there has made sure that what he wants is inside. Asked by name: a Window
-    outlives its module, which fwboot.modules.forget() lets go of.
+    A caller that uses it must check that its bytes are inside of the Window. The class is found
+    by its name: a Window is still there when fwboot.modules.forget() has dropped its module.
     """
     under = getattr(device, "under", None)
     return under() if under else (device, 0)

@@ -47,8 +47,8 @@ class Writer:
     def resume(self, reader):
         """Go on behind what is in the slot, instead of begin().
 
-        reader:  Reader of this slot at its end; where it stands is a boundary that kept()
-                 of another Writer told
+        reader:  Reader of this slot at its end, which is a boundary that kept() of another
+                 Writer returned
         """
         self._hash = reader.hash
         self.left -= reader.at - self._at

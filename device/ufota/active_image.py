@@ -1,6 +1,6 @@
-"""The image that runs, for sources that tell a service or a card of it.
+"""The active image and its header, for sources that report which image runs.
 
-Loaded when that is asked for: a download needs none of it.
+Loaded for such a report only: a download does not need it.
 """
 
 from fwcore.errors import FwError

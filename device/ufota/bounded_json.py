@@ -1,18 +1,18 @@
-"""JSON from strangers, bounded: what a service sends may not cost more heap or time than it says.
+"""JSON with bounds: a message of a service takes no more heap and time than it is allowed.
 
     found = loads(buf, 4096)                  a dict, or FwError
     inner = table(found, "data")              a dict; {} when the field is missing or null
     url = text(inner, "url", 2048)            printable ASCII; "" when missing or null
     size = number(inner, "size", 1 << 31)     0..most; None when missing or null
 
-A field of another kind, or beyond its bound, is FwError BAD_MESSAGE; what a missing one means
-the caller knows best. Everything is looked at before it is parsed: nesting, so that no
-"[[[[..." fills the heap, the number of lists and objects, which cost far more than their two
-bytes, and the digits of a number, whose conversion takes time with their square.
+A field of another kind, or beyond its bound, is FwError BAD_MESSAGE; the caller decides what a
+missing one means. Three things are checked before a message is parsed: its nesting, so that no
+"[[[[..." fills the heap; the number of lists and objects, which cost far more than their two
+bytes; and the digits of a number, because the time to convert them grows with their square.
 
-MicroPython's parser lets through what is no JSON (commas, mostly). That is harmless here:
-who acts on a message takes single fields out of it and checks each.
-Used by the sources of services (aliyun, hawkbit).
+MicroPython's parser accepts some texts that are no JSON (commas, mostly). That is harmless here:
+callers take single fields out of a message and check each.
+Used by the sources of services (alibaba, hawkbit).
 """
 
 import json
@@ -31,7 +31,7 @@ _MAX_DIGITS = const(10)  # of a number that came as text
 def loads(buf, limit):
     """Parse a message.
 
-    buf:      bytes-like; not copied, but for a moment to see that it is UTF-8
+    buf:      bytes-like; copied for a moment only, to check that it is UTF-8
     limit:    bytes it may have
     returns:  dict
     raises:   FwError BAD_MESSAGE; at = offset, or the length when it is too long

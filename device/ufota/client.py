@@ -1,7 +1,7 @@
 """The update client: from an address to a committed candidate.
 
-Owns the order of an update and nothing else: bytes come from a source and go through the
-one door, update/writer.py. It never touches the active image.
+Owns the order of an update and nothing else: bytes come from a source, update/writer.py
+checks and writes them. It never touches the active image.
 
     state             what a step does                           next
     IDLE              nothing                                    start(): MANIFEST
@@ -12,13 +12,13 @@ one door, update/writer.py. It never touches the active image.
     DOWNLOAD          one buffer from source to candidate        VERIFY
     VERIFY            one buffer read back from the candidate    APPROVE_INSTALL
     APPROVE_INSTALL   asks the application                       COMMIT
-    COMMIT            writes the header: the durable moment      READY
+    COMMIT            writes the header: durable from here on    READY
     READY             nothing: reset, and the boot stage installs
     FAILED            nothing: `error` says why; start() begins anew
 
 The address gives either a manifest, whose payload-uri is fetched next, or a
-bundle: the manifest with its payload right behind it. What a client needs that is left
-alone in the field (broken links, resets, services) is fleet_client.py's; this one takes less heap.
+bundle: the manifest with its payload right behind it. What unattended devices need besides
+(broken links, resets, services) is in fleet_client.py; this client takes less heap.
 """
 
 from micropython import const
@@ -58,10 +58,10 @@ class Client:
 
     done:              bytes of the payload that are in the candidate
 
-    An OSError that a callback lets out is taken for the storage's.
+    An OSError that a callback raises is taken for the storage's.
     """
 
-    _tells = False  # True: which image runs; see patch_client.py
+    _tells = False  # True: requests name the image that runs; see patch_client.py
     # What a step does, by state.
     _steps = (
         None,
@@ -107,7 +107,7 @@ class Client:
         self.step()
 
     def abort(self):
-        """Give the update up; nothing of it is kept."""
+        """Give the update up; what came is discarded."""
         self.source.close()
         self.update.abort()
         self.state = IDLE
@@ -180,7 +180,7 @@ class Client:
         return True
 
     def _open(self, at=0, tag=b""):
-        """Open the source where it has got to; its own header lines are as before in the end."""
+        """Open the source at a byte, with the client's header lines for this request only."""
         source = self.source
         own = source.header
         try:
@@ -194,7 +194,7 @@ class Client:
             source.header = own
 
     def _read_manifest(self):
-        """Read until the byte behind the manifest, or the end, shows which delivery this is."""
+        """Read until a byte behind the manifest shows a bundle, or the end a manifest alone."""
         from fwcore import manifest
 
         size = manifest.frame_size(self.buf, self._have)
@@ -208,15 +208,15 @@ class Client:
             if not size or self._have < size:
                 raise FwError(errors.MALFORMED, self._have)
         self.manifest = self.update.read(self.buf[: self._have])
-        self.state = ACCEPT  # a step of its own: what this one took is free again
+        self.state = ACCEPT  # a step of its own: the memory of this one is free then
         return True
 
     def _peek(self, size):
-        """Where to read a manifest to, when it ends at `size`, or 0: nobody knows yet."""
+        """Up to which byte to read, for a manifest that ends at `size`; 0: not known yet."""
         return SCRATCH_AT
 
     def _accept(self):
-        """For this device, newer, fitting; where its payload comes from, and of what length."""
+        """Is it for this device, newer, fitting? Where is the payload, and how long is it?"""
         found = self.update.accept(self.manifest, self._again)
         self.state = APPROVE_DOWNLOAD
         self._start = found.end if self._have > found.end else 0  # of the payload in its object
@@ -281,7 +281,7 @@ class Client:
             if count < room and self._left:
                 return True
         candidate = self.update.open()
-        if self._have:  # the first buffer is what erases
+        if self._have:  # writing the first buffer erases the slot
             candidate.begin()
             candidate.write(self.buf[: self._have] if self._have < len(self.buf) else self.buf)
             self._have = 0

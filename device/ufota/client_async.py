@@ -1,4 +1,4 @@
-"""Client.arun(): run() for asyncio. Who does not use that need not load this."""
+"""Client.arun(): run() for asyncio. Loaded only where it is used."""
 
 import asyncio
 

@@ -1,12 +1,12 @@
-"""A console of single keys, for trials by hand: heap, stack, reset, update, versions.
+"""A console of single keys, for tests by hand: heap, stack, reset, update, versions.
 
     console = Console(board, client)
     while True:
         console.poll()          # in the application's own loop; never blocks
         ...
 
-Owns keys and what they print, nothing else; a product leaves this file out. Keys arrive on the
-REPL's own line, sys.stdin, where nobody else hands in another stream.
+Owns keys and what they print, nothing else; a product leaves this file out. Keys come from the
+serial line of the REPL, sys.stdin, unless the application gives another stream.
 """
 
 import gc

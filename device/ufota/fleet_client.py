@@ -1,13 +1,13 @@
-"""The client for devices that are left alone: it asks, goes on after every break, and reports.
+"""The client of an unattended device: it polls, resumes after every interruption, and reports.
 
-Owns the states PAUSED and REJOIN, and what its source is told. The update itself is client.py's,
-what is in the candidate candidate.py's, what of it is believed after a reset resume.py's, how long
-to wait retry.py's.
+Owns the states PAUSED and REJOIN, and when it reports to its source. The update itself is in
+client.py, the candidate in candidate.py, the record for a resume after a reset in resume.py, the
+length of waits in retry.py.
 
     a link breaks   PAUSED for as long as retry says; then the source is asked for what follows.
                     What came stays in the buffer and in the candidate: nothing is fetched twice
-    a reset         the manifest is fetched and verified again; if it is still this image, what is
-                    kept is digested, and the source is asked for what follows
+    a reset         the manifest is fetched and verified again; if it is still this image, what the
+                    candidate has is digested, and the source is asked for what follows
     the object changed, or the server knows no ranges
                     the source begins at 0, and so does the update
 """
@@ -43,13 +43,13 @@ _FRAME = const(4)  # bytes that tell how long a manifest is
 class FleetClient(Client):
     """A Client that polls, resumes and reports.
 
-    source:    also offer() and told(client), where it is a service: see sources/group.py
+    source:    also offer() and report(client), where it is a service: see sources/group.py
     retry:     retry.Retry; None: a broken link is an error at once
     progress(done, total): payload bytes; at most each 1 % and each second, and at the end
     all else:  as for Client
 
-    With a region `client` in the layout a download survives a reset. So does the address of an
-    update that the application was told of, when the source has no offer(): poll() begins it anew.
+    With a region `client` in the layout a download survives a reset. So does an address that the
+    application gave to start(), when the source has no offer(): poll() begins that update anew.
     """
 
     _steps = Client._steps + ("_go_on", "_rejoin")
@@ -70,7 +70,7 @@ class FleetClient(Client):
     def poll(self):
         """Start what the source offers, or what a reset interrupted. True when one has begun.
 
-        Does nothing while an update is under way. Raises FwError; OSError of the notes.
+        Does nothing while an update is under way. Raises FwError; OSError of the client store.
         """
         if self.state not in (IDLE, READY, FAILED):
             return False
@@ -83,7 +83,7 @@ class FleetClient(Client):
         return bool(url)
 
     def abort(self):
-        """Give the update up; nothing of it is kept."""
+        """Give the update up; what came is discarded."""
         super().abort()
         self._forget_url()
 
@@ -104,7 +104,7 @@ class FleetClient(Client):
             self._changed()
             self._tell()
             if self.state == FAILED:
-                raise self.error  # type: ignore[misc]  # None it is only while nothing failed
+                raise self.error  # type: ignore[misc]  # it is None only while nothing failed
         elif self._has_news:
             self._tell()
         return worked
@@ -118,10 +118,10 @@ class FleetClient(Client):
 
     def _begin(self, url):
         super()._begin(url)
-        self._tag = b""  # the source's word for the object that brings the payload
+        self._tag = b""  # the source's tag of the object that brings the payload
         self._whole = False  # True: all of the payload is here, and no end is asked for
         self._told = None  # (bytes, ms) of the last report of progress
-        self._has_news = False  # True: progress that the source has not been told
+        self._has_news = False  # True: there is progress to report to the source
 
     def _open_payload(self):
         kept = self.update.record
@@ -141,7 +141,7 @@ class FleetClient(Client):
         return True
 
     def _peek(self, size):
-        # Not a byte more than shows which delivery it is: after a reset they are here already.
+        # Only what tells a bundle from a manifest: after a reset the payload is here already.
         return size + 1 if size else _FRAME
 
     def _wait(self, ms):
@@ -151,7 +151,7 @@ class FleetClient(Client):
             time.sleep_ms(max(0, min(ms, self._pause_ms())))
 
     def _tell(self):
-        """The source may tell its service; that must never stop an update."""
+        """Let the source report to its service; an error there must never stop an update."""
         self._has_news = False
         if hasattr(self.source, "report"):
             try:
@@ -160,7 +160,7 @@ class FleetClient(Client):
                 pass
 
     def _report(self, done, total):
-        """Progress after a buffer: told on seldom enough not to slow the update down."""
+        """Progress after a buffer; reported seldom enough not to slow the update down."""
         now_ms = time.ticks_ms()
         told = self._told
         if told and done < total:
@@ -169,7 +169,7 @@ class FleetClient(Client):
         self._told = done, now_ms
         if self._progress:
             self._progress(done, total)
-        self._has_news = True  # told by step(): sources take requests of their own to tell it
+        self._has_news = True  # step() reports it: a source needs a request for that
 
     def _forget_url(self):
         if "client" in self.board.layout:
@@ -182,7 +182,7 @@ class FleetClient(Client):
         if self.error.code == errors.CORRUPT and state not in (CONNECT, MANIFEST, ACCEPT):
             if self.update.done and not self._again:
                 self._begin(self.url)
-                self._again = True  # what was kept may be what is wrong
+                self._again = True  # an earlier download may have left the wrong bytes
                 return
         if self.retry and state in _LINKED:
             wait_ms = self.retry.after(self.error, self.source, self.done + self._have)
@@ -225,7 +225,7 @@ class FleetClient(Client):
         return True
 
     def _rejoin(self):
-        """The first byte shows where the source goes on."""
+        """The first byte after a pause shows where the source goes on."""
         have = self._have
         count = self.source.readinto(self.buf[have : have + 1])
         if count is None:
@@ -258,7 +258,7 @@ class FleetClient(Client):
     # The board was reset
 
     def _catch_up(self):
-        """A step of OPEN: digest what is kept, a buffer at a time, then go on behind it."""
+        """A step of OPEN: digest what the candidate has, a buffer at a time; go on behind it."""
         update, source = self.update, self.source
         if self._have:  # of the manifest, and of what is here already
             if self._start:

@@ -1,6 +1,6 @@
-"""The loop of a device that is left alone: ask, update, reset, confirm, feed the watchdog.
+"""The main loop of an unattended device: poll, update, reset, confirm, feed the watchdog.
 
-Owns no state. Who has a loop of its own calls poll(), run() and confirm() in that.
+Owns no state. An application with a loop of its own calls poll(), run() and confirm() there.
 """
 
 import time
@@ -10,16 +10,16 @@ from micropython import const
 from fwcore.errors import FwError
 from ufota.trial import confirm
 
-_PAUSE_MS = const(1000)  # between two looks at the source
+_PAUSE_MS = const(1000)  # between two calls of client.poll()
 
 
 def run(client, is_healthy=None):
     """Keep the device up to date. Never returns.
 
     client:  FleetClient
-    is_healthy: is_healthy() is true once the image that runs may be kept; None: as soon as a look
-             at the source raised nothing
-    Errors of an update, and of is_healthy(), are logged; the next look comes all the same.
+    is_healthy: is_healthy() is true once the image that runs may be kept; None: as soon as
+             client.poll() raised nothing
+    Errors of an update, and of is_healthy(), are logged; then the loop goes on.
     raises:  what is neither FwError nor OSError
     """
     while True:

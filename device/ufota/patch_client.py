@@ -1,8 +1,8 @@
 """The client that asks for patches: a server that knows which image runs can send less.
 
-Owns what the server is told, and when the whole image is asked for instead. The patch itself is
-payload.py's. Apart from fleet_client.py because not every device has the decoders, and names
-cost heap.
+Owns the request header that names the image, and when the whole image is requested instead. The
+patch itself is in payload.py. A file of its own, because not every device has the decoders, and
+names cost heap.
 """
 
 from binascii import hexlify
@@ -20,10 +20,10 @@ _LAST_DECODER = const(169)
 
 
 class PatchClient(FleetClient):
-    """A FleetClient that tells the server of the manifest which image runs.
+    """A FleetClient that names the image that runs to the server of the manifest.
 
-    Where what it is sent for that cannot be made into the image, for any reason but the link,
-    the update begins again, nothing is told, and the whole image comes.
+    When the payload that comes cannot be decoded into the image, for any reason but the link, the
+    update begins again: the request does not name the image that runs, and the whole image comes.
     """
 
     _tells = True
@@ -37,7 +37,7 @@ class PatchClient(FleetClient):
         self.step()
 
     def image_line(self):
-        """For request_headers.py: the line of the image that runs, for the manifest's server."""
+        """For request_headers.py: the line that names the image, for the manifest's server."""
         if self._url != self.url:
             return b""
         load("fwcore", "manifest")
@@ -54,7 +54,7 @@ class PatchClient(FleetClient):
             super()._after_error(state)
 
     def _is_payload_bad(self):
-        """True when it is not the image itself, and what that is made of is to blame."""
+        """True when the payload is not the image itself, and its decoding has failed."""
         found, code = self.manifest, self.error.code
         if not found or found.format == _RAW:
             return False

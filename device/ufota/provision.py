@@ -8,8 +8,8 @@
     class_key   16 bytes all devices of the class share, for encrypted payloads; may be left out
     key         65 bytes, the public key it trusts: a P-256 point, uncompressed
 
-It goes into board.store() in this order. A device that has the key is provisioned and keeps
-what it has; one whose power went before that is not, and takes the whole identity again.
+It goes into board.store() in this order. A device that has the key is provisioned, and its
+identity stays. After a power cut before the key it is not: it takes the whole identity again.
 """
 
 import json
@@ -26,7 +26,7 @@ from fwcore.p256 import PublicKey
 
 _SIZES = (("rot", 16), ("vendor_id", 16), ("class_id", 16), ("class_key", 16), ("key", 65))
 _OPTIONAL = "class_key"
-_NONE = b"\x00"  # in place of one that a cut has left; no port's store need take an empty value
+_NONE = b"\x00"  # replaces a value that a cut has left; not every port's store takes empty ones
 _MAX_FILE = const(1024)  # bytes
 
 
@@ -57,7 +57,7 @@ def first_start(board, path="/user/identity.json"):
     """Take the identity from a file, on a device that has none yet; then remove the file.
 
     For the first lines of an application. The file has a secret in it, so it is removed from
-    a device that is provisioned, too; what flash still holds of it is overwritten some day.
+    a provisioned device, too; its old bytes stay in flash until they are overwritten.
 
     returns:  True when the device is provisioned, now or before
     raises:   as provision(), and the file stays

@@ -1,4 +1,4 @@
-"""What came of an update, as trial.last_result() tells it."""
+"""The result of an update, as trial.last_result() returns it."""
 
 from collections import namedtuple
 

@@ -1,10 +1,10 @@
-"""Trial: what the application says of the image it runs, and what came of the last update.
+"""Trial: the application confirms or rejects its image, and reads the last update's result.
 
 For devices with a state region; without one there is nothing to confirm and there are no
-results. The boot stage decides what is started; from here it is only told.
+results. This file only writes the state; the boot stage decides what is started.
 
-Only the image that the boot stage started as the active one may speak. The state cannot
-tell who asks, so a recovery image must not call confirm() or reject().
+Only the image that the boot stage started as the active one may confirm or reject. The state
+does not show who calls, so a recovery image must not call confirm() or reject().
 
 Every function reads the state, changes it and puts it in one go, so several may be used in
 one program, as long as no two run at the same time.
@@ -27,10 +27,10 @@ _DEVICE_FAULTS = (errors_boot.INSTALL_FAILED, errors.CORRUPT)
 def confirm(board, floor=None):
     """The image that runs is good: keep it. Call it at every start, once all works.
 
-    So is the firmware under it, where there are board.systems.
+    It also confirms the firmware under the image, where there are board.systems.
 
-    floor:    version word: nothing older is ever started again. Left out: this image's own
-              version, or, where the layout allows downgrades, what it was before. Never more
+    floor:    version, u64: nothing older is ever started again. Left out: this image's own
+              version, or, where the layout allows downgrades, the floor before. Never more
               than this image's version, and it never falls
     returns:  True when something was written, False when all was confirmed before
     raises:   OSError; FwError WRITE_FAILED; NOT_ON_TRIAL after reject(), for a black-listed
@@ -103,8 +103,8 @@ async def aconfirm_when(board, check, timeout_ms, wait_ms=1000):
 def reject(board, reason):
     """The image on trial is no good: after a reset the old one is back, this one black-listed.
 
-    reason:  256..65535, what last_result() will tell; below are the numbers of errors.py. One
-             that blames the device, or is out of bounds, is noted as NOT_CONFIRMED
+    reason:  256..65535, for last_result(); below are the numbers of errors.py. One that
+             blames the device, or is out of bounds, is stored as NOT_CONFIRMED
     raises:  OSError; FwError WRITE_FAILED; NOT_ON_TRIAL when the image is confirmed, or the
              device has no state region
     """

@@ -1,6 +1,7 @@
 """Host tool of ufota. Importing it makes the device's own `fwcore` importable.
 
-The shim goes first: `micropython` and `deflate` from PyPI may be installed, and are others.
+The shim goes first: packages `micropython` and `deflate` from PyPI may be installed, and are
+something else.
 """
 
 import sys

@@ -1,7 +1,7 @@
-"""`fwtool explain`: words for error numbers.
+"""`fwtool explain`: texts for error numbers.
 
-The words are the comments in errors.py, errors_boot.py and errors_net.py of device/fwcore, and
-in errors.py of device/bdev and device/ufota/decoders; the device does not carry them.
+The texts are the comments in errors.py, errors_boot.py and errors_net.py of device/fwcore, and
+in errors.py of device/bdev and device/ufota/decoders; the device does not have them.
 """
 
 import ast

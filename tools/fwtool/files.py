@@ -83,7 +83,7 @@ def reason(error):
 
 
 def note(text, output):
-    """Tell people about a result: on stdout, unless the result itself goes there."""
+    """Print a line about a result on stdout, unless the result itself goes there."""
     click.echo(text, err=output == STDIO)
 
 

@@ -15,7 +15,7 @@ _NUMBER = re.compile("[0-9]{1,20}")  # a u64 has at most 20 digits
 
 
 class VersionText(click.ParamType):
-    """ "1.2.3", kept as text; anything else is a usage error."""
+    """ "1.2.3", as text; anything else is a usage error."""
 
     name = "a.b.c"
 

@@ -28,7 +28,7 @@ def board():
 
 
 def shim():
-    """Folder of what CPython lacks of MicroPython."""
+    """Folder of MicroPython modules that CPython lacks."""
     return _ROOT / "tools" / "hostshim"
 
 

@@ -1,4 +1,4 @@
-"""Refusals: what an error says to people, and the exit code it ends with."""
+"""Refusals: one line of text for an error, and its exit code."""
 
 from fwcore import errors, errors_boot, errors_net
 from fwcore.errors import FwError

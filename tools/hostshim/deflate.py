@@ -1,10 +1,10 @@
 """MicroPython's `deflate` for CPython, reading only: what its DeflateIO gives, by zlib.
 
-Asked of MicroPython 1.29, and so here: EOFError when the input ends before the bytes asked for
-are there, and no going on after that; less than asked for only at the end of the stream;
-OSError for what is no deflate stream; the input stays where the stream ended. Otherwise than
-there, up to four bytes of input may be taken before their time, bad codes are refused rather
-than guessed, distances beyond the window mostly work, and no memory is taken at the first read.
+As in MicroPython 1.29: EOFError when the input ends before the bytes asked for are there, and
+the object is useless after that; less than asked for only at the end of the stream; OSError for
+what is no deflate stream; the input stays where the stream ended. Different: up to four bytes of
+input may be read too early, bad codes are refused rather than guessed, distances beyond the
+window mostly work, and no memory is taken at the first read.
 """
 
 import zlib

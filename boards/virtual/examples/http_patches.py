@@ -1,4 +1,4 @@
-"""main.py of a device that tells `fwtool serve` what it runs, and so may get a patch to that."""
+"""main.py of a device that names its image to `fwtool serve`, and so may get a patch to it."""
 
 from binascii import hexlify
 

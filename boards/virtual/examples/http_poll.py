@@ -1,4 +1,4 @@
-"""main.py of a device that asks an HTTP server for updates: at its start, then once an hour."""
+"""main.py of a device that polls an HTTP server for updates: at its start, then once an hour."""
 
 from board import Board
 

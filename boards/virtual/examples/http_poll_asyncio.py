@@ -1,4 +1,4 @@
-"""main.py of an asyncio application; beside it an HTTP server is asked for updates."""
+"""main.py of an asyncio application that polls an HTTP server for updates meanwhile."""
 
 import asyncio
 

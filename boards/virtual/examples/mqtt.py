@@ -1,4 +1,4 @@
-"""main.py of a device of Alibaba Cloud IoT, which is told of updates over MQTT.
+"""main.py of a device of Alibaba Cloud IoT, which gets its updates over MQTT.
 
 They come in blocks over the same connection; docs/SERVERS.md has them fetched over HTTPS.
 umqtt.simple is micropython-lib's, and in the image as well.

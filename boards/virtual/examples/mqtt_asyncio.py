@@ -1,4 +1,4 @@
-"""main.py of an asyncio application; beside it Alibaba Cloud IoT tells it of updates over MQTT.
+"""main.py of an asyncio application that gets updates of Alibaba Cloud IoT meanwhile, over MQTT.
 
 They come in blocks over the same connection; docs/SERVERS.md has them fetched over HTTPS.
 umqtt.simple is micropython-lib's, and in the image as well.

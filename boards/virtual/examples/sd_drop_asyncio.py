@@ -1,4 +1,4 @@
-"""main.py of an asyncio application; beside it update.bin is taken from an SD card."""
+"""main.py of an asyncio application that takes update.bin from an SD card meanwhile."""
 
 import asyncio
 import os

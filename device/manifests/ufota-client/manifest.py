@@ -1,6 +1,6 @@
 # ruff: noqa: F821 (the names are those of manifest files)
 # The update client, and the rest of what it needs of fwcore. Which payloads it takes besides
-# plain images is the board's choice; what it has no decoder for, it refuses by number:
+# plain images is the board's choice; a payload without its decoder is refused with a number:
 #
 #     require("ufota-client", library="ufota", decoders=("inflate", "delta"))
 import os

@@ -1,10 +1,10 @@
-"""A file in blocks over MQTT: one request, one reply, and again. Loaded when a job wants it.
+"""A file in blocks over MQTT: a request and a reply for each. Loaded when a job needs it.
 
     reply   u16 length of the JSON, big-endian | JSON | bytes | u16 CRC of the bytes, little-endian
 
-The CRC is CRC-16/ARC. A reply for another offset, such as the second one to a request that was
-repeated, is passed over; one that is wrong in itself counts as none, and the request is
-repeated. source: the documented messages; vectors in host_tests/vectors/aliyun/
+The CRC is CRC-16/ARC. A reply for another offset, such as the second one to a repeated request,
+is ignored; after a damaged reply the request is repeated. source: the documented messages;
+vectors in host_tests/vectors/aliyun/
 """
 
 import time
@@ -34,7 +34,7 @@ _TABLE = (
 class Blocks:
     """Byte source of the file of one Job.
 
-    link:  aliyun_link.Link
+    link:  Link, of link.py
     job:   Job with a stream
     size:  bytes of a block
     """
@@ -47,7 +47,7 @@ class Blocks:
         self.length = job.size
 
     def open(self, url, at, tag):
-        """As of every byte source; the job says which file it is, so url is not looked at."""
+        """As of every byte source; the job says which file it is, so url is ignored."""
         if tag and tag != self.tag:
             at = 0
         self.at = self._at = at

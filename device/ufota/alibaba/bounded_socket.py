@@ -1,4 +1,4 @@
-"""A socket for umqtt.simple with what umqtt lacks: deadlines, and a bound on a message.
+"""BoundedSocket: gives umqtt.simple what it lacks, deadlines and a longest message.
 
 umqtt makes its socket blocking for the rest of a packet, waits for ever for an
 acknowledgement that does not come, and reads whatever length a broker announces into RAM.
@@ -21,7 +21,7 @@ _NAP_MS = const(50)  # between two looks at the watchdog
 
 
 class BoundedSocket:
-    """In place of a socket.
+    """Stands in place of umqtt's socket.
 
     board:       its watchdog is fed while this waits
     sock:        connected; read(), write(), readinto(), setblocking(), close()
@@ -61,7 +61,7 @@ class BoundedSocket:
         if self._count:
             self.flush()
         if self._patient:
-            self._rest()  # what never ends is late too, however fast it comes
+            self._rest()  # a message that never ends is too late, however fast it comes
         buf = bytearray(size)
         mv = memoryview(buf)
         at = 0

@@ -1,6 +1,6 @@
 """The message with which Alibaba Cloud IoT offers an update: upgrade, or firmware/get_reply.
 
-Owns what such a message has to look like, and is the only one to look into it. No I/O.
+Owns the form of such a message; no other file parses it. No I/O.
 source: the documented messages; vectors in host_tests/vectors/aliyun/alibaba_ota.json
 """
 
@@ -20,14 +20,14 @@ _HEX_DIGITS = {"md5": 32, "sha256": 64}
 
 
 class Job:
-    """One update offered.
+    """One update that the service offers.
 
     module:   "" for the default one
     version:  text, as the service will want it reported
-    size:     bytes of the file, None when not told
+    size:     bytes of the file, None when not given
     url:      where it is, "" when it comes in blocks over MQTT
     stream:   (stream id, file id) then
-    method:   "md5" or "sha256", "" when no digest was told
+    method:   "md5" or "sha256", "" when no digest was given
     sign:     the digest in small hexadecimal digits, bytes
     """
 
@@ -47,7 +47,7 @@ class Job:
 
 
 def read(buf):
-    """Take a message apart.
+    """Parse a message.
 
     buf:      bytes-like
     returns:  (id as text, Job); None in place of the Job when there is nothing to do

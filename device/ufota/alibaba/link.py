@@ -1,11 +1,11 @@
 """One MQTT connection to Alibaba Cloud IoT, for all modules of a device.
 
-Owns the topics, the connection and what its client lacks: deadlines, pings, a bound on
-messages, and one kind of error. What a message means is for job.py, what is to be
-done about it for the modules (alibaba.py).
+Owns the topics, the connection and what the MQTT client lacks: deadlines, pings, a longest
+message, and one kind of error. job.py parses the messages; the modules of the device
+(sources/alibaba.py) act on them.
 
-Messages are only taken in within pump() and what the client does while it waits for an
-acknowledgement; nothing is published from there.
+Messages are only received in pump(), and while the MQTT client waits for an acknowledgement;
+nothing is published from there.
 """
 
 import json
@@ -30,15 +30,15 @@ class Link:
     mqtt:      umqtt.simple's interface: set_callback(f), connect(), subscribe(topic, qos),
                publish(topic, msg, retain, qos), check_msg(), ping(); any exception of its own
                is taken for a broken connection. One with `sock`, as umqtt has, gets a
-               Guard; with `keepalive` (s) it is pinged
+               BoundedSocket; with `keepalive` (s) it is pinged
     block:     bytes of the longest reply with a block
-    on_other:  on_other(topic, msg), bytes-like, for what is none of ours; raises nothing
-    patience_ms: what one call of the client may take, where there is a Guard; and each step
+    on_other:  on_other(topic, msg), bytes-like, for all other topics; raises nothing
+    patience_ms: what one call of the client may take, with a BoundedSocket; and each step
                of connect(), where that takes a timeout, as micropython-lib's does by now
     reply:     bytes of the last reply with a block, until somebody sets it to None
     asker:     module whose firmware/get, sent at asked_ms, is not answered yet
     error:     FwError of the last message that was not as documented
-    refused:   (module, FwError) of a job that nobody here takes, until it has been told
+    refused:   (module, FwError) of a job that no module here takes, until that is reported
     """
 
     def __init__(self, board, mqtt, product_key, device_name, block, on_other):
@@ -58,7 +58,7 @@ class Link:
         self._guard = None
         self._blocks = b""  # topic of the replies, once they were asked for
         self._retry = None  # Retry, once an attempt has failed: heap
-        self._tried_ms = self._rest_ms = 0  # the last attempt, and how long to leave it at that
+        self._tried_ms = self._rest_ms = 0  # the last attempt, and how long to wait after it
 
     def connect(self):
         """Connect, unless connected, or tried not long ago. Raises FwError CONNECT."""
@@ -86,11 +86,11 @@ class Link:
     def _open(self):
         try:
             self.mqtt.connect(True, self.patience_ms // 1000)
-        except TypeError:  # a client that waits for as long as it takes
+        except TypeError:  # a client whose connect() has no time limit
             self.mqtt.connect()
 
     def connected(self):
-        """The client has just been connected: subscribe, and let the modules speak.
+        """The client has just been connected: subscribe, and let the modules report.
 
         raises:  FwError CONNECT
         """
@@ -209,7 +209,7 @@ class Link:
             self.on_other(topic, msg)
 
     def _offered(self, msg, asked):
-        """An offer, or the answer to a question. Raises FwError."""
+        """An offer, or the answer to a request. Raises FwError."""
         try:
             name, job = jobs.read(msg)
         except FwError as error:

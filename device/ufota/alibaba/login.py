@@ -1,4 +1,4 @@
-"""The login of Alibaba Cloud IoT: what an MQTT client is given, out of a device's triple.
+"""The login of Alibaba Cloud IoT: what an MQTT client needs, made of a device's triple.
 
     client_id, user, password = login("a1B2c3D4e5F", "dev001", SECRET)
     mqtt = MQTTClient(client_id, HOST, user=user, password=password, keepalive=60)
@@ -28,7 +28,7 @@ def login(
     timestamp=None,
     mode=PLAIN,
 ):
-    """What MQTT's CONNECT takes.
+    """Make the fields of MQTT's CONNECT.
 
     device_id:  any text of at most 64 characters without "|"; product_key.device_name when None
     method:     hmacsha256, or, where hashlib has them, hmacsha1 and hmacmd5

@@ -1,8 +1,8 @@
-"""What is told to Alibaba Cloud IoT of an update: while it runs, and after the reset.
+"""Reports to Alibaba Cloud IoT of an update: while it is under way, and after the reset.
 
 Owns which step stands for which error, and what is remembered through a reset: the digest of
-the image that a job brought, in client_store.py under "aliyun" and the module's name. Without a
-region `client` in the layout a revert is told by the old version alone.
+the image that a job brought, in the client store under "aliyun" and the module's name. Without a
+region `client` in the layout a revert is reported by the old version alone.
 """
 
 from micropython import const
@@ -40,7 +40,7 @@ def step_of(error):
 
 
 def step(module, client):
-    """What there is to tell of a Client's state.
+    """What to report of a Client's state.
 
     module:   AlibabaSource
     returns:  (step,) or (step, description); None for nothing
@@ -62,7 +62,7 @@ def step(module, client):
 
 
 def greet(module):
-    """What is told after a connect: the version, and what came of the last job.
+    """Report after a connect: the version, and the result of the last job.
 
     returns:  False while the image that runs is on trial: it is not the new version yet
     raises:   FwError CONNECT
@@ -93,7 +93,7 @@ def _running(board):
     from ufota import active_image
 
     head = active_image.header(board)
-    return version_text(head.version) if head else "0"  # then it wants to be updated
+    return version_text(head.version) if head else "0"  # "0": the service then offers an update
 
 
 def _store(module):
@@ -106,14 +106,14 @@ def _store(module):
 
 
 def _remember(module, digest):
-    """Before the commit: this job's image is the one whose fate is told after the reset."""
+    """Call before the commit: the result of this job's image is reported after the reset."""
     store = _store(module)
     if store:
         store.put(_KEY + module.module.encode(), digest)
 
 
 def _outcome(module):
-    """Tell of the image that was remembered when it did not stay. A new version is enough else."""
+    """Report a failure of the remembered image. For a success the new version is enough."""
     store = _store(module)
     key = _KEY + module.module.encode()
     digest = store and store.get(key)

@@ -1,4 +1,4 @@
-"""Add: what both kinds of patches do with the old image's bytes, as fast as it can be had."""
+"""Adds patch bytes to bytes of the old image, for both kinds of patches, as fast as possible."""
 
 
 def adder(size, native=True):

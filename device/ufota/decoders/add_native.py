@@ -1,5 +1,5 @@
 # ruff: noqa: F821 (ptr8 is viper's)
-"""Add, in machine code: five times faster where MicroPython has a compiler for it (add.py)."""
+"""The sum of add.py in machine code: five times faster, where MicroPython can compile it."""
 
 import micropython
 

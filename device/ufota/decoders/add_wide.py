@@ -1,4 +1,4 @@
-"""Add, in bytecode: as fast as that goes (add.py)."""
+"""The sum of add.py in bytecode, as fast as bytecode can be."""
 
 
 class Wide:

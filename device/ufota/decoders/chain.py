@@ -1,6 +1,6 @@
 """Chain: the decoders of a payload format, one behind the other.
 
-Owns what each format is made of. For the host's tools too.
+Owns which decoders each format needs. The host's tools use it too.
 """
 
 from fwcore import formats
@@ -21,7 +21,7 @@ def names(number):
 def chain(number, size, sink, old=None, key=None, feed=None, wbits=10):
     """The first of the decoders of a format, the last of which writes to sink.
 
-    At the end of the payload each has to be ended; end() returns the next one, the sink's None.
+    At the end of the payload call end() of each: it returns the next one; the sink's returns None.
 
     number:  format, known, with all its decoders in this build
     size:    bytes of the image, as announced

@@ -1,16 +1,16 @@
 """Decrypt: payloads that only one class of devices can read.
 
-For firmware that lies on a card, or on a server that many can reach. What makes an image
-trusted is the manifest alone: its signature, and its digest over what comes out here.
+For images that lie on a card, or on a server that many can reach. Encryption does not make an
+image trusted; the manifest does, by its signature and its digest of the decrypted bytes.
 
     offset size field    meaning
     0      24   wrapped  AES-128 key of this payload, wrapped by the class key (RFC 3394)
     24     16   iv       initialisation vector
     40     n    blocks   AES-128-CBC of the payload, padded as PKCS #7 does: n is 16, 32, ...
 
-Arm's encrypted-raw (payload format 257, not ours) sends the key beside the manifest in the
-clear, which asks for a secret channel; so the key is wrapped as MCUboot's AES-KW images have it.
-CBC because it is what ports' cryptolib has: CTR, which MCUboot uses, is not built in by default.
+Arm's encrypted-raw (payload format 257, not ours) sends the key in the clear beside the manifest,
+which needs a secret channel. So the key is wrapped here, as in MCUboot's AES-KW images. The mode
+is CBC, because the ports' cryptolib has it: CTR, which MCUboot uses, is not built in by default.
 """
 
 from micropython import const

@@ -1,9 +1,9 @@
-"""Delta: the image out of a detools patch and the image before it.
+"""Delta: makes the new image out of a detools patch and the old image.
 
 Owns the format below, as detools 0.53 writes it with `--patch-type sequential --compression
-none`; what compresses it comes before (inflate.py). Numbers are 1 to 5 bytes: the first has 6
-bits of the value, the further ones 7, low bits first; 0x40 of the first is the sign, 0x80 of
-each says that another follows.
+none`; a compressed one goes through inflate.py before. Numbers are 1 to 5 bytes: the first has
+6 bits of the value, the further ones 7, low bits first; 0x40 of the first is the sign, 0x80 of
+each means that another follows.
 
     first byte    type << 4 | compression: both 0
     number        bytes of the image
@@ -45,14 +45,14 @@ class Patch:
     RAM:     512 bytes of buffers; without machine code 600 more, and 2 KiB to collect at times
 
     write() and end() raise FwError BAD_STREAM, STREAM_CUT, TOO_MUCH, OUTSIDE_OLD, OTHER_PATCH,
-    OTHER_SIZE, and what `old` and the sink raise. After that there is no going on.
+    OTHER_SIZE, and what `old` and the sink raise. After an error the decoder cannot go on.
     """
 
     def __init__(self, sink, old, size, native=True):
         self._sink = sink
         self._old = old
         self._size = self._left = size
-        from ufota.decoders.add import adder  # here, so that the module can be let go of
+        from ufota.decoders.add import adder  # here, so that the module can be dropped
 
         self._add = adder(_STEP, native)
         self._buf = memoryview(bytearray(_STEP))

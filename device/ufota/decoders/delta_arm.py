@@ -1,4 +1,4 @@
-"""Delta: the image out of Arm's patch and the image before it.
+"""Delta: makes the new image out of Arm's patch and the old image.
 
 Owns the format that Arm's manifest-delta-tool writes and its FOTA client applies. All fields
 are little-endian.
@@ -10,7 +10,7 @@ are little-endian.
     32     8    packed   bytes a frame takes, at most; not looked at, as Arm does not either
 
 Then records, until all bytes of the image are there, and nothing after them. Numbers are 1 to
-7 bytes of 7 bits, low bits first; 0x80 of each says that another follows.
+7 bytes of 7 bits, low bits first; 0x80 of each means that another follows.
 
     number        x: bytes of the image made of a sum
     number        y: bytes of the image made of nothing else
@@ -59,7 +59,7 @@ class ArmPatch:
              collect at times
 
     write() and end() raise FwError BAD_STREAM, STREAM_CUT, TOO_MUCH, OUTSIDE_OLD, OTHER_PATCH,
-    OTHER_SIZE, BIG_FRAME, and what `old` and the sink raise. After that there is no going on.
+    OTHER_SIZE, BIG_FRAME, and what `old` and the sink raise. After an error it cannot go on.
     """
 
     def __init__(self, sink, old, size, frame=512, feed=None, native=True):
@@ -67,7 +67,7 @@ class ArmPatch:
         self._old = old
         self._size = self._left = size
         self._feed = feed
-        from ufota.decoders.add import adder  # here, so that the module can be let go of
+        from ufota.decoders.add import adder  # here, so that the module can be dropped
 
         self._add = adder(_STEP, native)
         frame = max(frame, _FRAME_MIN)

@@ -1,7 +1,7 @@
 """Error numbers of payload decoders; those of fwcore.errors go on here.
 
-The rules are those of fwcore/errors.py. Apart from it because a device that gets whole images
-needs none of these.
+The rules are those of fwcore/errors.py. A file of its own, because a device that gets whole
+images needs none of these.
 """
 
 from micropython import const

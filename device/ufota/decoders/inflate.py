@@ -1,22 +1,21 @@
-"""Inflate: a payload of raw deflate (RFC 1951, no zlib or gzip around it) on its way out.
+"""Inflate: the decoder of raw deflate (RFC 1951, no zlib or gzip around it).
 
-Owns how much of it MicroPython's DeflateIO may be asked for, and when. DeflateIO pulls: it
-takes its input one byte at a time, 17 times slower from a Python object than from a BytesIO,
-and is lost when it finds none in the midst of a read. Here input is pushed, in any pieces. So
-it reads from a BytesIO, and until the payload is over only as much as what is there is
-certain to make. What n more bytes can take of a stream is known, in bits, of RFC 1951:
+Owns how many bytes are read from MicroPython's DeflateIO, and when. DeflateIO pulls its input
+one byte at a time: 17 times slower from a Python object than from a BytesIO. When the input
+ends in the middle of a read, it cannot go on. Here the input is pushed, in pieces of any size.
+So DeflateIO reads from a BytesIO, and until the payload is over it is asked only for bytes that
+the input is certain to make. RFC 1951 tells how many bits n more bytes can take of a stream:
 
     end of the block before           15
     3.2.7: header of a block          3 + 14 + 19 * 3 + 320 * 7
     its symbols                       15 a literal; 15 + 5 + 15 + 13 a match, 3 bytes or more,
                                       of which this read may need the first only: 16 n + 48
 
-which is _HEAD + 2n bytes, if not more than one block begins. Of the further ones each can
-take 290 bytes again, and need not make any byte. But zlib makes a block only when there is
-something to put in, and takes the smallest kind: 5 bytes and one and a half for each byte in
-it, at most. It is asked to make many small ones by flushes, which put another 5 behind each:
-so no byte costs more than _EACH. A stream that takes more was made by something else; it may
-end in STARVED, or not, and never in other bytes than its own.
+which is _HEAD + 2n bytes, if at most one block begins. Each further block can take 290 bytes
+again, and need not make any byte. But zlib makes a block only when it has data for it, and takes
+the smallest kind: at most 5 bytes, and one and a half for each byte in it. Flushes make it write
+many small blocks, with 5 bytes more behind each: so no byte costs more than _EACH. A stream that
+takes more comes from another compressor; it may end in STARVED, but it never makes wrong bytes.
 """
 
 from io import BytesIO
@@ -50,7 +49,7 @@ class Inflate:
     RAM:     2560 bytes of buffers, 2^wbits of window, 1400 of DeflateIO, all by the constructor
 
     write() and end() raise FwError BAD_STREAM, STREAM_CUT, TOO_MUCH, STARVED, and what the
-    sink raises. After that there is no going on.
+    sink raises. After an error the decoder cannot go on.
     """
 
     def __init__(self, sink, size, wbits=10, feed=None):

@@ -1,4 +1,4 @@
-"""LZ4: one block, as the LZ4 block format description has it, without a frame around it."""
+"""LZ4: unpacks one block of the LZ4 block format, without a frame around it."""
 
 
 def unpack(source, out):

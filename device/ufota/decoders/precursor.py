@@ -1,6 +1,6 @@
 """Precursor: the active image, read at any address, as patches need it.
 
-Owns that only whole program units at their own addresses are read of a Storage.
+Reads only whole program units of the Storage, at multiples of their size.
 """
 
 from micropython import const

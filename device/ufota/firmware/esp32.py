@@ -1,9 +1,9 @@
-"""MicroPython's own firmware on ESP32: into the next OTA partition, on trial by ESP-IDF.
+"""Updates of MicroPython's own firmware on ESP32: the next OTA partition, a trial by ESP-IDF.
 
 A target of targets.py. Needs a partition table with two OTA partitions, and a second-stage
-bootloader with roll-back, as MicroPython builds it: firmware that does not confirm is left at
-the next reset, whatever resets it. Power cuts are harmless: the partition that runs is never
-written to, and which one is started is kept twice. Source: ESP-IDF, "Over The Air Updates".
+bootloader with roll-back, as MicroPython builds it: firmware that is not confirmed is reverted
+at the next reset, whatever the cause. Power cuts are harmless: the partition that runs is never
+written to, and the choice of one is stored twice. Source: ESP-IDF, "Over The Air Updates".
 """
 
 from micropython import const
@@ -18,7 +18,7 @@ _UNIT = const(16)  # bytes; a flash that is encrypted takes no less
 class OtaPartition(Target):
     """
     running:  esp32.Partition(esp32.Partition.RUNNING)
-    version:  version word of the firmware that runs: a constant that is frozen into it
+    version:  version, u64, of the firmware that runs: a constant that is frozen into it
     """
 
     def __init__(self, running, version):
@@ -34,7 +34,7 @@ class OtaPartition(Target):
         return FirmwareSlot(Storage(self._next, _BLOCK, _UNIT))
 
     def install(self, size):
-        """ESP-IDF looks at the whole image once more. Raises OSError when it is none."""
+        """ESP-IDF checks the whole image once more. Raises OSError when it is none."""
         self._next.set_boot()
         self.installed = True
 

@@ -1,10 +1,10 @@
-"""MicroPython's own firmware on STM32: handed to mboot, which is in flash beside it.
+"""Updates of MicroPython's own firmware on STM32, by mboot, which is in flash beside it.
 
 A target of targets.py. The image is a file as mboot takes it, .dfu or .dfu.gz or a signed
 pack, in a raw region of a device that mboot was built to read; it is verified here, and
-programmed by mboot after the reset. There is no way back: mboot keeps no old firmware. When
-power is cut while it programs, it starts again only where the board's mboot remembers what it
-was asked for; else it waits for USB. Source: ports/stm32/mboot of MicroPython, fwupdate.py.
+programmed by mboot after the reset. There is no revert: mboot keeps no old firmware. When
+power is cut while it programs, mboot begins again only where the board's build remembers the
+request; else it waits for USB. Source: ports/stm32/mboot of MicroPython, fwupdate.py.
 
 The board's reset() asks for `elements`, and calls machine.bootloader(elements) when there are.
 """
@@ -21,7 +21,7 @@ _LOAD = const(3)
 _STATUS = const(4)
 _RAW = const(4)  # a file system that is one file
 _POINT = const(1)  # number of a mount
-_NAME = b"f"  # of the one file; mboot wants one, and does not look at it
+_NAME = b"f"  # of the one file; mboot needs a name, and ignores which
 _ASKED = const(1)  # in the status word; mboot writes 0, or a negative number
 
 
@@ -30,8 +30,8 @@ class Mboot(Target):
     storage:  Storage of the device, as the application sees it
     at, size: bytes; where in it the region is
     base:     address of that region as mboot sees it
-    version:  version word of the firmware that runs: a constant that is frozen into it
-    status:   address of a word that outlives a reset, where mboot tells how it went
+    version:  version, u64, of the firmware that runs: a constant that is frozen into it
+    status:   address of 32 bits that survive a reset, in which mboot leaves its result
     mem32:    machine.mem32, or what stands for it
 
     elements: bytes for machine.bootloader(), once an image is to be installed; else b""
@@ -63,7 +63,7 @@ class Mboot(Target):
         self.installed = True
 
     def failed(self, begun):
-        """A word that was lost with the power tells nothing: the image is fetched again."""
+        """A status that a power cut has cleared means nothing: the image is fetched again."""
         return begun and bool(self._mem32[self._status] & 0x80000000)
 
     def confirm(self):

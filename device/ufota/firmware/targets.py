@@ -1,23 +1,23 @@
-"""System: images of the firmware itself, beside the application's, through the same door.
+"""Firmware targets: updates of the firmware itself, beside those of the application.
 
-Owns what is refused of them, where they are written, and what came of the last one. The rest,
-manifest, signature, digests, is every image's. What is special to a port is its target's:
-esp32.py for ESP32 and stm32.py for STM32. update/writer.py loads this file when a manifest names a
-component that is not the application's, or asks for one.
+Owns which firmware images are refused, where they are written, and the result of the last one.
+Manifest, signature and digests are checked as for every image. What is special to a port is in
+its target: esp32.py for ESP32, stm32.py for STM32. update/writer.py loads this file when a
+manifest names a component that is not the application's, or needs one.
 
     board.systems = {"SYSTEM": OtaPartition(...)}     component -> target
 
 A target has
-    version()       version word of the firmware that runs; it says so itself, and must know
+    version()       version, u64, of the firmware that runs: a constant in that firmware
     slot()          a FirmwareSlot for the next image
     image(update)   FirmwareImage
-    install(size)   have the image in that place started after the next reset. Raises OSError
+    install(size)   have the image in that slot started after the next reset. Raises OSError
     installed       True once install() has returned, until the reset
     failed(begun)   after that reset, and with other firmware than the new one: True when that
-                    was refused, or went back; begun: install() has returned
+                    was refused, or reverted; begun: install() has returned
     confirm()       the firmware that runs is good: keep it. Raises OSError
 
-Which one is under way is kept in the notes, under "sys" and the component:
+The one under way is recorded in the client store, under "sys" and the component:
 
     offset size field    meaning
     0      1    kind     1 INSTALLING, 2 BEGUN: install() has returned, 3 KEPT  (little-endian)
@@ -51,7 +51,7 @@ _NEEDS = const(6)  # bytes of b"needs:"
 
 
 class FirmwareSlot:
-    """Where a system image goes: a slot without a header.
+    """Where a firmware image goes: a slot without a header.
 
     storage:  Storage
     at, size: byte address, bytes; whole erase blocks are used
@@ -70,7 +70,7 @@ class FirmwareSlot:
 
 
 class Target:
-    """What all targets are."""
+    """What all targets have in common."""
 
     installed = False
 
@@ -94,7 +94,7 @@ def targets(board):
 
 
 def check(update, found):
-    """May this system image come in? Sets the update's target and slot.
+    """Is this firmware image accepted? Sets the update's target and slot.
 
     raises:  FwError WRONG_COMPONENT | NO_SLOT (no region `client`) | ON_TRIAL | NOT_NEWER |
              BLACK_LISTED | TOO_BIG; OSError
@@ -135,7 +135,7 @@ def on_trial(board):
 
 
 def needs(board, found):
-    """Has the device the components that an image asks for?
+    """Does the device have the components that an image needs?
 
     found:   Manifest; its vendor-data may begin with b"needs:", and then lists them, as in
              b"needs:SYSTEM=1.24.0,RADIO=2.0.0": that version, or a newer one
@@ -184,7 +184,7 @@ def result(board, component):
 
 
 def fate(board, digest):
-    """What came of a system image.
+    """The result of a firmware image.
 
     digest:  its SHA-256, or the first bytes of it
     returns: 0 it was confirmed; error number; None while that is not known yet; LOST when power

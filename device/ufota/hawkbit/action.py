@@ -1,6 +1,6 @@
 """An action of hawkBit: one update for one device, from its offer to its closing feedback.
 
-Owns what is known of it, how that is remembered through a reset, and what it came to.
+Owns what is known of it, how that is remembered through a reset, and its result.
 
     kind         means                                               next
     NONE         nothing is open                                     take(): TAKEN
@@ -8,7 +8,7 @@ Owns what is known of it, how that is remembered through a reset, and what it ca
     INSTALLING   committed, and nobody knows yet what comes of it    settle(): ENDED or NONE
     ENDED        over, and the server does not know yet              forget(): NONE
 
-INSTALLING and ENDED are kept in the notes (ufota/update/client_store.py) as
+INSTALLING and ENDED are recorded in the client store (ufota/update/client_store.py) as
 
     offset size field    meaning
     0      1    kind     2 INSTALLING, 3 ENDED                       (all fields little-endian)
@@ -34,7 +34,7 @@ ENDED = const(3)
 _KEY = b"hawkbit"
 _RECORD = "<BHI32s"  # 39 bytes; id follows
 _SIZE = const(39)
-_UNKNOWN = const(-1)  # something else came between; as system.LOST
+_UNKNOWN = const(-1)  # something else came between; as targets.LOST
 _NO_DIGEST = bytes(32)
 
 
@@ -61,13 +61,13 @@ class Action:
         self.code = self.at = 0
 
     def end(self, code, at=0):
-        """It is over. Not kept: the server is told at once, or keep() comes next."""
+        """It is over. Not stored: the report is sent at once, or keep() comes next."""
         self.kind, self._digest = ENDED, _NO_DIGEST
         self.code = code
         self.at = at if isinstance(at, int) and 0 <= at < 1 << 32 else 0
 
     def keep(self):
-        """Remember it through a reset; what cannot be kept, the server offers again."""
+        """Store it for after a reset; an action that cannot be stored, the server offers again."""
         record = struct.pack(_RECORD, self.kind, self.code, self.at, self._digest)
         self._write(record + self.id.encode())
 

@@ -1,7 +1,7 @@
-"""The messages of hawkBit's device API (DDI): what is taken out of them, and what is said.
+"""The messages of hawkBit's device API (DDI): parses those of the server, makes the device's.
 
-Owns names and shapes of the JSON, and decides nothing. Every field is foreign: of another kind,
-or beyond its bound, it is FwError BAD_MESSAGE. Loaded by hawkbit.py when a poll is due.
+Owns names and shapes of the JSON, and decides nothing. A field of another kind, or beyond its
+bound, is FwError BAD_MESSAGE. Loaded by hawkbit.py when a poll is due.
 
     source:  Eclipse hawkBit, DDI v1; host_tests/vectors/hawkbit
 """
@@ -101,7 +101,7 @@ def _software(chunks, has_tls):
 
 
 def _objects(found):
-    """A list of objects; [] for a missing one. jsons bounds how many there can be."""
+    """A list of objects; [] for a missing one. bounded_json limits how many there can be."""
     if found is None:
         return []
     if not isinstance(found, list):
@@ -129,7 +129,7 @@ def feedback(action, execution, finished="none", details="", percent=0):
     execution: "download", "downloaded", "proceeding", "scheduled", "rejected", "closed"
     finished:  "none", or with closed: "success", "failure"
     details:   ASCII text for the log of the action, "" for none
-    percent:   told as progress; 0: none
+    percent:   reported as progress; 0: none
     """
     result = {"finished": finished}
     if percent:
@@ -146,5 +146,5 @@ def consent(answer):
 
 
 def attributes(values):
-    """What a device tells of itself, bytes. values: dict of text"""
+    """The attributes of a device, bytes. values: dict of text"""
     return json.dumps({"mode": "merge", "data": values}).encode()

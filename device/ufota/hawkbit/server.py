@@ -1,7 +1,7 @@
-"""The server of hawkBit: requests to it, and whom the token is for.
+"""Requests to a hawkBit server, with the token, which no other server gets.
 
-Owns bounds of time and size, and which refusals are final. What is asked and said is
-hawkbit.py's, the messages are messages.py's.
+Owns limits of time and size, and which refusals are final. hawkbit.py decides what is
+requested and reported; messages.py has the messages.
 """
 
 import time
@@ -16,7 +16,7 @@ from ufota.web.origin import origin
 _PATIENCE_MS = const(30000)  # for a whole answer
 _ACCEPT = b"Accept: application/hal+json\r\n"
 _OK = const(200)
-# Of the 4xx, those that say nothing of the message.
+# The 4xx that are no refusal of the message: it may be sent again.
 _ONCE_MORE = (401, 403, 408, 425, 429)
 
 
@@ -35,7 +35,7 @@ class Server:
         self._buf = memoryview(bytearray(limit))
 
     def credentials(self, http, url):
-        """The header line that says who we are; b"" for any other server."""
+        """The header line that names this device; b"" for any other server."""
         if not self._token or origin(http, url) != origin(http, self.url):
             return b""
         return b"Authorization: %s\r\n" % self._token
@@ -52,7 +52,7 @@ class Server:
         http.call("PUT", url, self._buf, body, feed=self._feed)
 
     def feedback(self, http, kind, action, body):
-        """Tell what becomes of an action.
+        """Report on an action.
 
         kind:    "deploymentBase", "confirmationBase", "cancelAction"
         returns: status; from 400 on the server will never take this

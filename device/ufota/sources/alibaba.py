@@ -1,4 +1,4 @@
-"""Alibaba Cloud IoT OTA: a news source that is told of updates over MQTT, and reports there.
+"""Alibaba Cloud IoT OTA: a source that gets its offers over MQTT, and reports there.
 
     mqtt = MQTTClient(*login(...), keepalive=60)      umqtt.simple; see login.py
     cloud = AlibabaSource(board, mqtt, PRODUCT_KEY, DEVICE_NAME, http=HttpSource())
@@ -11,12 +11,12 @@
 The file of an update comes over HTTP(S), through the source handed in, or in blocks over MQTT.
 It is a signed bundle; a bare image only where the layout says `unsigned`.
 
-    what happens                             what is told
+    what happens                             what is reported
     the device connects                      version of each module; not while it is on trial,
                                              as the service takes it for the success
-    an update is offered while one is        nothing; asked for again afterwards
+    an update is offered while one is        nothing; requested again afterwards
     under way, or on trial
-    a file cannot be fetched                 -2; asked for again after a while, and at once
+    a file cannot be fetched                 -2; requested again after a back-off, and at once
                                              when it is pushed
     bytes have come                          progress 0..99, 100 once it is committed
     it fails                                 progress -1..-4, with the number of the error
@@ -48,14 +48,14 @@ _SEQUENCE = const(0x30)  # a manifest begins with it
 
 
 class AlibabaSource:
-    """One module of a device; also a byte source, of what was offered for this module.
+    """One module of a device, as a source: its offers, and the bytes of what was offered.
 
     board:        see docs/DESIGN.md, "What a board offers"
-    mqtt:         an MQTT client, see aliyun_link.Link. The first offer() connects it, and later
-                  ones again when that is broken. An application that connects it by itself
+    mqtt:         an MQTT client, see Link of alibaba/link.py. The first offer() connects it, and
+                  later ones again after a break. An application that connects it by itself
                   calls link.connected() each time
     http:         byte source for http(s):// addresses; None: blocks over MQTT only
-    module:       what the service calls this part of the device; "" for the default one
+    module:       the service's name for this part of the device; "" for the default one
     version:      text, or a function that returns it; None: the version in the image's header
     block:        bytes of a block over MQTT; the client holds one in RAM, and a little more
     on_other:     on_other(topic, msg) for messages on topics of the application
@@ -87,15 +87,15 @@ class AlibabaSource:
         self.at = self.retry_after_s = 0
         self.length = None
         self.tag = b""
-        self._unsent = None  # (step, description) that could not be told yet
+        self._unsent = None  # (step, description) that could not be reported yet
         self.asked = None  # id of our firmware/get
-        self._greeting = False  # what follows a connect has not been told yet
+        self._greeting = False  # the report that follows a connect is due
         self._ask = True  # firmware/get is due
         self._tries = 0
         self._retry = None  # Retry, once a file could not be fetched: heap
         self._ended_ms = self._rest_ms = 0  # the last failure, and when to ask after it
         self._job = None  # what was offered last
-        self._closed = None  # the Job that is done with, for good or ill
+        self._closed = None  # the Job that has ended, with success or not
         self._busy = False
         self._inner = None  # the byte source in use
         self._under = None  # the Job it brings, or brought last
@@ -109,7 +109,7 @@ class AlibabaSource:
         self._ask = not self._busy
 
     def offered(self, job, answer):
-        """job: Job, or None; answer: True for the answer to a question, False for a push."""
+        """job: Job, or None; answer: True for the answer to a request, False for a push."""
         if answer:
             self._ask = False
             self._answered = True
@@ -118,10 +118,10 @@ class AlibabaSource:
             self._ask = True  # afterwards
             return
         else:
-            self._closed = None  # somebody wants it to be tried again
+            self._closed = None  # a push means: try it again
         self._job = job
 
-    # News
+    # Offers
 
     def offer(self):
         """The address of what is offered, or None. Raises FwError CONNECT, NO_ANSWER."""
@@ -147,7 +147,7 @@ class AlibabaSource:
         return None
 
     def report(self, client):
-        """Report what a Client says of itself. Raises FwError CONNECT."""
+        """Report the state of a Client. Raises FwError CONNECT."""
         from ufota.alibaba import reports
 
         try:
@@ -160,7 +160,7 @@ class AlibabaSource:
             self.tell(*step)
 
     def finished(self, final):
-        """An update has come to its end; final: True when trying it again would not help."""
+        """An update has ended; final: True when trying it again would not help."""
         self._busy = False
         self._ask = True
         self._job = None
@@ -258,7 +258,7 @@ class AlibabaSource:
         source.open(job.url, self._at, self._have)
 
     def _check(self, mv, count):
-        """Look at what comes by: the length once, the digest where all of it comes by."""
+        """Check the bytes that come: the length once, the digest when all bytes have come."""
         source, job = self._inner, self._under
         if self._passed < 0:
             self.at, self.length, self.tag = source.at, source.length, source.tag
@@ -306,7 +306,7 @@ class AlibabaSource:
         else:
             self._question()
 
-    # Words
+    # Messages
 
     def _question(self):
         """Send firmware/get, or again when it was not answered in time.
@@ -315,7 +315,7 @@ class AlibabaSource:
         """
         link = self.link
         now_ms = time.ticks_ms()
-        # One question at a time: an empty answer does not say for which module.
+        # One request at a time: an empty answer does not say for which module.
         if link.asker and time.ticks_diff(now_ms, link.asked_ms) < _ANSWER_MS:
             return
         if link.asker is self and self._tries > _REPEATS:
@@ -330,7 +330,7 @@ class AlibabaSource:
         self.asked = link.publish("/sys/%s/thing/ota/firmware/get", rest % module)
 
     def _speak(self):
-        """Say what is due: version and outcome after a connect, reports kept back, refusals."""
+        """Send what is due: version and result after a connect, delayed reports, refusals."""
         link = self.link
         if self._greeting:
             from ufota.alibaba import reports
@@ -348,7 +348,7 @@ class AlibabaSource:
             self._progress(name, "-1", str(why.code))
 
     def tell(self, step, about=""):
-        """Report progress; what cannot be sent now is kept if it is an end."""
+        """Report progress; a final report that cannot be sent now is sent later."""
         if step == self._told and not about:
             return
         self._told = step
@@ -364,12 +364,12 @@ class AlibabaSource:
         self.link.publish("/ota/device/progress/%s", rest)
 
     def inform(self, version):
-        """Tell which version runs. Raises FwError CONNECT."""
+        """Report which version runs. Raises FwError CONNECT."""
         rest = '"params":{"version":%s%s}' % (quoted(version), _in_module(self.module))
         self.link.publish("/ota/device/inform/%s", rest, 1)
 
     def _keep_alive(self):
-        """Serve MQTT while HTTP has the word; a connection that breaks can wait."""
+        """Serve MQTT while HTTP transfers a file; a broken MQTT connection can wait."""
         try:
             self.link.pump()
         except FwError:

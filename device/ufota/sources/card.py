@@ -1,22 +1,23 @@
-"""A bundle dropped on a card: update.bin in the folder where its file system is mounted.
+"""Updates from a card: the bundle update.bin in the folder where its file system is mounted.
 
 Owns which file is taken, and what becomes of it:
 
     update.bin     taken once it has stopped growing
     update.done    its image runs, and is confirmed where the layout has a state region
-    update.e27     refused for good, with the number of the error; after an image went back, with
-                   the reason that was given for that
+    update.e27     refused for good, with the number of the error; after a revert, with the
+                   reason of that
 
-It is renamed after the reset, when it is looked at again. Where that cannot be, because the card
-is locked or was pulled, the new name is noted, and the file is left alone.
+The file is renamed after the reset, when it is looked at again. Where that is not possible,
+because the card is locked or was pulled, the client store gets the new name: then this file is
+not offered again.
 
-    at     size what, in the note
+    at     size what, in the client store
     0      12   tag     the file: size, time, CRC-32 of its first 512 bytes  (little-endian)
     12     1    count   how often it went as far as READY
     13     n    ending  what it is to be renamed to; empty: not known yet
 
-The card's content is read as a stranger's: the manifest's signature and the digest of the image
-are what it is judged by, as for any source. No other name is ever looked at.
+The card is not trusted: only the manifest's signature and the digest of the image decide, as for
+any source. Files of other names are never opened.
 """
 
 import os
@@ -57,14 +58,14 @@ _REFUSED = (
 
 
 class CardSource:
-    """A news source: a bundle on a card, or in any other folder.
+    """A source: a bundle on a card, or in any other folder.
 
     board:      see docs/DESIGN.md, "What a board offers"
     path:       folder, as the card is mounted
     name:       of the bundle
     cost:       lower goes first in a group
-    mount:      called whenever no file is found: mounts the card anew, or raises OSError. Left
-                out where the application does that, or has files of its own open on the card
+    mount:      called whenever no file is found: mounts the card anew, or raises OSError. None
+                where the application does that, or has files of its own open on the card
     settle_ms:  how long the file must stay as it is before it is taken; offer() waits for that
     """
 
@@ -109,10 +110,10 @@ class CardSource:
         return self._url if self._settled(found) else None
 
     def report(self, client):
-        """Note how the update with this file ends."""
+        """Remember how the update with this file ends."""
         if not self.tag or client.state not in (READY, FAILED):
             return
-        tag, self.tag = self.tag, b""  # what is told next may be of another source's
+        tag, self.tag = self.tag, b""  # the next report may be on another source's update
         if client.state == READY:
             self._left = tag
             self._note(tag, self._noted(tag)[0] + 1)
@@ -170,10 +171,10 @@ class CardSource:
     # The file
 
     def _look(self):
-        """(tag, size) of a file that may be a bundle, or None; a card that fails is no card.
+        """(tag, size) of a file that may be a bundle, or None, also when the card fails.
 
-        A file system answers from what it remembers, when its card was pulled and when another
-        one is in its place: so a file's head is read, and without a file the card is mounted.
+        A file system answers from its cache after its card was pulled or exchanged: so the head
+        of the file is read, and without a file the card is mounted.
         """
         try:
             found = self._found()
@@ -206,7 +207,7 @@ class CardSource:
         return self._look() == found
 
     def _rename(self, tag, count, ending):
-        """Give it its last name. If that cannot be, it is noted, and the file left alone."""
+        """Rename the file for good. Where that fails, the new name goes to the client store."""
         try:
             found = self._found()
             if found and found[0] == tag:  # not one that has just taken its place
@@ -219,7 +220,7 @@ class CardSource:
     # What is known of it
 
     def _noted(self, tag):
-        """(count, ending) of a file: 0 and "" when nothing is noted of it."""
+        """(count, ending) of a file, from the client store: 0 and "" when it is not there."""
         try:
             store = client_store.of(self._board)
         except (OSError, FwError):
@@ -230,7 +231,7 @@ class CardSource:
         return note[_TAG_SIZE], note[_TAG_SIZE + 1 :].decode()
 
     def _note(self, tag, count, ending=""):
-        """Note it, or, with no tag, forget what is noted."""
+        """Put it into the client store, or, with no tag, delete what is there."""
         try:
             store = client_store.of(self._board)
             if store and tag:

@@ -1,7 +1,7 @@
 """Several sources as one: the cheapest that can deliver goes first.
 
-Owns whom to ask, as Arm's source manager does. A round begins with all of them; one that
-fails is left out until the round ends: with an update, or when nobody is left to ask.
+Owns which source to ask, as Arm's source manager does. A round begins with all of them; one
+that fails is left out until the round ends: with an update, or when no source is left.
 A client with a Retry tries one source for as long as that lasts, so give it few attempts.
 """
 
@@ -20,9 +20,9 @@ _SLICE_MS = const(50)
 
 
 class Group(Relay):
-    """A news source made of up to ten.
+    """A source made of up to ten others.
 
-    sources:  news sources; of two with the same cost, the first in the list goes first
+    sources:  sources with offers; of two with the same cost, the first in the list goes first
     board:    its feed() is called while a busy source is waited for
     """
 
@@ -32,15 +32,15 @@ class Group(Relay):
         self._out = []  # left out of this round
         self._error = None  # the last one of this round
         self._said = 0  # number of the error of the round before
-        self._news = None  # who offered the update that is under way
+        self._news = None  # the source that offered the update under way
         super().__init__(self._ordered()[0])
         self.cost = self.source.cost
 
     def offer(self):
-        """What the cheapest source has that has something.
+        """The offer of the cheapest source that has one.
 
         raises:  FwError NO_SOURCE, at = number of the last error: some failed, and no other has
-                 anything. Once: a source that goes on to fail in the same way is not told again
+                 an offer. Once: the same error again raises nothing
         """
         self._news = None
         for source in self._ordered():
@@ -60,7 +60,7 @@ class Group(Relay):
         return None
 
     def report(self, client):
-        """Take note of how an update ends; the source that offered it is told everything."""
+        """Learn how an update ends; the source that offered it gets every report."""
         source = self._news
         if not source:  # started by hand
             return

@@ -1,7 +1,7 @@
-"""Eclipse hawkBit: updates that a server rolls out, and what comes of them.
+"""Eclipse hawkBit: a source whose server rolls out updates and gets reports of them.
 
-Owns the order of the device API (DDI): when what is asked and said. Requests are
-server.py's, messages messages.py's, what an update came to action.py's.
+Owns the order of the device API (DDI): when to request and to report what. Requests are in
+server.py, messages in messages.py, the result of an update in action.py.
 
     hawkbit = HawkbitSource(board, HttpService(), "http://server/DEFAULT/controller/v1/dev-1",
                       "TargetToken 0123...", attributes={"hw_revision": "2"})
@@ -11,10 +11,10 @@ server.py's, messages messages.py's, what an update came to action.py's.
             board.reset()
         time.sleep(1)
 
-    server has              the device does                                  and says
+    server has              the device does                                  and reports
     configData              sends its attributes                             -
     confirmationBase        asks the application (consent)                   confirmed, denied
-    deploymentBase          gives the artifact's address to the client       download
+    deploymentBase          offers the artifact's address to the client      download
                             image verified in the candidate                  downloaded
                             header written, reset is due                     proceeding
                             image confirmed by the application               closed, success
@@ -22,14 +22,14 @@ server.py's, messages messages.py's, what an update came to action.py's.
     cancelAction            gives up, before the header is written           closed, success
                             goes on, after it                                rejected
 
-Success is never said before the application confirmed: with a region `client` in the layout
-the action is remembered through the reset (notes, key "hawkbit"). Without one the server offers
-it again, and is told then that this image runs already.
+Success is never reported before the application has confirmed: with a region `client` in the
+layout the action survives the reset (client store, key "hawkbit"). Without one the server offers
+it again, and the device then reports that this image runs already.
 
 A link that breaks ends no action: the next poll offers it again, five times in a row. All other
-errors do, with their number in the details. `forced` is not stronger than a no of the
-application; whoever wants that looks at .forced when asked. Hashes and sizes of artifacts are
-not looked at: the signed manifest has its own.
+errors end it, with their number in the details. `forced` does not overrule the application: an
+approve_install() that shall obey it looks at .forced. Hashes and sizes of artifacts are ignored:
+the signed manifest has its own.
 """
 
 from micropython import const
@@ -57,12 +57,12 @@ _DENIED = (errors.DOWNLOAD_DENIED, errors.INSTALL_DENIED)
 
 
 class HawkbitSource(Relay):
-    """A news source (sources/group.py) that talks to one hawkBit server.
+    """A source for one device of one hawkBit server.
 
     board:       see docs/DESIGN.md, "What a board offers"
-    http:        HttpService; fetches the artifacts, and carries what is said meanwhile
+    http:        HttpService; fetches the artifacts, and sends the reports between
     url:         of this device: "http://host:port/TENANT/controller/v1/ID"
-    token:       "TargetToken ..." or "GatewayToken ..."; "": the TLS certificate says who it is.
+    token:       "TargetToken ..." or "GatewayToken ..."; "": the TLS certificate is the login.
                  Goes to the server of `url` only
     attributes:  dict of text, or a function that returns one; for the server's lists
     consent(name, version): the server wants somebody to agree first: True, False, None later.
@@ -108,8 +108,8 @@ class HawkbitSource(Relay):
         self._ahead = ahead
         self._introduced = False  # attributes were sent, and are not asked for again
         self._denied = ""  # action that consent() was against
-        self._tried = "", 0  # action that the link let down, and how often
-        self._canceled = False  # what the client is at was called off
+        self._tried = "", 0  # action that failed because of the link, and how often
+        self._canceled = False  # the server has canceled the client's update
         self._open = True  # the maintenance window
         self._percent = 0  # reported
 
@@ -186,7 +186,7 @@ class HawkbitSource(Relay):
     def _round(self):
         """Everything a poll does while no update is under way."""
         if self._action.kind == action.TAKEN:
-            self._action.forget()  # the client was told to abort
+            self._action.forget()  # the application has called abort() of the client
         self._action.settle()
         if self._action.kind == action.ENDED:
             self._close()
@@ -206,7 +206,7 @@ class HawkbitSource(Relay):
         return None
 
     def _look(self, http):
-        """What a poll does while an update is under way. No news when the link fails."""
+        """What a poll does while an update is under way. Nothing when the link fails."""
         server = self._server
         try:
             found = server.get(http, server.url)
@@ -267,7 +267,7 @@ class HawkbitSource(Relay):
                 self._denied = job.id
 
     def _cancel(self, http, href):
-        """The server calls an action off: agree, unless its image is committed already."""
+        """The server cancels an action: agree, unless its image is committed already."""
         found = self._server.get(http, href)
         identity = ddi.identity(found, "id")
         stop = ddi.identity(bounded_json.table(found, "cancelAction"), "stopId")
@@ -280,7 +280,7 @@ class HawkbitSource(Relay):
         self._server.feedback(http, "cancelAction", identity, said)
 
     def _give_up(self):
-        """The action is no longer ours; the client hears of it when it goes on."""
+        """The action is not this device's any more; the client learns that at its next step."""
         self._canceled = self._action.kind == action.TAKEN
         self._action.forget()
 
@@ -303,7 +303,7 @@ class HawkbitSource(Relay):
             self._look(self.source)
 
     def _stage(self, execution, http, percent=0):
-        """Tell how far the update is; that it could not be told does not matter."""
+        """Report how far the update is; a report that cannot be sent is left out."""
         details = "Downloaded %d%%" % percent if percent else ""
         identity = self._action.id
         said = ddi.feedback(identity, execution, "none", details, percent)

@@ -1,19 +1,19 @@
 """HTTP source: one GET at a time, streamed into the caller's buffer.
 
 Owns a socket and the header of the answer; knows nothing of manifests or slots. What most
-downloads never meet is in files of their own, loaded when it is met:
+downloads do not need is in files of their own, loaded when it is needed:
 
     answers.py    ranges and validators, redirects, chunks, every status but 200
-              (which hands on to ranges.py, chunked.py, redirects.py and retry_after.py)
+              (which uses ranges.py, chunked.py, redirects.py and retry_after.py)
     tls.py    https://
-    service.py   HttpService, the same source with what services need: POST, kept connections
+    service.py   HttpService, the same source with what services need: POST, reused connections
 
 An early end is an error, never a short success; where the server gave no length, the end of
 the body is the end of the connection, and only the caller can tell whether it came early.
 
-Nothing here waits but the look-up of a name, for as long as the port takes: connecting,
-sending and reading go on from one readinto() to the next, so the caller can feed a
-watchdog that is shorter than timeout_ms.
+Only the look-up of a name waits, for as long as the port takes. Connecting, sending and
+reading go on from one readinto() to the next, so the caller can feed a watchdog that is
+shorter than timeout_ms.
 """
 
 import select
@@ -99,7 +99,7 @@ class HttpSource:
         raises:   FwError TIMEOUT | TOO_SLOW | CONNECT | HTTP_STATUS | BAD_RESPONSE |
                   CUT_SHORT (at = bytes that came) | BAD_RANGE; with redirects also
                   TOO_MANY_REDIRECTS | BAD_REDIRECT | INSECURE_REDIRECT and what open()
-                  raises; with TLS 101..107 of net_errors
+                  raises; with TLS 101..107 of errors_net
         """
         if self._in_header:
             try:
@@ -342,7 +342,7 @@ class HttpSource:
             if value.lower() != b"identity":
                 raise FwError(errors.BAD_RESPONSE, self._header_bytes)
         elif name == b"etag":
-            # W/"..." is weak, and vouches for no part
+            # W/"..." is weak: it does not prove that a part is of the same object
             if value[:1] == value[-1:] == b'"' and 1 < len(value) <= _MAX_TAG:
                 self._tag = value
         elif name == b"last-modified":

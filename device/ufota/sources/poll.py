@@ -1,7 +1,7 @@
-"""Polls: an address that is asked again and again, without a fleet doing so in step.
+"""Polls: ask an address at intervals, with a random part so that a fleet spreads its requests.
 
 Owns when to ask, and that an unchanged manifest is not sent again. Nothing here waits:
-offer() tells whether it is time.
+offer() returns an address only when it is time.
 """
 
 import time
@@ -13,14 +13,14 @@ from ufota.sources.retry import Retry, share, spread
 
 
 class Pace:
-    """When to ask next; for services too, whose requests Poll does not know.
+    """When to poll next; for services too, whose requests Poll does not know.
 
-    interval_s:  between two askings, more or less by an eighth; may be changed at any time,
-                 and counts from the next asking on
+    interval_s:  between two polls, more or less by an eighth; may be changed at any time,
+                 and counts from the next poll on
     retry:       Retry: how long to wait after a failure; when it gives up, the interval
-    first_s:     until the first asking; None: a random part of the interval
+    first_s:     until the first poll; None: a random part of the interval
 
-    To be looked at each six days at least, as ticks wrap; later looks let it come later.
+    Call left_ms() each six days at least, as ticks wrap; a later call delays the poll.
     """
 
     def __init__(self, interval_s, retry=None, first_s=None):
@@ -33,18 +33,18 @@ class Pace:
             self._set(first_s * 1000)
 
     def left_ms(self):
-        """Time left until the next asking; 0: now."""
+        """Time left until the next poll; 0: now."""
         now = time.ticks_ms()
         self._left = max(self._left - max(time.ticks_diff(now, self._mark), 0), 0)
         self._mark = now
         return self._left
 
     def again(self):
-        """Ask again after the interval."""
+        """Poll again after the interval."""
         self._set(spread(self.interval_s * 1000, self.retry.random))
 
     def failed(self, error, source, done=0):
-        """Ask again when Retry says so; its after() tells of the arguments."""
+        """Poll again when Retry says so; its after() explains the arguments."""
         wait = self.retry.after(error, source, done)
         if wait is None:
             self.again()
@@ -52,7 +52,7 @@ class Pace:
             self._set(wait)
 
     def notify(self, within_s=0):
-        """There is news: ask now, or after a random part of within_s."""
+        """There is an update: poll now, or after a random part of within_s."""
         self._set(share(within_s * 1000, self.retry.random))
 
     def _set(self, ms):
@@ -61,7 +61,7 @@ class Pace:
 
 
 class Poll(Relay):
-    """Makes a news source out of an address and the source that can fetch it.
+    """A source that offers one address at intervals; `source` fetches it.
 
     interval_s, retry, first_s:  see Pace
     cost:    lower goes first in a group
@@ -80,11 +80,11 @@ class Poll(Relay):
         """The address, when it is due; else None."""
         if self.pace.left_ms():
             return None
-        self.pace.again()  # should nobody ever tell what came of it
+        self.pace.again()  # for the case that report() is never called
         return self._url
 
     def report(self, client):
-        """The end of an update: ask again after the interval, or after a back-off."""
+        """The end of an update: poll again after the interval, or after a back-off."""
         error = client.error
         if client.state == FAILED and not nothing_new(error):
             self.pace.failed(error, self.source, client.done)
@@ -95,7 +95,7 @@ class Poll(Relay):
             self.pace.again()
 
     def open(self, url, at=0, tag=b""):
-        """As the source's; of what was not newer, only a change is asked for."""
+        """As the source's; a manifest that was not newer is sent again only if it has changed."""
         source = self.source
         if at or url != self._url or not self._tag:
             super().open(url, at, tag)

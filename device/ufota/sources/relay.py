@@ -6,7 +6,7 @@ _NOT_MODIFIED = 304
 
 
 class Relay:
-    """Passes all that a byte source is asked on to `source`."""
+    """Passes all calls of a byte source on to `source`."""
 
     def __init__(self, source):
         self.use(source)
@@ -35,7 +35,7 @@ class Relay:
         self.source.header = value
 
     def __getattr__(self, name):
-        """at, length, tag, retry_after_s, and whatever else it has to tell."""
+        """at, length, tag, retry_after_s, and all other attributes of the source."""
         return getattr(self.source, name)
 
 

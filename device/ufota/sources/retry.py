@@ -1,8 +1,8 @@
 """Back-off: how long to wait before the next attempt, and when to give up.
 
 The only place where waits grow: the client (links that break), polls (servers that are
-down) and services use it. It has no clock: whoever asks does the waiting, and the waits it
-was told are added up, as seven days are more than a difference of ticks can hold.
+down) and services use it. It has no clock: the caller waits. The waits are added up here,
+because seven days are more than a difference of ticks can hold.
 
 The rule is Arm's resume engine's:
 
@@ -10,8 +10,8 @@ The rule is Arm's resume engine's:
     wait = next - next / 8 + random(0..next / 4), at most the time left
     clamped again to initial..max
 
-so 5, 10, 20 .. 2560, 3600, 3600 .. seconds, each more or less by an eighth. Progress begins
-it anew.
+so 5, 10, 20 .. 2560, 3600, 3600 .. seconds, each more or less by an eighth. Progress sets it
+back to the start.
 """
 
 from micropython import const
@@ -30,7 +30,7 @@ _TLS_FAILED = const(107)
 _BUSY = const(111)
 _NO_ANSWER = const(115)
 
-# What may be better next time; all else is not. TLS that refuses will refuse again.
+# Errors that another attempt may not meet. TLS that refuses will refuse again.
 _LINK = (
     errors.CONNECT,
     errors.TIMEOUT,
@@ -77,10 +77,10 @@ class Retry:
         """What to do about an error.
 
         error:    the FwError
-        source:   its retry_after_s, if it has one, is how long the server wants to be left
-                  alone: waited for at least, but not for longer than max_s and a quarter
-        done:     bytes had so far. More than ever before is progress; as many as were had once
-                  and lost, because the object changed, is none
+        source:   its retry_after_s, if it has one, is how long the server asks to wait: waited
+                  for at least, but not for longer than max_s and a quarter
+        done:     bytes that have come so far. More than ever before is progress; bytes that
+                  had come before, and were lost because the object changed, are none
         returns:  ms to wait before the next attempt; None: give up
         """
         if done > self._most:

@@ -1,7 +1,7 @@
-"""Acceptance: may this image come in, and into which slot? Decided before the first erase.
+"""Acceptance: is an image accepted, and for which slot? Decided before the first erase.
 
-Owns the rules of acceptance that every device has, and the choice of a slot. What a state
-region says for and against an image is pending.py's. Used by writer.py.
+Owns the rules that every device has, and the choice of a slot. The further rules of a device
+with a state region are in pending.py. Used by writer.py.
 """
 
 from micropython import const
@@ -75,7 +75,7 @@ def _check_newer(update, found):
 
 
 def _choose_slot(update, size):
-    """An empty slot, else the one with the oldest image. What cannot be read is left alone."""
+    """An empty slot, else the one with the oldest image. One that cannot be read is not taken."""
     board = update.board
     area = board.layout.get("candidates")
     if not area:

@@ -1,7 +1,7 @@
 """Candidate: an accepted image on its way into its slot, until the header commits it.
 
-Owns the order of the writes. writer.py loads this file once the manifest is verified, and is
-what others use.
+Owns the order of the writes. writer.py loads this file once the manifest is verified; other
+files use it through writer.py.
 """
 
 from fwcore import errors, modules
@@ -23,11 +23,11 @@ class Candidate:
 
         self._writer = Writer(self._slot, self._size)
         self._begun = False
-        # What is kept is digested again; the medium may have changed meanwhile.
+        # What an earlier download left is digested again; the medium may have changed.
         self._reader = self._read(update.done) if update.done else None
 
     def catch_up(self):
-        """Digest a buffer of what is kept. True while there is more of it. Raises OSError."""
+        """Digest a buffer of what is there already. True while there is more. Raises OSError."""
         reader = self._reader
         if not reader or self._begun:
             return False
@@ -38,11 +38,11 @@ class Candidate:
         return False
 
     def begin(self, reader=None):
-        """The slot is ours now: no update waits in it, and what is kept in it is this image.
+        """Take the slot: no other update waits in it, and the resume record is of this image.
 
         What was in it is erased. write() calls this, but may itself be many calls deep by then.
 
-        reader:   Reader of what is kept, at its end: nothing is erased
+        reader:   Reader of what an earlier download left, at its end: nothing is erased
         raises:   OSError; FwError WRITE_FAILED
         """
         if self._begun:
@@ -61,7 +61,7 @@ class Candidate:
             self._writer.begin()
 
     def write(self, mv):
-        """The next bytes; the first ones are what erases. Raises as UpdateWriter.write()."""
+        """The next bytes; the first call erases. Raises as UpdateWriter.write()."""
         _must(self._writer)
         self.begin()
         self._writer.write(mv)
@@ -95,7 +95,7 @@ class Candidate:
         return False
 
     def commit(self):
-        """Write the header: the durable moment. Raises FwError WRITE_FAILED; OSError."""
+        """Write the header: from here the image counts. Raises FwError WRITE_FAILED; OSError."""
         modules.make_room(("fwcore", "reader"))
         if self._update.record:  # not by _forget(): C stack
             self._update.record.forget()
@@ -117,7 +117,7 @@ class Candidate:
 
     def _read(self, size):
         modules.load("fwcore", "reader")
-        from fwcore.reader import Reader  # here, so that commit() can let go of the module
+        from fwcore.reader import Reader  # here, so that commit() can drop the module
 
         return Reader(self._slot, size)
 

@@ -2,11 +2,11 @@
 
 Owns the region `client` of the layout: a key-value store on a journal of its own, and one
 counter that a mark in the journal moves on, so that counting seldom erases. The boot stage
-never looks here, and what is lost here costs a download, never an image.
+never reads it, and what is lost here costs a download, never an image.
 
     key       who, and what
     job       resume.py: the download that is under way
-    url       resume.py: where it comes from, when no source says that again
+    url       resume.py: where it comes from, when no source offers it again
     count     this file: what was counted when the store was last written, 4 bytes, little-endian
 
 Every other key begins with the name of the source that it belongs to.
@@ -26,8 +26,8 @@ _COUNT = b"count"
 def of(board):
     """The client store of a board, or None when its layout has no region `client`.
 
-    One object for all who ask, kept as board.client_store: two would not know of each
-    other's writes.
+    One object for all callers, in board.client_store: two would not know of each other's
+    writes.
 
     raises:  OSError; FwError TOO_BIG for a region that is too small
     """

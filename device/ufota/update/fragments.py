@@ -1,7 +1,7 @@
 """Fragments of an image in any order, for links that lose some.
 
-Owns the record below, in the client store, and the rules that let it be believed after a power
-cut. writer.py loads this file when begin() is told the size of a fragment.
+Owns the record below, in the client store, and the rules that keep it true after a power cut.
+writer.py loads this file when begin() gets the size of a fragment.
 
     offset size field    meaning
     0      4    at       address of the image's first byte; which slot it is    (little-endian)
@@ -14,14 +14,13 @@ A cell is the part of a fragment that lies in one erase block: byte x of the ima
 x // each + (lead + x) // block, with `lead` bytes of the first erase block in front of the
 image. (Where both boundaries meet, a number is left out.)
 
-What was written since the record was cannot be believed after a reset. A unit whose
-program was cut may read as blank now and not later, so looking at it tells nothing, and on
-NOR it may be programmed again only after an erase. So, of each erase block, the record tells
-all or nothing:
+What was written after the record cannot be trusted after a reset. A unit whose program was cut
+may read as blank now and not later, so a read proves nothing, and on NOR it may be programmed
+again only after an erase. So of each erase block the record has the whole truth, or nothing:
 
 * It has a cell of a block only when all its other cells of that block are blank for certain.
-* Before another cell of such a block is written, a record without that block is: the block
-  is open then. A full block never needs that again.
+* Before another cell of such a block is written, a record without that block is written: the
+  block is open then. A full block never needs that again.
 * A block of which neither record nor RAM has a cell is erased before its first cell is written.
 
 So no block is erased for having been interrupted but those that were open, nothing of a whole
@@ -44,7 +43,7 @@ from fwcore.writer import Writer
 from ufota.update import client_store
 from ufota.update.candidate import Candidate
 
-_KEY = b"job"  # resume.py's: a slot is filled in order or out of order, and one forgets the other
+_KEY = b"job"  # resume.py's too: in order or not, the newer download replaces the other record
 _RECORD = "<II32sB"  # 41 bytes; map follows
 _HEADER = const(40)
 _MAP = const(41)
@@ -86,7 +85,7 @@ class Fragments(Candidate):
             self._recall(self._store.get(_KEY, b""))
         self._saved = bytes(self._record)
         self._every = max(8, self._size // each // _RECORDS)
-        self._unsaved = 0  # fragments that no record has; each record pays for `every`
+        self._unsaved = 0  # fragments that no record has; one record for each `every` of them
         self._checked = False
         self._count()
 
@@ -113,7 +112,7 @@ class Fragments(Candidate):
         return runs
 
     def write(self, mv, at=None):
-        """Take a whole fragment, or raise; one that is there already is not looked at.
+        """Take a whole fragment, or raise; one that is there already is ignored.
 
         mv:      memoryview
         at:      its offset in the image
@@ -168,12 +167,12 @@ class Fragments(Candidate):
         if self._checked:
             self._forget()  # nobody knows which of the fragments is wrong
             raise FwError(errors.CORRUPT)
-        self._checked = True  # a noise on a bus must not cost all of them
+        self._checked = True  # noise on a bus must not cost all of them
         self._reader = Reader(self._slot, self._size)
         return True
 
     def commit(self):
-        """Write the header: the durable moment. Raises FwError WRITE_FAILED; OSError."""
+        """Write the header: from here the image counts. Raises FwError WRITE_FAILED; OSError."""
         self._begin()
         self._record[_HEADER] = 1
         if self._lead:  # header and image share a block, and it is open now
@@ -190,7 +189,7 @@ class Fragments(Candidate):
             self._record[:] = record
 
     def _begin(self):
-        """The slot is ours now: no update waits in it, and its record is no other one."""
+        """Take the slot: no other update waits in it, and the record is of this image."""
         if self._begun:
             return
         self._save(self._record)  # the one that was found may be lost at the next reset
@@ -203,7 +202,7 @@ class Fragments(Candidate):
         self._begun = True
 
     def _save(self, record):
-        """Make this the record; until that is done, what was there may be or not."""
+        """Make this the record; until this returns, the old one may be lost or not."""
         begun, self._begun = self._begun, False
         record = bytes(record)
         if self._store:

@@ -1,16 +1,16 @@
-"""Payload: what comes in is not the image itself, but deflated, a patch, encrypted.
+"""Payload: what is downloaded is not the image itself, but deflated, a patch, or encrypted.
 
-Owns what is asked of such a payload before anything is erased. Then, between whoever writes
-it and the Candidate, stand decoders (payload_writer.py), each with write(mv) and end():
+Owns the checks of such a payload before anything is erased. Then it goes through decoders
+(payload_writer.py), each with write(mv) and end(), to the Candidate:
 
     client --write(mv)--> Decrypt --> Inflate --> Patch --> Candidate
                                                    ^ reads the active image
 
 A format without its decoder in this build is refused. acceptance.py loads this file when a
-manifest announces another format than the image itself. What came is not kept through a
-reset: decoders remember what a count of bytes cannot say, so such a download begins again;
-through a broken link it goes on, as the decoders live on. A patch reads the active image, which
-no client writes in any mode: it stays what it was until the boot stage has a whole new one.
+manifest announces another format than the image itself. A reset loses what came, because the
+state of decoders is more than a count of bytes: such a download begins again. After a broken
+link it goes on, as the decoders are still in RAM. A patch reads the active image, which no client
+writes in any mode: it stays as it is until the boot stage has a whole new one.
 """
 
 from fwcore import errors, formats

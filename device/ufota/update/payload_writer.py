@@ -1,7 +1,7 @@
-"""PayloadWriter: what stands for the Candidate where the payload is not the image itself.
+"""PayloadWriter: takes a payload that is not the image itself, and writes the Candidate.
 
-Owns the place of the decoders between whoever writes the payload and the Candidate. Apart from
-payload.py, which is not needed any more when the decoders are there: heap.
+Owns the decoders between the two. Apart from payload.py to save heap: that is not needed any
+more when the decoders are there.
 """
 
 from fwcore.modules import load, make_room
@@ -56,7 +56,7 @@ class PayloadWriter:
 
     def finish(self):
         """All bytes are there. Raises as the decoders; FwError CORRUPT, CUT_SHORT."""
-        while self._first:  # one after the other, as each writes what it has kept back
+        while self._first:  # one after the other, as each writes what it still holds
             self._first = self._first.end()
             self.write = self._image.write
         self._image.finish()

@@ -1,7 +1,7 @@
 """PendingUpdate: an update for a device with a state region, from the check to PENDING.
 
-Owns what the state says for and against a new image, and the order of its last writes.
-The boot stage decides what becomes of it. acceptance.py loads this file only where
+Owns the rules by which the state allows a new image, and the order of its last writes.
+The boot stage decides what is done with it. acceptance.py loads this file only where
 the layout has a state region.
 
 Each put has a State of its own, just loaded: the application may confirm() while a
@@ -29,9 +29,9 @@ class PendingUpdate:
     state:      its State, just loaded;  places: its active Slot, and a list of its candidate slots
     found:      Manifest, for this device
     buf:        memoryview, scratch for a header
-    permanent:  True: no trial, and no way back once it is installed. The image that is
-                installed already may come in again then, if it is not whole any more: for
-                a recovery image
+    permanent:  True: no trial, and no revert once it is installed. Then the image that is
+                installed already is accepted again, if it is not whole any more: for a
+                recovery image
     active:     (Slot, Header) of the image that runs; Header None where there is no good one
     raises:     OSError; FwError ON_TRIAL | BLACK_LISTED | BELOW_FLOOR | NOT_NEWER | TOO_BIG,
                 before anything is written
@@ -84,7 +84,7 @@ class PendingUpdate:
         allowed = list(self._slots)
         for slot in self._slots:
             if self._running and self._holds_running(slot, buf, key):
-                allowed.remove(slot)  # the way back, and it need not even be copied
+                allowed.remove(slot)  # a revert needs it, and need not even copy it
                 break
         return allowed
 
@@ -110,7 +110,7 @@ class PendingUpdate:
             state.put()
 
     def write_header(self, packed):
-        """Commit, then PENDING: the durable moment. packed, raises: as Slot.write_header()."""
+        """Commit, then PENDING: durable from here on. packed, raises: as Slot.write_header()."""
         slot = self._slot
         if isinstance(slot, SwapSlot):
             slot.write_inner(self._head)

@@ -1,6 +1,6 @@
-"""Resume: what a download keeps through a reset, so that it goes on instead of beginning anew.
+"""Resume: the record by which a download goes on after a reset, instead of beginning anew.
 
-Owns the record below, in the client store, and how its counter tells bytes: each count is one more
+Owns the record below, in the client store, and what its counter means: each count is one more
 step of the slot that is written for good. Steps are whole erase blocks, so a Writer that goes
 on behind them erases the block that was cut and harms none before it.
 
@@ -10,8 +10,8 @@ on behind them erases the block that was cut and harms none before it.
     8      32   digest   SHA-256 of the image; the same image may come from elsewhere
 
 The record is written before the first erase of the slot and taken back before its header is
-written: while it is there, the slot holds no image. What it says is believed only as far as
-the digest of the whole image is right in the end.
+written: while it is there, the slot holds no image. The record is not trusted: in the end the
+digest of the whole image must be right.
 """
 
 import struct
@@ -24,13 +24,13 @@ from ufota.update import client_store
 
 _KEY = b"job"
 _URL = b"url"
-_MAX_URL = const(255)  # a longer one is signed for a while, and worth nothing after it
+_MAX_URL = const(255)  # a longer one has a signature that expires soon
 _RECORD = "<II32s"  # 40 bytes
-_STEP = const(4096)  # bytes, at least: a mark for less would wear the journal for little
+_STEP = const(4096)  # bytes, at least: marks for less would wear the journal out
 
 
 def of(board, found):
-    """ResumeRecord for the image of a manifest; None when the board can keep nothing."""
+    """ResumeRecord for the image of a manifest; None when the board has no client store."""
     try:
         store = client_store.of(board)
     except (OSError, FwError):
@@ -52,14 +52,14 @@ def forget_url(board):
         if store:
             store.delete(_URL)
     except (OSError, FwError):
-        pass  # it is looked at again after a reset, and refused
+        pass  # after a reset it is downloaded again, and refused
 
 
 class ResumeRecord:
     """The record of one image.
 
-    store:   ClientStore. One that cannot be written costs a download one day; it must not stop
-             this one, which goes on without
+    store:   ClientStore. One that cannot be written may cost a later download; it must not
+             stop this one, which goes on without it
     found:   Manifest of the image
     """
 
@@ -96,7 +96,7 @@ class ResumeRecord:
         return _bytes(slot, 1, self._found.installed_size)
 
     def start(self, slot):
-        """Call before the first erase of a slot: from here nothing is kept yet."""
+        """Call before the first erase of a slot: the new record counts no bytes yet."""
         found = self._found
         self._steps = 0
         record = struct.pack(_RECORD, slot.header_at, found.installed_size, found.installed_digest)

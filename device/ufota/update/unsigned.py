@@ -1,8 +1,8 @@
 """Unsigned: an image that comes without a manifest, on devices whose maker allows that.
 
-Allowed by `unsigned` in the layout, and never where it says `signed`. What a signature would
-have said is taken on trust from whoever delivered it: nobody vouches for such an image, and
-the boot log says so each time. Everything else is as for every image: writer.py.
+Allowed by `unsigned` in the layout, and never where it says `signed`. Nothing proves who made
+such an image: the device trusts the source that delivers it, and the boot log says so each time.
+Everything else is as for every image: writer.py.
 """
 
 from fwcore import errors_net
@@ -12,7 +12,7 @@ from fwcore.manifest import Manifest, version_word
 
 
 class UnsignedManifest(Manifest):
-    """What a manifest for this very board would have said."""
+    """Stands for the missing manifest: an image for this very board."""
 
     def __init__(self, board, version, size, digest, uri):
         self.end = 0
@@ -31,17 +31,17 @@ class UnsignedManifest(Manifest):
 def begin(update, version, size, digest, again=False):
     """UpdateWriter.begin() without a manifest, for an application's own transport.
 
-    raises:  FwError of vouch(), and what UpdateWriter.begin() raises
+    raises:  as vouch() below, and as UpdateWriter.begin()
     """
     return update.accept(vouch(update.board, version, size, digest, ""), again)
 
 
 def vouch(board, version, size, digest, uri):
-    """The Manifest that an image lacks, if this device may do without.
+    """A Manifest for an image that has none, if this device takes such images.
 
     version:  text "1.2.3"
     size:     bytes of the image
-    digest:   its SHA-256, 32 bytes; there is no doing without that
+    digest:   its SHA-256, 32 bytes; always needed
     uri:      where it is, for a Client
     raises:   FwError UNSIGNED | BAD_VERSION
     """

@@ -1,4 +1,4 @@
-"""UpdateWriter: the one way in for an image, whatever brings it.
+"""UpdateWriter: checks and writes an update, whichever source brings it.
 
 Owns the order: manifest verified and checked, then the first erase, the image, its digest read
 back from the medium, and last the header. It never touches the active image. client.py brings
@@ -10,8 +10,8 @@ images from sources; an application whose bytes come another way does it itself:
         update.write(fragment)
     update.end()                       # durable: reset, and the boot stage installs it
 
-The rules of acceptance are acceptance.py's; what is needed once the image comes is candidate.py's:
-each is loaded when it is needed, so that the heap need not hold all at once.
+The rules of acceptance are in acceptance.py; what is needed once the image comes is in
+candidate.py. Each is loaded when it is needed, so that the heap need not hold all at once.
 """
 
 from micropython import const
@@ -136,7 +136,7 @@ class UpdateWriter:
         candidate.commit()
 
     def abort(self):
-        """Give up: what came is not gone on with. May be called at any time."""
+        """Give up: no more bytes are taken. May be called at any time."""
         if self.record:
             self.record.forget()
         self.candidate = self.record = self.manifest = self.target = None

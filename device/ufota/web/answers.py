@@ -1,6 +1,6 @@
-"""HTTP that a plain download never meets: http.py loads this file when one does.
+"""HTTP answers other than a plain 200; http.py loads this file when one comes.
 
-Owns what to make of an answer that is not a plain 200, and hands on what is rare again:
+Owns what to do with them. What is rarer still is in files of its own:
 
     ranges.py     206 and 416: parts of an object
     chunked.py    a body in chunks
@@ -56,7 +56,7 @@ def answer(source):
     status = source.status
     at, tag, more, _ = source._asked or (0, b"", False, 0)
     if status == 200 or (200 < status < 206 and hasattr(source, "call")):  # an HttpService
-        if more:  # the object has changed; what came of it is no good
+        if more:  # the object has changed; the bytes that came are useless
             raise FwError(errors.CUT_SHORT, at)
         sized = source._left is not None
         if status in (204, 205):
@@ -87,7 +87,7 @@ def answer(source):
 
 
 def _part(source):
-    """What ranges.py says, in a frame of its own: when it is over, nothing holds that file."""
+    """The result of ranges.py, in a frame of its own: after it that module can be dropped."""
     from ufota.web import ranges
 
     return ranges.part(source) if source.status == 206 else ranges.beyond(source)

@@ -1,7 +1,7 @@
 """Chunked bodies (RFC 9112 section 7.1), taken out of their chunks.
 
-Owns that coding; http.py does not know that it is there. Sizes and trailers go through a
-machine of bytes, and short chunks too, so that no chunk is worth an allocation.
+Owns that coding; http.py does not know of it. Sizes, trailers and short chunks are read byte by
+byte, by a state machine, so that no chunk costs an allocation.
 """
 
 from errno import EAGAIN
@@ -18,14 +18,14 @@ _DATA_END = const(3)  # the line end behind the data
 _TRAILER = const(4)
 _BROKEN = const(5)
 _DONE = const(6)
-_LONG = const(32)  # data bytes from which on a slice is worth its memory
-_MOST = const(512)  # bytes a call reads one by one: the watchdog is waiting
+_LONG = const(32)  # with so many data bytes or more, a slice is worth its memory
+_MOST = const(512)  # bytes a call reads one by one: then the caller can feed the watchdog
 _MAX_EXTRA = const(4096)  # bytes of extensions in a size line, and of all trailers
 _MAX_SIZE_DIGITS = const(8)
 
 
 class Chunks:
-    """The stream inside of a chunked one. Gives no memory away, however small the chunks.
+    """The stream inside of a chunked one. Allocates nothing for small chunks.
 
     stream:  with readinto(mv)
     byte:    bytearray of 1, scratch
@@ -69,7 +69,7 @@ class Chunks:
         return self._state == _DONE
 
     def _next(self, count):
-        """Read a byte of whatever: True; None when there is none, or the caller has `count`."""
+        """Read one byte: True; None when there is none, or when the caller has `count` bytes."""
         if self._state == _DONE:
             return True
         try:

@@ -1,7 +1,7 @@
 """Parts of an object (RFC 9110 sections 14 and 15.3.7): what 206 and 416 mean to a source.
 
-A part is believed only where its Content-Range says that it begins as asked, and as far as its
-validator says that it is of the object that was begun. Another object comes from its start.
+A part is used only where its Content-Range says that it begins as asked, and its validator
+says that it is of the object that was begun. Another object comes from its start.
 """
 
 from micropython import const

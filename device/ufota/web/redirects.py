@@ -1,7 +1,7 @@
-"""Redirects (RFC 9110 section 15.4): where they lead, and what may be told there.
+"""Redirects (RFC 9110 section 15.4): where they lead, and which header lines go there.
 
-What was meant for one server is not told to another, and nothing that was asked for under TLS
-comes without it.
+Header lines for one server are not sent to another, and a request that began with TLS is not
+continued without it.
 """
 
 from micropython import const

@@ -11,7 +11,7 @@ from fwcore.modules import load, states
 def add(client):
     """Make the source's header that of the client's next request. Raises OSError.
 
-    With a state region the server of any address is told what came of the last update. The
+    With a state region the server of any address gets the result of the last update. The
     source's own lines, a password for instance, are for the server of the manifest only.
     """
     source = client.source
@@ -24,7 +24,7 @@ def add(client):
 
 
 def result(state):
-    """The request header that tells a server what it need not offer again.
+    """The request header that says which image the server need not offer again.
 
     returns:  b"Ufota-Result: WORD REASON VERSION DIGEST" with its line end; b"" when the last
               update was confirmed, is under way, or there was none
@@ -46,5 +46,5 @@ def result(state):
 
 
 def _site(url):
-    """What names the server in an address."""
+    """The part of an address that names the server."""
     return url[: (url + "/").find("/", len("https://"))]

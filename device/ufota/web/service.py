@@ -1,8 +1,7 @@
 """HttpService: the HTTP source with what a service needs besides downloads.
 
-Owns requests with a body, small answers, questions whether something has changed, and
-connections that are kept for the next request. It is an HttpSource, so a Client downloads
-with it as well.
+Owns requests with a body, small answers, requests for changed objects only, and connections
+that stay open for the next request. It is an HttpSource, so a Client downloads with it as well.
 
     service = HttpService(tls=context)
     service.header = b"Authorization: TargetToken x\r\n"
@@ -20,7 +19,7 @@ from fwcore.errors import FwError
 from ufota.sources.http import HttpSource
 from ufota.web.origin import origin
 
-_KEEP_MS = const(20000)  # longest idle time: middleboxes forget a connection without a word
+_KEEP_MS = const(20000)  # longest idle time: middleboxes drop a connection without notice
 _WAIT_MS = const(50)  # between looks at the watchdog
 _JSON = const(b"Content-Type: application/json\r\n")  # unless .header says otherwise
 _LONELY = (errors.CONNECT, errors.BAD_RESPONSE)  # what a connection that is dead looks like
@@ -32,9 +31,9 @@ class HttpService(HttpSource):
     keep:    False: a connection for each request
 
     A status from 200 to 205 is a success; others are FwError HTTP_STATUS, at = status, and
-    .retry_after_s is known. Only a GET follows redirects. A kept connection that turns out
+    .retry_after_s is known. Only a GET follows redirects. An open connection that turns out
     dead is replaced once, whatever the request: a service may see a POST twice.
-    close() drops a kept connection too: do not call it between requests.
+    close() drops an open connection too: do not call it between requests.
     """
 
     def __init__(self, *args, keep=True, **more):
@@ -139,7 +138,7 @@ class HttpService(HttpSource):
         return True
 
     def _renew(self, error):
-        """True when a kept connection turned out dead; then the request has begun anew."""
+        """True when an open connection turned out dead; then the request has begun anew."""
         silent = self._in_header and self._header_bytes <= 1
         if not (self._reused and silent and error.code in _LONELY):
             return False

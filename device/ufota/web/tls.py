@@ -1,9 +1,9 @@
 """TLS for the HTTP source: a connection that verifies its server, and errors with numbers.
 
 Owns the connection and its handshake. The certificates, and the policy, are in an
-SSLContext that the application makes, context() being the short way.
+SSLContext that the application makes, most simply by context().
 
-What is raised becomes a number in tls_errors.py.
+tls_errors.py turns exceptions into numbers.
 """
 
 import select

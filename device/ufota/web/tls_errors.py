@@ -1,6 +1,6 @@
 """What went wrong in TLS, as numbers.
 
-MicroPython's mbedTLS tells why a certificate was refused in the words of a ValueError only,
+MicroPython's mbedTLS tells why a certificate was refused in the text of a ValueError only,
 CPython's OpenSSL in an attribute; both become the same FwError here.
 """
 
@@ -58,7 +58,7 @@ def judged(error, raw, stream, poll):
 
 
 def _alert(raw):
-    """What the server said before it hung up in the handshake, as an error; None: nothing.
+    """The alert that the server sent before it closed the handshake, as an error; None: none.
 
     mbedTLS finds that it cannot write any more, and does not look whether there is a reason.
     """

@@ -1,6 +1,6 @@
 """Relative addresses (RFC 3986 section 5): of a manifest's payload-uri, and of redirects.
 
-Judges little: what comes out goes to HttpSource.split(), which refuses what is no address.
+Checks little: the result goes to HttpSource.split(), which refuses what is no address.
 """
 
 from micropython import const

@@ -1,4 +1,4 @@
-"""`fwtool demo`: updates, good and bad, watched on the virtual board.
+"""`fwtool demo`: good and bad updates on the virtual board, step by step.
 
 The application is not ours: microdot from PyPI, in versions built from two releases of it.
 Everything is real: keys, images, an HTTP server, the interpreter, a restart between download
@@ -55,7 +55,7 @@ _NOISE = ("Starting async server", "Traceback ", "  File ")  # the last line say
     help="Scratch folder, emptied each time; refused when it is not this command's.",
 )
 def demo(folder):
-    """Watch a virtual board update itself, and come back from what goes wrong."""
+    """Watch a virtual board update itself, and recover from what goes wrong."""
     began = time.monotonic()
     paths.micropython()  # before anything is made
     Demo(folder, Console(highlight=False, soft_wrap=True)).play()
@@ -63,7 +63,7 @@ def demo(folder):
 
 
 class Demo:
-    """The story, one method a scene.
+    """The demo, one method for each part.
 
     folder:   scratch folder
     console:  rich console on stdout
@@ -179,7 +179,7 @@ class Demo:
         self.say(f"  {self.page(NEW)}")
 
     def refused(self, name, url, code):
-        """Tell the board of an update that it must refuse with this error."""
+        """Have the board try an update that it must refuse with this error."""
         answer = self.ask("/update", url.encode())
         if answer != str(code):
             raise Failure(f"{name}: expected error {code}, the board said {answer}")
@@ -224,7 +224,7 @@ class Demo:
         path.chmod(0o644)  # whatever the umask: `fwtool serve` keeps private files back
 
     def hear(self, line):
-        """A line from the board: some drive the show, the rest is shown."""
+        """A line from the board: some of them control the demo, the others are shown."""
         if line.startswith("progress "):
             done, total = map(int, line.split()[1:])
             self.show_progress(done, total)
@@ -343,8 +343,8 @@ def _is_in_swap(chips):
 class Server:
     """`fwtool serve` on a free port, in a thread.
 
-    It does not listen to what a device tells of its last update, and so offers again what
-    was rejected: that the device refuses it is to be seen.
+    It ignores a device's report on its last update, and so offers again what was rejected: the
+    demo shows that the device refuses it.
     """
 
     def __init__(self, folder):
@@ -368,7 +368,7 @@ class Server:
 
 
 def _deaf(application):
-    """An ASGI application that does not see the header in which a device tells its last result."""
+    """An ASGI application that does not get the header with a device's last result."""
 
     async def answer(scope, receive, send):
         name = serve.RESULT_HEADER.encode()

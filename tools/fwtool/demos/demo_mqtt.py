@@ -1,7 +1,7 @@
-"""`fwtool demo-mqtt`: a device of Alibaba Cloud IoT, watched on the virtual board.
+"""`fwtool demo-mqtt`: updates of a device of Alibaba Cloud IoT, on the virtual board.
 
 All but the cloud is real: broker (amqtt), MQTT client (umqtt.simple), signed images,
-interpreter, resets. The cloud is demo_mqtt_cloud.py, which speaks the documented messages.
+interpreter, resets. The cloud is demo_mqtt_cloud.py, which sends the documented messages.
 Each step checks what it shows. Everything is printed by one thread, so that the lines of the
 board and those of the cloud come in the same order each time.
 """
@@ -62,7 +62,7 @@ def _parts():
 
 
 class Story:
-    """The story, one method a scene.
+    """The demo, one method for each part.
 
     folder:   scratch folder
     console:  rich console on stdout

@@ -1,6 +1,6 @@
 """Alibaba's side of its OTA, for `fwtool demo-mqtt` and the tests.
 
-A client of any broker on this machine that speaks the documented messages. It is not there for
+A client of any broker on this machine that sends the documented messages. It is not for
 devices in the field. Needs paho-mqtt from PyPI.
 """
 
@@ -64,7 +64,7 @@ class Package:
 
 
 class Cloud:
-    """What the service does. Runs in paho's thread.
+    """The service. Runs in paho's thread.
 
     on_event:  called with each event, a tuple: ("inform", module, version),
                ("progress", module, step, description), ("get", module), ("block", offset, size)
@@ -152,7 +152,7 @@ class Cloud:
     def _take(self, client, _, message):
         try:
             self._sort(message)
-        except Exception as error:  # paho's thread would end, and nobody know why
+        except Exception as error:  # paho's thread would end without a message
             with self._heard:
                 self.fault = self.fault or error
                 self._heard.notify_all()

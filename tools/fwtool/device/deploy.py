@@ -1,13 +1,13 @@
-"""`fwtool deploy`: boot stage, client and identity, brought to a board on a cable.
+"""`fwtool deploy`: copies boot stage, client and identity to a board on a cable.
 
-Everything goes to /.fwtool first and is read back there; only then it takes the place of
-what was. /main.py, which starts the boot stage, and each package as a whole are taken away
-before and put back after what they need, so a board whose cable or power went away amid a
-deploy starts nothing half-installed: it runs what it ran before, or nothing of ours, and the
-next deploy cleans up.
+Everything goes to /.fwtool first and is read back there; only then it replaces the old files.
+/main.py, which starts the boot stage, and each package as a whole are removed before what
+they need, and put back after it. So a board that loses its cable or power during a deploy
+starts nothing half-installed: it runs what it ran before, or nothing of ours, and the next
+deploy cleans up.
 
-What the firmware has frozen is not brought. A board whose file system is not the region
-`user` of its layout is refused: there the boot stage would overwrite the files it lives in.
+What the firmware has frozen is not copied. A board whose file system is not the region
+`user` of its layout is refused: there the boot stage would overwrite its own files.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ from fwtool.exits import Failure
 from fwtool.images import layouts
 from fwtool.signing import class_key as class_keys
 
-STAGE = "/.fwtool"  # on the board, beside lib: what was brought, and is not in use yet
+STAGE = "/.fwtool"  # on the board, beside lib: what was copied, and is not in use yet
 FLASH = "flash"  # name of a device: what a port gives to its own file system too
 RECORD = "lib/ufota.json"  # on the board: what a deploy installed
 _DIR = 2  # blocks a folder takes
@@ -66,7 +66,7 @@ class Deploy:
         """Returns what was done: dict, as --json prints it. Raises Failure, FwError."""
         told = self._link.ask(scripts.PROBE.format(names=self._names()))
         self._root = told["root"]
-        provision.is_provisioned(self._link, self._identity)  # or refused, before a byte comes
+        provision.is_provisioned(self._link, self._identity)  # or refused, before any write
         with tempfile.TemporaryDirectory() as scratch:
             tree = self._tree(told, Path(scratch))
             if tree:
@@ -207,7 +207,7 @@ def _slashes(name):
 
 
 def _units(tree):
-    """What is exchanged as a whole, in the order it comes in; it goes out the other way round.
+    """What is exchanged as a whole, in the order of installing; removing goes the other way.
 
     The client and the boot stage import the rest, and main.py imports them.
     """

@@ -40,7 +40,7 @@ def sources(package):
 
 
 def is_native(name):
-    """True for a module of machine code: mpy-cross would have to be told for which machine."""
+    """True for a module of machine code: mpy-cross would need an option for the machine."""
     return name.endswith("_native.py")
 
 

@@ -1,7 +1,7 @@
-"""What `fwtool deploy` lets the board itself do: MicroPython, one answer each (device_link.py).
+"""Scripts that `fwtool deploy` runs on the board: MicroPython, one answer each (device_link.py).
 
-Each stands alone, so none needs a module that is only being installed. Those with braces are
-formats, with root and stage: the folder above lib, and that of what was brought.
+None of them imports a module that is only being installed. Those with braces are formats,
+with root and stage: the folder above lib, and the folder of the copied files.
 """
 
 # Of an identity, in the order they are digested.
@@ -16,7 +16,7 @@ root = libs[0][:-4] if libs else ""
 
 ROOT = _ROOT + "answer = root\n"
 
-# .frozen: modules that are there, and not as files a deploy has brought.
+# .frozen: modules that are there, but not as files of a deploy.
 PROBE = (
     _ROOT
     + """

@@ -1,7 +1,7 @@
-"""`fwtool device`: a board on a cable, asked by its own modules what it thinks of its update.
+"""`fwtool device`: shows, confirms and rejects the update of a board on a cable.
 
-Each command interrupts what the board runs, without a reset, and leaves it interrupted:
-a reset starts it again. Nothing here costs a trial boot.
+The board's own modules do that. Each command interrupts what the board runs, without a reset,
+and leaves it interrupted: a reset starts it again. Nothing here costs a trial boot.
 """
 
 import rich_click as click
@@ -49,12 +49,12 @@ _reason = click.option(
     type=click.IntRange(256, 65535),
     default=256,
     show_default=True,
-    help="What the board will tell of it.",
+    help="Number of the reason, for last_result() and reports.",
 )
 
 
 def status(port):
-    """What a board says of itself: dict, as --json prints it. Raises Failure, FwError."""
+    """State of a board's update: dict, as --json prints it. Raises Failure, FwError."""
     told = Link(port).ask(_STATUS)
     found = {
         "provisioned": told["provisioned"],
@@ -100,7 +100,7 @@ def _rows(found):
 
 @click.group()
 def device():
-    """Ask and tell a board on a cable: its update, its log.
+    """Show or change the update of a board on a cable, show its log.
 
     What the board runs is interrupted, and goes on with its next reset.
     """
@@ -110,7 +110,7 @@ def device():
 @_port
 @files.json_option
 def status_command(port, as_json):
-    """Show the image that runs, the update that is under way, and what came of the last."""
+    """Show the image that runs, the update that is under way, and the result of the last."""
     found = status(port)
     files.show(found if as_json else _rows(found), as_json)
 
@@ -133,7 +133,7 @@ def _confirmed(written):
 @_reason
 @files.json_option
 def reject_command(port, reason, as_json):
-    """Reject the image on trial: after a reset the old one is back."""
+    """Reject the image on trial: the next reset brings the old one back."""
     _reject(port, reason)
     _tell({"rejected": True, "reason": reason}, as_json, "rejected: a reset brings the old image")
 

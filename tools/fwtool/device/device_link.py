@@ -42,7 +42,7 @@ class Link:
         return _checked(json.loads(found[-1][len(_MARK) :]))
 
     def run(self, *command, on_line=None):
-        """Run mpremote commands. Returns the lines printed; after this the heap is kept.
+        """Run mpremote commands. Returns the lines printed; later calls do not reset the heap.
 
         on_line:  called with each line, in another thread
         raises:   Failure
@@ -108,8 +108,8 @@ def _follow(process, on_line):
 
 
 _MARK = "fwtool:"
-# What refuses is told as a number: an exception of ours has no text. Garbage is collected often,
-# and the answer is never one long string: the heap may be full of an application's pieces.
+# An error comes back as a number: an exception of ours has no text. Garbage is collected often,
+# and the answer is never one long string: an application may have left the heap in small pieces.
 _CATCH = """\
 def _run():
     try:

@@ -1,7 +1,7 @@
 """`fwtool provision`: the identity of one device, into a file or onto a board on a cable.
 
-What it is, and how a device takes it from a file: device/ufota/provision.py. A secret travels
-in files, never on a command line, and none of it comes back to be compared: its digest does.
+What it is, and how a device takes it from a file: device/ufota/provision.py. Secrets travel
+in files, never on a command line. To compare, only their digest comes back.
 """
 
 import json

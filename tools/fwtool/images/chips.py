@@ -1,9 +1,9 @@
-"""Chips: whether the devices of a layout are what the real chips of a board have room for.
+"""Chips: checks that the devices of a layout fit the real chips of a board.
 
 A board's layout.py may have a second literal, CHIPS: name of a chip -> {size, erase, program,
-used, devices}. Bytes all: `size` is the whole chip, `erase` its erase unit, `program` its
-program unit. `used` names who else is on it, (start, end) each: the firmware, a partition.
-`devices` says where the layout's devices begin. A board that has CHIPS tells it of every device.
+used, devices}. All in bytes: `size` is the whole chip, `erase` its erase unit, `program` its
+program unit. `used` names what else is on it, (start, end) each: the firmware, a partition.
+`devices` says where the layout's devices begin; with CHIPS every device must be in it.
 """
 
 from fwcore import errors, errors_boot
@@ -57,7 +57,7 @@ def _table(name, value):
 
 
 def _check_device(chip, spec, device, start, told):
-    """told: the device, as the layout describes it."""
+    """Raises Failure. told: the device, as the layout describes it."""
     if start + told["size"] > spec["size"]:
         raise _refused(errors.OUT_OF_DEVICE, f"{device} ends behind {chip}")
     if start % spec["erase"] or told["size"] % spec["erase"]:
@@ -84,8 +84,8 @@ def _check_apart(chip, spec, devices):
 def _check_hidden(chip, spec, layout):
     """Where writes replace, but the chip below erases more than they take: journals only.
 
-    What a power cut tears there is an erase unit of the chip, so each of the three banks of a
-    journal needs such units of its own. An image, or the marks of a boot state, it would lose.
+    A power cut tears an erase unit of the chip there, so each of the three banks of a journal
+    needs such units of its own. An image, or the marks of a boot state, would be lost.
     """
     hidden = {name for name in spec["devices"] if layout["devices"][name]["erase"] < spec["erase"]}
     for name in ("active", "candidates", "recovery", "state", "client"):

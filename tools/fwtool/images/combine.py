@@ -1,7 +1,7 @@
-"""`fwtool combine`: all a new device has in flash, in one file for first programming.
+"""`fwtool combine`: all that a new device has in flash, in one file for first programming.
 
-That is firmware with the boot stage, header and application, and, where the layout has a
-place for them, a recovery image and the first updatable boot stage.
+That is firmware with the boot stage, header and application, and, where the layout has
+regions for them, a recovery image and the first updatable boot stage.
 """
 
 import rich_click as click

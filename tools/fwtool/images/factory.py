@@ -1,6 +1,6 @@
 """`fwtool factory`: what a production line does, for the virtual board.
 
-A new board gets blank chips, an identity that is its own (root of trust, the public key it
+A new board gets blank chips, an identity of its own (root of trust, the public key it
 trusts, vendor and class), and flash programmed with header and application. On real
 hardware the same file for the programmer comes from `fwtool combine`.
 """

@@ -141,14 +141,14 @@ def _fat(tree, block, count):
     # FatFs asks the wrapper for the time, and takes the volume number from it too.
     clock, wrapper.datetime = wrapper.datetime, types.SimpleNamespace(datetime=Fixed)
     try:
-        # The wrapper's own mkfs() hides its result and has no room for sectors above 512.
+        # The wrapper's own mkfs() hides its result, and its buffer is for sectors up to 512.
         if wrapper.pyf_mkfs(disk._adjust_path(""), workarea_size=block):
             return None
         disk.mount()
         fits = _fill_fat(disk, tree)
         disk.unmount()
         return bytes(image) if fits else None
-    except wrapper.FatFSException:  # names are checked: no room for another entry
+    except wrapper.FatFSException:  # names are checked: so no entry is free
         return None
     finally:
         wrapper.datetime = clock

@@ -66,7 +66,7 @@ def load(path):
 
 
 def _check_fields(layout):
-    """What a device has no room to check: misspelt fields, names nobody could read."""
+    """Checks that would take too much memory on a device: misspelt fields, unreadable names."""
     for name, spec in layout["devices"].items():
         _check_name("devices", name)
         _check_kinds(name, spec, _DEVICE)
@@ -187,7 +187,7 @@ def _candidates(layout):
 
 def _others(layout):
     found = list(layout.get("regions", {}).items())
-    for name, words in (("state", "boot state"), ("client", "client's notes")):
+    for name, words in (("state", "boot state"), ("client", "client store")):
         if name in layout:
             found.append((words, layout[name]))
     for name, region in found:

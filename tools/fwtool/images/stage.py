@@ -1,4 +1,4 @@
-"""`fwtool stage`: an updatable boot stage, as an image for a slot of the chain.
+"""`fwtool stage`: an updatable boot stage, as an image for a slot of boot stages.
 
 In it are the board's `stage` module and what that imports of fwboot, fwcore and ufota,
 compiled. The header goes in front when the image is put into a slot: by the update client,
@@ -18,7 +18,7 @@ from fwtool.exits import Failure
 from fwtool.images import image, layouts
 
 ENTRY = "stage"  # module whose enter() the selector calls
-# Imported by the board, when the layout asks for signed images: too late for it to be found.
+# Imported by the board, when the layout asks for signed images: the search below cannot find it.
 ALSO = ("fwcore.p256",)
 # Asked for where a board has `systems`, which the board a stage confirms itself to has not.
 NEVER = ("ufota.firmware.targets",)

@@ -1,4 +1,4 @@
-"""Arm's manifest-delta-tool, where it is installed: it pins old libraries, so it lives apart.
+"""Arm's manifest-delta-tool. It pins old libraries, so it is installed apart from fwtool.
 
 Found beside the command that $MANIFEST_TOOL names, or on the PATH.
 """

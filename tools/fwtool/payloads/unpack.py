@@ -1,7 +1,7 @@
 """Unpack: images out of payloads, and what is in a patch, by the device's own decoders.
 
-Decoders take bytes and give bytes, so they run in this process, on the shim. Only what a window
-reaches is not as on a device: zlib may have more at hand.
+Decoders take bytes and give bytes, so they run in this process, on the shim. One thing differs
+from a device: zlib may accept distances beyond the window.
 """
 
 import zlib
@@ -72,7 +72,7 @@ def _pour(data, decoder):
         decoder = decoder.end()
 
 
-# What a payload is that no manifest came with
+# What a payload without a manifest is
 
 
 def guess(data):

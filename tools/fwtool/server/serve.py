@@ -1,6 +1,6 @@
-"""`fwtool serve`: the HTTP server a maker needs, for trying updates and for small fleets.
+"""`fwtool serve`: an HTTP server for makers, to try updates and for small fleets.
 
-The command only: what is answered is serve_app.py's, which file is whose serve_folder.py's.
+The command only: serve_app.py answers the requests, serve_folder.py chooses the files.
 """
 
 import contextlib
@@ -51,7 +51,7 @@ class Log:
     """Lines with the time in front, in a file; and as they are on stdout.
 
     path:   None for no file; raises Failure when it cannot be written
-    quiet:  True keeps requests off stdout; what devices tell is shown all the same
+    quiet:  True keeps requests off stdout; results that devices report are shown all the same
     """
 
     def __init__(self, path, quiet):
@@ -91,8 +91,8 @@ class Log:
     "faults",
     type=FaultText(),
     multiple=True,
-    help="For trials: cut:BYTES, stall:BYTES, corrupt:BYTE, status:CODE; "
-    "with xTIMES behind it only so often. The first that has times left strikes.",
+    help="For tests: cut:BYTES, stall:BYTES, corrupt:BYTE, status:CODE; "
+    "with xTIMES behind it only so often. The first that has times left is used.",
 )
 @click.option("--faults", "by_address", is_flag=True, help="Obey ?fault=KIND:WHERE in addresses.")
 def serve(folder, host, port, quiet, log, certificate, key, faults, by_address):
@@ -109,7 +109,7 @@ def serve(folder, host, port, quiet, log, certificate, key, faults, by_address):
     Of the newest version a device gets the smallest patch for the image it says it runs
     (`fwtool bundle --from`), else what is for all of its class, smallest first.
 
-    What a device says of its last update is printed. An image it has rejected for good is
+    What a device reports of its last update is printed. An image it has rejected for good is
     answered with 410 Gone; at a class address it gets the newest of the others.
 
     A line for each request: address, method, path, status, bytes of the body, seconds.

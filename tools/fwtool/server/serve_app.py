@@ -6,12 +6,12 @@
                                      for one that says it runs the image it is for
         ?component=NAME              for this component; default MAIN
         ?vendor=VENDOR-ID            only of this vendor
-    GET /class/CLASS-ID/NAME         the payload that a manifest of this class calls so
+    GET /class/CLASS-ID/NAME         the payload of this name in a manifest of this class
 
 Range, If-Range and conditional requests are answered for files; ETags are of the contents.
-An image that a device will not take whatever is done is gone for it, as far as that
-request goes: its file is answered with 410; a class address gives the newest of the
-others, and 410 only when there are none.
+An image that a device has rejected for good is gone for that device: a request for its file
+is answered with 410; a class address gives the newest of the others, and 410 only when there
+are none.
 """
 
 import os
@@ -38,7 +38,7 @@ _VARY = "Ufota-Image, Ufota-Result"  # what else the answer at a class address d
 def application(folder, tell=click.echo):
     """ASGI application that serves the public files of a folder.
 
-    tell(line):  called with what devices tell of their last update
+    tell(line):  called with what devices report of their last update
     """
     files = PublicFiles(folder, tell)
     routes = [

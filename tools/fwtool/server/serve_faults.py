@@ -1,12 +1,12 @@
-"""Faults on demand, for trials by hand: `fwtool serve --fault KIND:WHERE`.
+"""Faults on demand, for tests by hand: `fwtool serve --fault KIND:WHERE`.
 
     cut:BYTES      the connection is closed after so many bytes of each body
     stall:BYTES    after so many bytes of each body nothing comes any more
     corrupt:BYTE   a bit of this byte of the file is turned, whichever range of it is asked for
     status:CODE    each answer has this status and no body; 429 and 503 say Retry-After: 5
 
-With xTIMES behind it a fault strikes only so often: "status:503x2" is right at the third
-request. Only a status strikes a HEAD request: there is no body.
+With xTIMES behind it a fault happens only so often: after "status:503x2" the third request
+is answered correctly. A HEAD request has no body, so only a status can happen to it.
 """
 
 import re
@@ -49,7 +49,7 @@ def read(text):
 class Faulty:
     """ASGI application that spoils the answers of another.
 
-    faults:      list of Fault; the first that has times left strikes
+    faults:      list of Fault; the first that has times left is used
     by_address:  True: "?fault=KIND:WHERE" in an address goes before those
     """
 
@@ -68,7 +68,7 @@ class Faulty:
             pass  # uvicorn closes a connection whose answer is not complete
 
     def _next(self, scope):
-        """The fault that strikes this request, counted; None for none."""
+        """The fault for this request, counted; None for none."""
         if self._by_address:
             for text in parse_qs(scope["query_string"].decode("latin-1")).get("fault", ()):
                 try:

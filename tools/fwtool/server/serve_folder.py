@@ -1,6 +1,6 @@
 """What a served folder holds: which files are public, what they bring, which is the newest.
 
-Signatures are not looked at here: whose images a device takes is for the device to say.
+Signatures are not checked here: the device decides whose images it takes.
 """
 
 import functools
@@ -49,7 +49,7 @@ class Entry(NamedTuple):
 
 
 def is_public(path, mode):
-    """False for what must not leave: keys, hidden files, what only its owner may read.
+    """False for what must not be served: keys, hidden files, files that only their owner may read.
 
     path:  relative to the folder served, links resolved
     mode:  st_mode of the file
@@ -134,7 +134,7 @@ def digest(path, about):
 
 
 def _state(about):
-    """What is another when a file is; so answers may be remembered."""
+    """A key that changes with the file, so that answers can be cached."""
     return about.st_mtime_ns, about.st_size, about.st_ino
 
 

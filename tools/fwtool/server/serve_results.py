@@ -1,4 +1,4 @@
-"""What a device tells of its last update and of the image it runs, in headers of its request
+"""What a device reports of its last update and of the image it runs, in request headers
 (FORMATS.md section 10).
 """
 

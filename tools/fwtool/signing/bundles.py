@@ -29,8 +29,8 @@ def bundle(image, output, made, how, as_json, **making):
     With --from OLD it is for devices with that image only, and has the smallest of a patch,
     the image deflated, and the image itself. With several --from there is one bundle for each:
     FILE has {} in its name, and gets the first 16 digits of SHA-256 of OLD there.
-    `fwtool serve` gives each device the one for it. With --class-key nobody reads it who has
-    not got that key. Firmware that a device writes itself is not patched.
+    `fwtool serve` gives each device the one for it. With --class-key only devices with that
+    key can read it. Images of the firmware itself (--component) cannot be patched.
     """
     if len(how.sources) > 1 and _MARK not in output:
         raise click.UsageError("with several --from, FILE has {} in its name")

@@ -1,6 +1,6 @@
-"""Class key: what all devices of a class share, to read payloads that nobody else can.
+"""Class key: all devices of a class share it, to read payloads encrypted for the class.
 
-It comes out of a file and never from the command line. The bytes of an encrypted payload:
+It comes from a file, never from the command line. The bytes of an encrypted payload:
 device/ufota/decoders/decrypt.py.
 """
 

@@ -1,7 +1,7 @@
 """DER of Arm's v3 manifest, for writing: the device's fwcore.manifest only reads.
 
 The names are those of Arm's schema, the order is that of the table in fwcore/manifest.py.
-What is made here is always read back by fwcore.manifest before anybody gets it.
+What is made here is always parsed by fwcore.manifest before it is written to a file.
 """
 
 from pyasn1.codec.der import encoder

@@ -1,4 +1,4 @@
-"""`fwtool manifest`: say what an update is, sign it, check it.
+"""`fwtool manifest`: make, sign, show and verify manifests.
 
 Manifests are Arm's v3 (fwcore/manifest.py has the bytes); `manifest-tool` reads what this
 makes, and the other way round. bundles.py puts one and its payload into one file.

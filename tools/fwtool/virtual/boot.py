@@ -1,4 +1,4 @@
-"""`fwtool boot`: what the boot stage makes of a board's flash and storage images.
+"""`fwtool boot`: runs the boot stage on a board's flash and storage images.
 
 The boot stage is device code, so it runs on the real interpreter in another process, on
 the virtual board: the folder's image files may as well be read out of a real one.
@@ -44,7 +44,7 @@ def boot_once(state_dir):
     except subprocess.TimeoutExpired:
         raise Failure(f"the boot stage did not end in {TIMEOUT_S} s", exits.DEVICE) from None
     log = done.stdout.decode(errors="replace").splitlines()
-    if FIRST_WORDS not in log:  # a boot selector may speak before
+    if FIRST_WORDS not in log:  # a boot selector may print lines before
         said = next(filter(None, reversed(log)), "it says nothing")
         raise Failure(f"{command[0]} does not run the boot stage: {said}", exits.DEVICE)
     return done.returncode == 0, log

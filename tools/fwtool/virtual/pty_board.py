@@ -26,7 +26,7 @@ from fwtool.virtual import pty_interpreter, virtual_board
 
 SOFT_RESET = 5  # reset cause, numbered as in machine.py
 
-_POLL_S = 0.05  # a watchdog bites that much too late
+_POLL_S = 0.05  # a watchdog resets up to so much too late
 _AGAIN_S = 0.2  # between two interrupts, and between two hard resets
 _DEAF_S = 5  # a host that reads nothing for so long is gone: what it missed is dropped
 _CHUNK = 4096
@@ -38,10 +38,10 @@ _CTRL_C = b"\x03"
 class PtyBoard(virtual_board.VirtualBoard):
     """One board on a pseudo-terminal; start(), kill() and `with` as run.VirtualBoard has them.
 
-    state_dir:  folder of a board; a new or empty one becomes a board from the shop: blank
-                chips, MicroPython, nothing of ours
-    port:       name of the serial port, the same for as long as the object lives
-    on_line:    called with what the supervisor has to say about crashes
+    state_dir:  folder of a board; a new or empty one becomes a new board: blank chips,
+                MicroPython, nothing of ours
+    port:       name of the serial port, the same for as long as the object exists
+    on_line:    called with a line about each crash
     close():    lets go of the port; the board must be off
     """
 
@@ -164,7 +164,7 @@ class _Wire:
         self.soft = None  # b"R" or b"F" once a soft reset was announced
 
     def pump(self):
-        """Until the process ends. Returns True when the watchdog bit."""
+        """Until the process ends. Returns True when the watchdog ended it."""
         board, output = self._board, self._process.stdout.fileno()
         while True:
             sources = [board._control]
@@ -178,7 +178,7 @@ class _Wire:
             ready, open_, _ = select.select(sources, sinks, [], _POLL_S)
             if board._master in ready:
                 self._hear_host()
-            # Before the output: what the board told before it spoke counts before that.
+            # Before the output: what the board sent here before its output counts first.
             self._hear_control()
             if board._input[1] in open_:
                 self._feed_board()

@@ -21,7 +21,7 @@ from fwtool.virtual import boot, virtual_board
 def run(state_dir, heap, interpreter, pty):
     """Run the virtual board of STATE_DIR until its application ends.
 
-    Ctrl-C pulls the plug. With --pty it goes on until then, and a STATE_DIR that is empty or
+    Ctrl-C cuts the power. With --pty it goes on until then, and a STATE_DIR that is empty or
     new becomes a board with MicroPython and nothing else: `fwtool deploy` brings the rest.
     """
     if pty:

@@ -1,6 +1,6 @@
-"""`fwtool state`: what boot stage and client of a board told each other last.
+"""`fwtool state`: shows the boot state of a virtual board.
 
-The boot state of a board's folder, read by the device's own fwcore.state; nothing is written.
+It is read from the board's folder by the device's own fwcore.state; nothing is written.
 """
 
 import rich_click as click
@@ -19,9 +19,9 @@ _DIGEST = 32  # bytes
 
 
 def read(state_dir):
-    """What the boot state of a board's folder says: dict, as --json prints it.
+    """The boot state of a board's folder: dict, as --json prints it.
 
-    With boot stages that can be updated, theirs is in it under "stages".
+    With updatable boot stages, their state is in it under "stages".
     raises:  Failure, FwError
     """
     layout = boot.check_files(state_dir)
@@ -63,7 +63,7 @@ def _name(names, number):
 
 
 def _words(reason):
-    """What stands behind the number of a reason; None for 0."""
+    """The text for the number of a reason; None for 0."""
     if not reason:
         return None
     return "the application's own" if reason >= _OURS else explain.sentence(FwError(reason))
@@ -118,7 +118,7 @@ def _sentence(image):
 @click.argument("state_dir")
 @files.json_option
 def state(state_dir, as_json):
-    """Show the boot state in STATE_DIR: the update that is under way, or what came of it.
+    """Show the boot state in STATE_DIR: the update that is under way, or the last result.
 
     Reads the image files of a board; changes nothing, and the board may be running.
     """

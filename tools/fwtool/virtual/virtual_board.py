@@ -1,8 +1,8 @@
 """The supervisor of the virtual board: it is the board's power and reset line.
 
 A board is one process of the real interpreter. When it asks for a reset (it dies by
-SIGUSR2, see boards/virtual/machine.py) or its watchdog bites, a new process takes its
-place; any other end is the end. Pulling the plug is SIGKILL.
+SIGUSR2, see boards/virtual/machine.py) or its watchdog ends it, a new process takes its
+place; any other end is the end of the board. A power cut is SIGKILL.
 """
 
 import os
@@ -23,7 +23,7 @@ RESET = -signal.SIGUSR2  # exit code of a process that asked for a reset
 NO_POWER = -signal.SIGKILL  # exit code after kill(), also when no process had begun
 POWER_ON, HARD_RESET, WATCHDOG = 1, 2, 3  # reset causes, numbered as in machine.py
 
-_POLL_S = 0.05  # a watchdog bites that much too late
+_POLL_S = 0.05  # a watchdog resets up to so much too late
 _MINUTE_S = 60
 
 
@@ -69,7 +69,7 @@ class VirtualBoard:
         self._thread.start()
 
     def kill(self):
-        """Power cut: nothing the board had in mind is finished. start() switches on again."""
+        """Power cut: the board ends at once, in the midst of any write. start() is power on."""
         with self._lock:
             self._off = True
             if self._process:
@@ -148,7 +148,7 @@ class VirtualBoard:
         return HARD_RESET if self._code == RESET else None
 
     def _pump(self, output):
-        """Hand on lines until the output ends. Returns True when the watchdog bit."""
+        """Hand on lines until the output ends. Returns True when the watchdog ended the board."""
         rest = b""
         while True:
             if select.select([output], [], [], _POLL_S)[0]:

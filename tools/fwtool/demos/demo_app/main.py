@@ -1,8 +1,8 @@
-"""The demo's application: a page by microdot, and a door to be told of an update.
+"""The demo's application: a page by microdot, and an address that starts an update.
 
 POST the address of a bundle to /update: the answer is "ready", or the number of the error
-that stopped it; the page is served all the while. POST to /restart restarts the board.
-An image that serves its page is good, so that is where it confirms itself.
+that stopped it; the page is served meanwhile. POST to /restart restarts the board.
+An image that serves its page is good, so it confirms itself there.
 """
 
 import asyncio

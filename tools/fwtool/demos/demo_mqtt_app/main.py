@@ -1,6 +1,6 @@
 """The application of the MQTT demo: a device of Alibaba Cloud IoT that does nothing but update.
 
-An image that reaches the cloud is good, so that is where it confirms itself.
+An image that reaches the cloud is good, so it confirms itself there.
 """
 
 import os
