@@ -56,7 +56,7 @@ def run_micropython(*command, heap="4M", timeout_s=120, folders=()):
 
 @pytest.fixture
 def micropython():
-    """run_micropython, for tests that need MicroPython at their service."""
+    """run_micropython, for tests that start MicroPython themselves."""
     return run_micropython
 
 

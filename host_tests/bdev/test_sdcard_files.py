@@ -9,7 +9,7 @@ import sys
 from bdev import errors
 from card_kit import _clean_up, names, write
 from fake_sd import BLOCK, PULL, SDHC, SDSC2, TYPICAL, Times
-from fragments_kit import scattered_board, trial_board
+from fragments_kit import simple_board, trial_board
 from fwcore import errors as fw_errors
 from helpers import noise, raises
 from sd_kit import OfMicroPython, Rig, another
@@ -276,7 +276,7 @@ class DriverCard:
 def test_an_update_is_taken_from_a_fat_card_and_renamed():
     if not ON_MICROPYTHON:
         return  # CardSource opens files of the interpreter's own
-    for make in (lambda: scattered_board("spi"), lambda: trial_board("overwrite")):
+    for make in (lambda: simple_board("spi"), lambda: trial_board("overwrite")):
         board, card = make(), DriverCard()
         write(card, "update.bin", BUNDLE)
         assert poll(board, card)
@@ -292,12 +292,12 @@ def test_an_update_from_a_card_that_is_pulled_is_a_number_and_the_next_try_works
     card = DriverCard(QUICK)
     write(card, "update.bin", BUNDLE)
     before = card.rig.bus.bytes
-    assert poll(scattered_board("spi"), card)
+    assert poll(simple_board("spi"), card)
     length = card.rig.bus.bytes - before
     assert length > len(BUNDLE)
     seen = set()
     for at in range(0, length, 997):
-        board = scattered_board("spi")
+        board = simple_board("spi")
         card.rig.socket.event, card.rig.socket.event_in = PULL, at
         seen.add(tried(board, card))
         assert not card.rig.socket.card and card.card.error[0]

@@ -1,4 +1,4 @@
-"""A card that is pulled, bounces, hears wrong or is left alone by a reset, at every single byte.
+"""At each byte: a card is pulled, loses contact or hears a wrong bit, or the board is reset.
 
 Whatever the call says is true, it ends soon, and the next one works.
 """

@@ -1,4 +1,4 @@
-"""The fake NOR chip does what data sheets say, and notes what no driver may do.
+"""The fake NOR chip does what data sheets say, and records what no driver may do.
 
 Spoken to in bytes, without the driver: a fake that forgives would hide the driver's errors.
 """

@@ -17,7 +17,7 @@ from ufota.sources.retry import Retry
 
 
 class NotedBoard(Board):
-    """The board of the benches with a region for the client's notes."""
+    """The board of the benches with a client store."""
 
     def __init__(self, path, key):
         super().__init__(path, key)

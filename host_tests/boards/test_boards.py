@@ -66,7 +66,7 @@ def literal(name):
 def life(name):
     world = World(name)
     with world.ports():
-        assert boot(world)[1] is None  # straight from the reel
+        assert boot(world)[1] is None  # blank chips
         world.provision()
         world.factory(*OLD)
         assert boot(world)[1] == OLD
@@ -358,7 +358,7 @@ def test_a_reset_by_hand_is_no_hang():
 
 
 def test_a_crash_is_no_hang():
-    """What a stage notes of an image that crashed is not made a hang by the next start."""
+    """What a stage records of an image that crashed is not made a hang by the next start."""
     world = factory("RPI_PICO_W")
     with world.ports():
         update(world, "small")

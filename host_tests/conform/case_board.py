@@ -1,4 +1,4 @@
-"""A board of case_update.py whose client remembers: the benches' card, with a region for that.
+"""A board of case_update.py with a client store: the benches' card, with a region for it.
 
 resets() throws the client away again and again; cuts() cuts the power at every write in turn.
 """

@@ -2,10 +2,10 @@
 
     case_update.py FOLDER URL TIMEOUT_MS [ATTEMPTS [ca DER-FILE | cuts | resets BYTES ...]]
 
-FOLDER is a board; with ATTEMPTS that are not 0 its client is left alone and goes on after every
-break, so many of them without progress. Prints code (0: it is ready) and place of the FwError,
-lives of the client, ms, and files left open; of `cuts`: cuts and arrivals in place of lives
-and ms.
+FOLDER is a board; with ATTEMPTS that are not 0 its client is a FleetClient and goes on after
+every break, so many of them without progress. Prints code (0: it is ready) and place of the
+FwError, lives of the client, ms, and files left open; of `cuts`: cuts and arrivals in place of
+lives and ms.
 
 Small and apart from http_case.py, because on MicroPython its own size counts.
 """

@@ -101,7 +101,7 @@ def _tool_cases(folder, entry, ids):
             case = (data, binary, entry[binary], key, ids)
             cases.append(("{} in {}".format(name, binary), _verdict, case))
     other = folder + "/keys/other.cert.der"
-    cases.append((name + " and a stranger's key", _refused_for_key, (data, other)))
+    cases.append((name + " and another key", _refused_for_key, (data, other)))
     return cases
 
 

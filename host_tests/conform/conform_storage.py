@@ -92,7 +92,7 @@ def _merge(spans):
 
 
 class _Recorder:
-    """Stands before a board's storage disk and notes what is asked of it."""
+    """Stands before a board's storage disk and records what is asked of it."""
 
     def __init__(self, board):
         self._disk = board.disks["sto"]

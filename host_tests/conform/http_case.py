@@ -85,7 +85,7 @@ def calls(spec):
 
 def _source(spec):
     kind = http.HttpSource
-    if spec.get("rest"):
+    if spec.get("is_service"):
         from ufota.web.service import HttpService
 
         kind = HttpService

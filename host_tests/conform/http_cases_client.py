@@ -25,9 +25,9 @@ from http_lab import bundle, eq, signed
 
 IMAGE = noise(20_000, 3)
 SMALL = noise(5_000, 4)
-# Where the 64 KB do not hold all code too, which a device has in ROM
+# Heaps of cases whose code, which a device has in ROM, does not fit into 64 KB as well
 TLS_HEAP = "72k"
-NOTES_HEAP = "96k"
+STORE_HEAP = "96k"
 CHUNKED = b"Transfer-Encoding: chunked"
 
 
@@ -202,8 +202,8 @@ def x03(trial):
 
 
 def x04(trial):
-    stranger = ec.derive_private_key(12345, ec.SECP256R1())
-    refused(trial, page(signed(IMAGE, key=stranger) + IMAGE), errors.BAD_SIGNATURE, True)
+    other = ec.derive_private_key(12345, ec.SECP256R1())
+    refused(trial, page(signed(IMAGE, key=other) + IMAGE), errors.BAD_SIGNATURE, True)
     mine, other = signed(IMAGE), signed(SMALL)
     forged = mine[:-64] + other[-64:] + IMAGE
     found = trial.server(page(forged))
@@ -229,11 +229,11 @@ def x05(trial):
 def x06(trial):
     server = trial.server({"/x": ranged(bundle(SMALL))})
     found = trial.update(
-        server, image=SMALL, attempts=1, more=["cuts"], remember=True, heap=NOTES_HEAP
+        server, image=SMALL, attempts=1, more=["cuts"], remember=True, heap=STORE_HEAP
     )
     assert found.count > 10, found
     eq("arrived", found.ms, found.count)
-    return f"{found.count} cuts, heap of {NOTES_HEAP}; with every tear: make powercut"
+    return f"{found.count} cuts, heap of {STORE_HEAP}; with every tear: make powercut"
 
 
 CASES = {

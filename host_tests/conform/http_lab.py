@@ -133,7 +133,7 @@ class Trial:
     def calls(self, server, calls, wanted=None, **spec):
         """Requests of an HttpService: (method, path, body, tag, pause_ms), as many as matter."""
         filled = [(*each, *("GET", "/x", "", "", 0)[len(each) :]) for each in calls]
-        spec = {"timeout_ms": PATIENT_MS, "rest": True, "calls": filled, **spec}
+        spec = {"timeout_ms": PATIENT_MS, "is_service": True, "calls": filled, **spec}
         found = self.lab.run({"verb": "calls", "url": server.url(""), **spec})
         eq("code", found.get("code"), wanted)
         return found
@@ -142,9 +142,9 @@ class Trial:
         """A whole update on a new board; where: as of fetch(). Returns Update.
 
         wanted:    code it must end with; None: the board must hold `image` then
-        attempts:  without progress, of a client that is left alone; 0: a plain one
+        attempts:  of a FleetClient, without progress; 0: a plain Client
         more:      further arguments of case_update.py
-        remember:  True: the board has room for what the client remembers
+        remember:  True: the board has a client store
         """
         folder = self.board(spec.pop("remember", False))
         url = where if isinstance(where, str) else where.url("/x")

@@ -187,10 +187,10 @@ def test_nginx_with_tls_wants_a_certificate_of_a_device(folder):
             assert ask(server, "/app.fw", context=context)[0].status == 400
             devices.issue_cert("device-1").configure_cert(context)
             try_files(server, context)
-        stranger = ssl.create_default_context()
-        ca.configure_trust(stranger)
-        trustme.CA().issue_cert("device-1").configure_cert(stranger)
-        assert ask(server, "/app.fw", context=stranger)[0].status == 400
+        other = ssl.create_default_context()
+        ca.configure_trust(other)
+        trustme.CA().issue_cert("device-1").configure_cert(other)
+        assert ask(server, "/app.fw", context=other)[0].status == 400
     open_block = re.sub(r" *ssl_(client_certificate|verify_client) .*\n", "", block)
     with Nginx(program, folder, open_block, "listen 443 ssl;") as server:
         context = ssl.create_default_context()

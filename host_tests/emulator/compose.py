@@ -38,7 +38,7 @@ _CHANGED = 1000  # bytes from one change to the next
 _BLOCK = LAYOUT["devices"]["flash"]["erase"]
 VENDOR = uuid.uuid5(uuid.NAMESPACE_DNS, "vendor.example")
 CLASS = uuid.uuid5(VENDOR, "demo-board")
-KEY, STRANGER = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+KEY, OTHER_KEY = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
 CLASS_KEY = secrets.token_bytes(16)
 
 

@@ -25,14 +25,14 @@ def jobs(total):
     return found + [(RESUMED, at) for at in range(EVERY, total, 2 * EVERY)]
 
 
-def survive(pico, shop, story, at):
+def survive(pico, contents, story, at):
     """Cut power in the at-th operation; then the board must come back, and go on to the end.
 
     returns:  (what the cut leaves of the operation, steps since, what went wrong: text, "" for
               nothing)
     """
     tear = TEARS[(at // EVERY if at % EVERY == 0 else at) % len(TEARS)]
-    shop.fill(pico, story)
+    contents.fill(pico, story)
     pico.power()
     pico.cut(at, tear)
     if not _goes_dark(pico):
@@ -41,7 +41,7 @@ def survive(pico, shop, story, at):
     pico.power()
     steps, wrong = play.tell(pico, story)
     area = pico.read(compose.AREA, compose.LAYOUT["devices"]["flash"]["size"])
-    if not wrong and not all(image in area for image in (shop.old, shop.new)):
+    if not wrong and not all(image in area for image in (contents.old, contents.new)):
         wrong = "an image is not whole"
     return tear, steps, wrong
 

@@ -81,7 +81,7 @@ def run(firmware, bootrom, only, has_cuts, keep):
     import play
     from pico import Pico
     from stories import STORIES
-    from unix_names import NAMES, kept
+    from unix_names import NAMES, figures
 
     unknown = set(only or ()) - {story.name for story in STORIES}
     if unknown:
@@ -91,13 +91,13 @@ def run(firmware, bootrom, only, has_cuts, keep):
     chosen = [story for story in STORIES if not only or story.name in only]
     print(_about(firmware, chosen, has_cuts), flush=True)
 
-    from shop import Shop  # which makes images, keys and certificates
+    from flash_contents import FlashContents  # which makes images, keys and certificates
 
-    shop = Shop()
+    contents = FlashContents()
 
     def live(story):
         with Pico(firmware, bootrom) as pico:
-            shop.fill(pico, story)
+            contents.fill(pico, story)
             pico.power()
             steps, wrong = play.tell(pico, story)
             if pico.overwritten:
@@ -106,7 +106,7 @@ def run(firmware, bootrom, only, has_cuts, keep):
 
     def cut(job):
         with Pico(firmware, bootrom) as pico:
-            return *job, *cuts.survive(pico, shop, *job)
+            return *job, *cuts.survive(pico, contents, *job)
 
     total, steps_of = 0, {}
     print(_ROW.format(*_HEAD, f"(stack: bound {BOUND} of {STACK} B)"))
@@ -121,7 +121,7 @@ def run(firmware, bootrom, only, has_cuts, keep):
             for result in pool.map(cut, cuts.jobs(total)):
                 cut_row(*result)
     if keep:
-        found = kept(steps_of)
+        found = figures(steps_of)
         Path(keep).write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
         print(f"{len(found)} of {len(NAMES)} figures kept in {keep}")
     print(f"{Count.passed} passed, {Count.failed} failed")

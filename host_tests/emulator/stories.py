@@ -7,7 +7,7 @@ reset between them, by itself. What must be said, in this order, is in `tells`.
 from dataclasses import dataclass
 
 OLD, NEW = "1.0.0", "2.0.0"
-STRANGER = "stranger"  # kind of a bundle that somebody else has signed
+OTHER_KEY = "other key"  # kind of a bundle that another key has signed
 
 
 @dataclass
@@ -18,7 +18,7 @@ class Story:
     is_broken: the new release raises at its start;  is_new: the board has no identity yet
     certs:     the server has certificates
     dropped:   what the server has is in the file /user/update.bin, too
-    kind:      what the server has for the new release, as compose.bundle() takes it, or STRANGER
+    kind:      what the server has for the new release, as compose.bundle() takes it, or OTHER_KEY
     more:      bytes above the bound that it may take
     """
 
@@ -78,7 +78,7 @@ STORIES = [
     _taken("asyncio", "client.arun"),
     _taken("broken links", "client.broken"),
     _taken("resume", "client.resume"),
-    _taken("noted address", "client.noted"),
+    _taken("address in the store", "client.stored_url"),
     _taken("loop", "client.loop", "client.loop"),
     _taken("asyncio loop", "client.aloop", "client.aloop"),
     *(
@@ -88,16 +88,16 @@ STORIES = [
     _taken("patch client", "client.patched", kind="patch"),
     *(
         _short(f"variant {kind}", f"client.variant {kind}")
-        for kind in ("notes", "permanent", "signed", "simple", "firmware", "stages")
+        for kind in ("storeless", "permanent", "signed", "simple", "firmware", "stages")
     ),
     *(
         _short(f"HTTP {kind}", f"sources.http {kind}")
         for kind in ("chunked", "moved", "kept", "busy")
     ),
-    _taken("file", "sources.drop", "calls.confirm, sources.drop", dropped=True),
-    _short("file refused", "sources.drop", "drop refused 23", dropped=True, kind=STRANGER),
-    _taken("group, file", "sources.drop group", dropped=True),
-    _taken("group, HTTP", "sources.drop group"),
+    _taken("file", "sources.card", "calls.confirm, sources.card", dropped=True),
+    _short("file refused", "sources.card", "card refused 23", dropped=True, kind=OTHER_KEY),
+    _taken("group, file", "sources.card group", dropped=True),
+    _taken("group, HTTP", "sources.card group"),
     _taken("hawkBit", "services.hawkbit"),
     _short("hawkBit asks", "services.hawkbit consent", "hawkbit polled", "hawkbit done"),
     _short("hawkBit cancels", "services.hawkbit cancel", "hawkbit cancelled", "hawkbit done"),
@@ -139,7 +139,7 @@ STORIES = [
         )
         for name, kind in (("RSA-2048", "rsa"), ("P-256", "p256"))
     ),
-    _short("TLS, stranger", "sources.tls p256 rsa", "tls error 101", certs=True),
+    _short("TLS, other CA", "sources.tls p256 rsa", "tls error 101", certs=True),
     # With RSA they take as much of the stack, and a minute more.
     _taken("asyncio TLS, P-256", "sources.atls p256", certs=True),
     # Within the 8 KiB, but above the bound: mbedTLS deciphers an answer under a report's calls.

@@ -11,10 +11,10 @@ import play
 import stack_table
 import unix_names
 from boards_kit import World, read
+from flash_contents import FlashContents
 from fwboot import main
 from fwcore.manifest import version_word
 from pico import uf2
-from shop import Shop
 from stories import NEW, OLD, STORIES
 from ufota import trial
 
@@ -74,7 +74,7 @@ def test_the_deepest_of_the_steps_that_are_meant_is_kept():
 
     told = [("mode", "idle", 7), ("mode", "installed", 9)]
     update = [("update", "start", 9), ("update", "made", 5), ("update", "done", 6)]
-    found = unix_names.kept(
+    found = unix_names.figures(
         {
             "swap": [step(*each) for each in told],
             "update": [step(*each) for each in update],
@@ -84,10 +84,10 @@ def test_the_deepest_of_the_steps_that_are_meant_is_kept():
 
 
 def test_a_release_is_as_large_as_an_update_is_to_be():
-    shop = Shop()
-    for image in (shop.old, shop.new, shop.broken):
+    contents = FlashContents()
+    for image in (contents.old, contents.new, contents.broken):
         assert len(image) == compose.IMAGE_SIZE >= 102400
-    assert len({shop.old, shop.new, shop.broken}) == 3
+    assert len({contents.old, contents.new, contents.broken}) == 3
 
 
 def test_what_servers_have_is_where_the_application_looks():

@@ -45,7 +45,7 @@ NAMES = {
     "writer, unsigned": ("unsigned", "unsigned", ()),
     "poll": ("fleet", "fleet", ("made", "polled")),
     "run": ("update", "update", ()),
-    "run, no notes": ("variant notes", "variant", ()),
+    "run, no client store": ("variant storeless", "variant", ()),
     "run, permanent": ("variant permanent", "variant", ()),
     "run, signed": ("variant signed", "variant", ()),
     "run, simple": ("variant simple", "variant", ()),
@@ -60,7 +60,7 @@ NAMES = {
     "fleet, manifest first": ("two files", "fleet", ()),
     "fleet, after a reset": ("resume", "resume", _CLIENT),
     "fleet, broken links": ("broken links", "broken", ()),
-    "fleet, address in the notes": ("noted address", "noted", _CLIENT),
+    "fleet, address in the client store": ("address in the store", "stored_url", _CLIENT),
     "patch client": ("patch client", "patched", ()),
     "asyncio": ("asyncio", "arun", ()),
     "loop": ("loop", "loop", ()),
@@ -69,10 +69,10 @@ NAMES = {
     "HTTP, redirect": ("HTTP moved", "http", ()),
     "HTTP, kept connections": ("HTTP kept", "http", ()),
     "HTTP, come back later": ("HTTP busy", "http", ()),
-    "card": ("file", "drop", ()),
-    "card, refused": ("file refused", "drop", ()),
-    "group, card": ("group, file", "drop", ()),
-    "group, HTTP": ("group, HTTP", "drop", ()),
+    "card": ("file", "card", ()),
+    "card, refused": ("file refused", "card", ()),
+    "group, card": ("group, file", "card", ()),
+    "group, HTTP": ("group, HTTP", "card", ()),
     "hawkBit": ("hawkBit", "hawkbit", ()),
     "hawkBit, consent": ("hawkBit asks", "hawkbit", ()),
     "hawkBit, cancel": ("hawkBit cancels", "hawkbit", ()),
@@ -83,7 +83,7 @@ NAMES = {
 }
 
 
-def kept(steps_of):
+def figures(steps_of):
     """{unix scene: bytes}. steps_of: {name of a story: its Steps}"""
     found = {}
     for name, (story, scene, steps) in NAMES.items():

@@ -397,12 +397,12 @@ def test_a_board_by_the_commands_alone_boots_its_stage_and_updates_it(tmp_path, 
 def test_the_client_refuses_what_is_no_stage_for_this_board(tmp_path):
     world = World(tmp_path)
     keys.create(str(tmp_path / "other.pem"))
-    stranger = keys.load_private(str(tmp_path / "other.pem"))
+    other = keys.load_private(str(tmp_path / "other.pem"))
     data = stage_image()
     with demo.Server(tmp_path / "server") as server:
         urls = [
             world.publish(server, "application", data, "2.0.0", "MAIN"),
-            world.publish(server, "stranger", data, "2.0.0", key=stranger),
+            world.publish(server, "other", data, "2.0.0", key=other),
             world.publish(server, "same", data, "1.0.0"),
             world.publish(server, "large", bytes(SIZE - 255), "2.0.0"),
         ]

@@ -220,7 +220,7 @@ def test_what_a_rescue_brought_is_told_without_what_went_before():
         assert trial.last_result(board) == (CONFIRMED, 0, 2, new.digest)
 
 
-# The kept image
+# The old image, kept in another slot
 
 
 def lose_the_new(board):

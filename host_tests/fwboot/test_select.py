@@ -220,7 +220,7 @@ def test_a_newer_stage_from_the_factory_is_tried():
     assert "stages: [DBG ] Trial boot, 2 left" in board.lines
 
 
-def test_a_newer_stage_that_nobody_announced_is_left_alone_later():
+def test_a_newer_stage_that_nobody_announced_is_never_tried():
     for start in (boot, good_boot):
         board = factory(downgrade=True)
         assert start(board) == 1
@@ -338,7 +338,7 @@ def test_a_stage_that_hangs_is_told_so():
     assert last_result(StageBoard(board)).reason == errors_boot.HUNG
 
 
-def test_a_crash_of_a_confirmed_stage_is_not_noted():
+def test_a_crash_of_a_confirmed_stage_is_not_recorded():
     board = factory()
     assert boot(board) == 1
     before = bytes(board.disks["flash"].data)

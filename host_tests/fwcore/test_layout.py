@@ -111,7 +111,7 @@ def test_overlaps_name_both_regions():
     refused("regions.last", both, errors_boot.OVERLAP, ("user", "last"))
 
 
-def test_candidates_leave_alone_the_erase_blocks_they_do_not_fill():
+def test_candidates_do_not_touch_the_erase_blocks_they_do_not_fill():
     made = changed("candidates", {"device": "sd", "start": 0x1001, "size": 0xFFFE, "locations": 2})
     made["regions"]["front"] = {"device": "sd", "start": 0, "size": 0x1200}
     made["regions"]["back"] = {"device": "sd", "start": 0x10E00, "size": 1}
@@ -325,17 +325,17 @@ def test_the_state_region_is_whole_erase_blocks_that_hold_its_records():
         trial_refused(mode, "state.size", 5 * 512, errors.TOO_BIG, ("state", "size"))
 
 
-def noted(device="flash", start=0x8000 - 0x6000, size=0x6000):
-    """A good layout whose client keeps notes; each bank is two erase blocks."""
+def with_client(device="flash", start=0x8000 - 0x6000, size=0x6000):
+    """A good layout with a client store; each bank is two erase blocks."""
     made = good()
     made["regions"]["boot"]["size"] = 0x2000
     made["client"] = {"device": device, "start": start, "size": size}
     return made
 
 
-def test_the_client_region_is_whole_erase_blocks_that_hold_its_notes():
-    layout.check(noted())
-    layout.check(noted(size=0x3000))
+def test_the_client_region_is_whole_erase_blocks_that_hold_its_store():
+    layout.check(with_client())
+    layout.check(with_client(size=0x3000))
     for more, code, at in (
         ({"start": 0x2100}, errors.MISALIGNED, ("client", "start")),
         ({"size": 0x3100}, errors.MISALIGNED, ("client", "size")),
@@ -345,20 +345,20 @@ def test_the_client_region_is_whole_erase_blocks_that_hold_its_notes():
         ({"device": "nand"}, errors_boot.BAD_LAYOUT, ("client", "device")),
         ({"start": 0x1F000}, errors.OUT_OF_DEVICE, ("client", "flash")),
     ):
-        assert raises(code, layout.check, noted(**more)).at == at, more
-    made = noted()
+        assert raises(code, layout.check, with_client(**more)).at == at, more
+    made = with_client()
     made["client"] = 7
     assert raises(errors_boot.BAD_LAYOUT, layout.check, made).at == ("client", "device")
-    assert set(raises(errors_boot.OVERLAP, layout.check, noted(start=0x1000)).at) == {
+    assert set(raises(errors_boot.OVERLAP, layout.check, with_client(start=0x1000)).at) == {
         "boot",
         "client",
     }
 
 
-def test_the_client_region_has_room_for_all_notes_and_one_mark():
+def test_the_client_region_holds_the_whole_store_and_one_mark():
     """On a card a record of 1040 bytes takes three blocks; commit, seal and mark one each."""
-    layout.check(noted("sd", 0x11000, 3 * 6 * 512))
-    made = noted("sd", 0x11000, 3 * 6 * 512 - 512)
+    layout.check(with_client("sd", 0x11000, 3 * 6 * 512))
+    made = with_client("sd", 0x11000, 3 * 6 * 512 - 512)
     assert raises(errors.TOO_BIG, layout.check, made).at == ("client", "size")
 
 

@@ -161,7 +161,7 @@ def test_a_window_in_a_window():
 
 
 class Frames:
-    """A device that notes how deep the stack is when it is read."""
+    """A device that records how deep the stack is when it is read."""
 
     use = 0
 

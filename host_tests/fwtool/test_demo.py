@@ -38,7 +38,7 @@ def test_the_demo_prints_what_the_readme_shows(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["beside", "demo"]
 
 
-def test_a_folder_that_is_not_its_own_is_left_alone(tmp_path):
+def test_a_folder_that_is_not_its_own_is_not_touched(tmp_path):
     (tmp_path / "thesis.txt").write_text("precious")
     fwtool("demo", "--dir", tmp_path, code=5)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]

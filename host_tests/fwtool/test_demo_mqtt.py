@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from fwtool import demos
 from fwtool.demos import demo_mqtt
 from fwtool.exits import Failure
 from fwtool_cli import fwtool, python_environment
@@ -76,7 +77,7 @@ def test_the_error_has_its_words():
     assert demo_mqtt._words(81) in CLOUD[10]
 
 
-def test_a_folder_that_is_not_its_own_is_left_alone(tmp_path):
+def test_a_folder_that_is_not_its_own_is_not_touched(tmp_path):
     (tmp_path / "thesis.txt").write_text("precious")
     fwtool("demo-mqtt", "--dir", tmp_path, code=5)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
@@ -91,8 +92,9 @@ def test_without_an_interpreter_nothing_is_made(tmp_path, monkeypatch):
 
 def test_without_its_packages_it_says_which(monkeypatch):
     for name in ("amqtt", "paho"):
-        for module in ("fwtool.demos.demo_mqtt_broker", "fwtool.demos.demo_mqtt_cloud"):
-            monkeypatch.delitem(sys.modules, module, raising=False)
+        for module in ("demo_mqtt_broker", "demo_mqtt_cloud"):  # as if nobody had imported them
+            monkeypatch.delitem(sys.modules, f"fwtool.demos.{module}", raising=False)
+            monkeypatch.delattr(demos, module, raising=False)
         with monkeypatch.context() as context:
             for module in [each for each in sys.modules if each.split(".")[0] == name]:
                 context.delitem(sys.modules, module)

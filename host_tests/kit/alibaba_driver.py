@@ -50,7 +50,7 @@ class Device:
     def __init__(self, port, timeout_s=30, layout=None, http=False, retry=None, **more):
         self.port = port
         self.timeout_ms = int(timeout_s) * 1000
-        layout = layout or with_notes(simboard.trial_layout("swap", "spi", 4))
+        layout = layout or with_client_store(simboard.trial_layout("swap", "spi", 4))
         self.board = simboard.Board(layout, simboard.ROT, Key())
         simboard.put(self.board, simboard.active_slot(self.board), OLD, b"old" * 300)
         self.http = http
@@ -60,7 +60,7 @@ class Device:
 
     def start(self):
         """What an application does after a reset: everything new but the board."""
-        if hasattr(self.board, "notes"):
+        if hasattr(self.board, "client_store"):
             del self.board.client_store
         names = login(KEY, NAME, SECRET)
         self.mqtt = client_class()(names[0], HOST, self.port, names[1], names[2], keepalive=60)
@@ -110,10 +110,10 @@ class Device:
         return version_text(found.head.version)
 
 
-def with_notes(layout):
+def with_client_store(layout):
     """The layout with a region `client`, on a device of its own."""
-    layout["devices"]["notes"] = {"size": 0x6000, "erase": 4096, "program": 256}
-    layout["client"] = {"device": "notes", "start": 0, "size": 0x6000}
+    layout["devices"]["store"] = {"size": 0x6000, "erase": 4096, "program": 256}
+    layout["client"] = {"device": "store", "start": 0, "size": 0x6000}
     return layout
 
 

@@ -245,7 +245,7 @@ class Web:
 class Device:
     """Board, source and client, on a Cloud.
 
-    layout:  dict; a small one with a state region and notes when None
+    layout:  dict; a small one with a state region and a client store when None
     retry:   for the client
     more:    for AlibabaSource
     """
@@ -253,7 +253,7 @@ class Device:
     def __init__(self, cloud, layout=None, retry=None, **more):
         self.cloud = cloud
         self.clock = set_clock()
-        layout = layout or with_notes(simboard.trial_layout("swap", "spi", 4))
+        layout = layout or with_client_store(simboard.trial_layout("swap", "spi", 4))
         self.board = simboard.Board(layout, simboard.ROT, Key())
         simboard.put(self.board, simboard.active_slot(self.board), OLD, b"old" * 300)
         self.source = AlibabaSource(self.board, cloud, KEY, NAME, **more)
@@ -278,8 +278,8 @@ class Device:
         return staged(self.board)[0][0]
 
 
-def with_notes(layout):
+def with_client_store(layout):
     """The layout with a region `client`, on a device of its own."""
-    layout["devices"]["notes"] = {"size": 0x6000, "erase": 4096, "program": 256}
-    layout["client"] = {"device": "notes", "start": 0, "size": 0x6000}
+    layout["devices"]["store"] = {"size": 0x6000, "erase": 4096, "program": 256}
+    layout["client"] = {"device": "store", "start": 0, "size": 0x6000}
     return layout

@@ -1,4 +1,4 @@
-"""Cards for tests of the drop: a real FAT on MicroPython, a folder behind a fake os on CPython.
+"""Cards for tests of CardSource: a real FAT on MicroPython, a folder behind a fake os on CPython.
 
 Both count what is asked of them, and can be pulled between any two askings.
 """

@@ -1,4 +1,4 @@
-"""What tests of scattered fragments share: boards with notes, and fragments.
+"""What tests of fragments share: boards with a client store, and the fragments.
 
 Runs on CPython and on MicroPython.
 """
@@ -13,7 +13,7 @@ from update_kit import Key, payload, signed
 OLD = 1, noise(1200, 1)
 
 
-def with_notes(layout, unit=128):
+def with_client_store(layout, unit=128):
     """The layout with a region for the client, on a chip of its own: nine blocks of 512."""
     size = 9 * 512
     layout["devices"]["eeprom"] = {"size": size, "erase": 512, "program": unit}
@@ -21,13 +21,13 @@ def with_notes(layout, unit=128):
     return layout
 
 
-def scattered_board(kind, locations=1, notes=True, unit=0):
+def simple_board(kind, locations=1, has_store=True, unit=0):
     """A simple board that runs OLD. unit: another program size of the internal flash."""
     layout = simboard.layout(kind, locations)
     if unit:
         layout["devices"]["flash"]["program"] = unit
-    if notes:
-        with_notes(layout)
+    if has_store:
+        with_client_store(layout)
     board = simboard.Board(layout, simboard.ROT, Key())
     simboard.put(board, simboard.active_slot(board), *OLD)
     return board
@@ -36,7 +36,7 @@ def scattered_board(kind, locations=1, notes=True, unit=0):
 def trial_board(mode, kind="spi", **more):
     """A board with a state region that runs FIRST. more: further keys of the layout."""
     layout = simboard.trial_layout(mode, kind, **more)
-    board = simboard.Board(with_notes(layout), simboard.ROT, Key())
+    board = simboard.Board(with_client_store(layout), simboard.ROT, Key())
     simboard.put(board, simboard.active_slot(board), *FIRST)
     return board
 
@@ -47,13 +47,13 @@ def fragments(name, each):
     return {at: whole[at : at + each] for at in range(0, len(whole), each)}
 
 
-def door(board, name, each, again=False):
+def begun(board, name, each, again=False):
     update = UpdateWriter(board)
     update.begin(signed(name), again, each)
     return update
 
 
-def notes_of(board):
+def client_store_of(board):
     return client_store.of(board)
 
 

@@ -12,7 +12,7 @@ BAUD = 20000000
 
 
 def small(erase=4096):
-    """A Kind of chip with one small erase, for sweeps: nothing a shop sells below 4 KiB."""
+    """A Kind of chip with one small erase, for sweeps: no real chip erases less than 4 KiB."""
     power = 0
     while 1 << power < erase:
         power += 1
@@ -49,7 +49,7 @@ class Wired:
     def _feed(self):
         self.fed.append(self.clock.now_ns)
 
-    def longest_hunger_ms(self, start, end):
+    def longest_unfed_ms(self, start, end):
         """The longest time between two feedings from start to end, in ns of the clock."""
         times = [start] + [at for at in self.fed if start <= at <= end] + [end]
         return max([times[i + 1] - times[i] for i in range(len(times) - 1)]) / 1000000

@@ -197,8 +197,8 @@ def _timed(world, chip, start, truth, cut_ns):
     return chip.clock.now_ns - began
 
 
-def unkept(name, make, count):
-    """Let each write of the client's notes fail, or keep some bits: that stops nothing."""
+def faulty_store(name, make, count):
+    """Let each write of the client store fail, or keep some bits: that stops nothing."""
     world = make()
     region = world.board.layout["client"]
     steps = traced(world, world.act, name, count)
@@ -332,7 +332,7 @@ def work(job):
 
 
 # What else can happen to an operation, by row: some read back what they copy, and copy again.
-MORE = {"swap NOR": weak, "swap SD": weak, "fetch": unkept}
+MORE = {"swap NOR": weak, "swap SD": weak, "fetch": faulty_store}
 MORE.update({"NOR chip": clocks, "SD card": clocks, "both chips": clocks})
 
 

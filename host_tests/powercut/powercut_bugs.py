@@ -156,7 +156,7 @@ def counted_from_nought_after_a_reset():
     return _put(resume.ResumeRecord, "go_on", go_on)
 
 
-def notes_left_until_the_header_is_there():
+def resume_record_left_until_the_header_is_there():
     def commit(self):
         self.write_header()
         self._forget()
@@ -179,11 +179,11 @@ def address_never_forgotten():
     return _put(fleet_client.FleetClient, "_forget_url", lambda self: None)
 
 
-def notes_that_must_be_written():
+def store_that_must_be_written():
     return _put(resume, "OSError", PowerCut)  # so no storage error is caught there
 
 
-def fetched_again_after_a_drop():
+def fetched_again_after_a_broken_link():
     def go_on(self):
         self._begin(self.url)
         return True
@@ -273,7 +273,7 @@ def _put(owner, name, what):
     return owner, name, old
 
 
-# name of the bug, its function, row and scene that must see it, how: single, weak or unkept
+# name of the bug, its function, row and scene that must see it, how: single, weak or store
 BUGS = (
     ("skip read-back", skip_read_back, "swap NOR", "spi (2, 2)", "weak"),
     ("mark before copy", mark_before_copy, "swap NOR", "spi (2, 2)", "single"),
@@ -303,8 +303,8 @@ BUGS = (
         "single",
     ),
     (
-        "notes left until the header is there",
-        notes_left_until_the_header_is_there,
+        "resume record left until the header is there",
+        resume_record_left_until_the_header_is_there,
         "fetch",
         "overwrite spi",
         "single",
@@ -317,10 +317,16 @@ BUGS = (
         "single",
     ),
     ("address never forgotten", address_never_forgotten, "fetch", "direct flash", "single"),
-    ("notes that must be written", notes_that_must_be_written, "fetch", "direct sd", "unkept"),
     (
-        "fetched again after a drop",
-        fetched_again_after_a_drop,
+        "store that must be written",
+        store_that_must_be_written,
+        "fetch",
+        "direct sd",
+        "store",
+    ),
+    (
+        "fetched again after a broken link",
+        fetched_again_after_a_broken_link,
         "fetch",
         "direct flash",
         "single",

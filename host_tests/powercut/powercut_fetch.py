@@ -1,12 +1,12 @@
-"""A device left alone whose download is cut: it goes on, and fetches little twice.
+"""A FleetClient whose download is cut: it goes on, and fetches little twice.
 
 Owns the life in which the layout has a region `client`: a FleetClient brings the new image
 over a link that breaks every LINK bytes, and each start of the device goes on with what the
-notes say. Judged besides all that powercut_life.py judges, at every byte that is fetched:
+client store says. Judged besides all that powercut_life.py judges, at every byte that is fetched:
 
     a cut costs one step of the slot, and the byte that tells a bundle from a manifest
-    a cut after the image was verified may cost a download: its notes are gone by then
-    broken links, and notes that cannot be written, cost nothing and stop nothing
+    a cut after the image was verified may cost a download: its record is gone by then
+    broken links, and a store that cannot be written, cost nothing and stop nothing
 
 Runs on CPython and on MicroPython.
 """
@@ -15,8 +15,8 @@ from fragments_kit import restarted
 from fwcore.errors import FwError
 from helpers import noise
 from powercut_life import NEW, NO, Life, Truth, Wrong, manifest_of
+from resume_kit import NoWait
 from simboard import BLOCK
-from test_resume import Now
 from ufota import fleet_client
 from ufota.update import client_store
 from update_kit import MANIFEST_URL, FakeSource
@@ -34,7 +34,7 @@ class FetchTruth(Truth):
 
     fetched:  bytes of the payload that the source handed out
     owed:     bytes it may hand out, without those that each cut costs
-    known:    the address is in the notes
+    known:    the address is in the client store
     """
 
     def __init__(self):
@@ -51,7 +51,7 @@ class FetchTruth(Truth):
 class Fetched(Life):
     """A Life whose layout has a region `client`."""
 
-    faulty = False  # True: notes may fail, and what they are for with them
+    faulty = False  # True: the client store may fail, and a download then begins anew
 
     def _begin(self):
         super()._begin()
@@ -66,7 +66,7 @@ class Fetched(Life):
         return fleet_client.FleetClient(
             self.board,
             source,
-            retry=Now(attempts=5),
+            retry=NoWait(attempts=5),
             permanent=not self.tries,
             approve_download=self._asked,
             approve_install=self._verified,
@@ -140,12 +140,12 @@ class Counted(FakeSource):
         return count
 
 
-def with_notes(layout, shift, on):
-    """The layout with the candidates `shift` blocks further on, and notes at the end of a disk.
+def with_client_store(layout, shift, on):
+    """The layout with the candidates `shift` blocks further on, and a store at a disk's end.
 
     So that the image does not begin with a step: the first one is shorter.
 
-    on:  name of the notes' disk
+    on:  name of the store's disk
     """
     devices, area = layout["devices"], layout["candidates"]
     devices[area["device"]]["size"] += shift * BLOCK

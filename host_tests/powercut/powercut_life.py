@@ -340,7 +340,7 @@ class Rescued(Life):
 class Stages(Life):
     """Two boot stages, of which the selector chooses one; the layout has `stages`.
 
-    habit:  "crashes" too: the stage on trial raises, and the selector notes it
+    habit:  "crashes" too: the stage on trial raises, and the selector records it
     """
 
     def _board(self, board):

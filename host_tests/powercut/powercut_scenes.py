@@ -13,7 +13,7 @@ from fwcore.kv import KeyValue
 from fwcore.state import State
 from helpers import noise
 from journals import card, nor, storage
-from powercut_fetch import Fetched, with_notes
+from powercut_fetch import Fetched, with_client_store
 from powercut_life import (
     BEGUN,
     DONE,
@@ -93,12 +93,12 @@ def the_layout(mode, kind, blocks, trials, what=Life, card=False, on="flash", **
 
     what:   Life, or a class made from it that needs another layout
     card:   True: the state is on the card
-    on:     disk of the client's notes, for a Fetched
+    on:     disk of the client store, for a Fetched
     more:   further keys of the layout
     """
     layout = trial_layout(mode, kind, blocks, trials=trials, **more)
     if what is Fetched:
-        layout = with_notes(layout, 7, on)
+        layout = with_client_store(layout, 7, on)
     if card:
         sd = layout["devices"]["sd"]
         layout["state"] = {"device": "sd", "start": sd["size"], "size": 18 * BLOCK}
@@ -311,11 +311,11 @@ FETCHES = (
     ("direct", "sd", "sd"),
     ("overwrite", "spi", "flash"),
     ("swap", "spi", "flash"),
-)  # and the disk of the notes
+)  # and the disk of the client store
 
 
 def _add_fetches(add):
-    """The client that goes on after a cut brings an update, and what it finds in the notes."""
+    """The client that goes on after a cut brings an update, and what it finds in its store."""
     for mode, kind, on in FETCHES:
         for name, before in (
             ("", ()),

@@ -6,7 +6,7 @@
 
 FakeHttp stands in for the HTTP source (web/service.py), so this runs on CPython and on
 MicroPython without a network; fake_hawkbit_net.py puts the same server behind a socket.
-Shapes and rules are those of facts 1.2: only closed ends an action, a closed one is 410.
+Shapes and rules are those of hawkBit's DDI: only closed ends an action, a closed one is 410.
 """
 
 import json

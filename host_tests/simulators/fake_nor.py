@@ -5,7 +5,7 @@ power cut leaves in it are simdisk's, so a chip is one of the disks of a Power: 
 each page program is an operation, cut in the moment in which chip select rises. With cut_ns
 the cut comes at any clock instead, in a transfer or while the chip is busy.
 
-It is strict where chips are silent: what a data sheet calls ignored is ignored, and noted in
+It is strict where chips are silent: what a data sheet calls ignored is ignored, and recorded in
 `illegal`, which a test looks at. Commands that a chip of its kind does not have are in
 `unknown`: drivers may try them.
 

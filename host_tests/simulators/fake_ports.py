@@ -1,6 +1,6 @@
 """The hardware modules of MicroPython's ports, over simulated disks: machine, rp2, esp32, pyb,
-mimxrt, and the SPI chips of bdev. Each keeps the manners of the real one, as its C code has
-them: what it returns, what it raises, what it does not check.
+mimxrt, and the SPI chips of bdev. Each behaves as the real one does by its C code:
+what it returns, what it raises, what it does not check.
 
 Install() puts them where `import` finds them. Runs on CPython and on MicroPython.
 """

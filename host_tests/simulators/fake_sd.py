@@ -50,8 +50,8 @@ class Times:
         self.ncr = ncr
 
 
-# The slowest is what facts/storage-chips.md 5.3 lets a card take, a shade less; the typical one
-# is an assumption: no card was measured.
+# The slowest is a little less than the most that the SD specification lets a card take; the
+# typical one is an assumption: no card was measured.
 AT_ONCE = Times()
 TYPICAL = Times(120, 200, 0, 900, 500, 1)
 SLOWEST = Times(950, 97000, 97000, 245000, 245000, 7)

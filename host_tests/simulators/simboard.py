@@ -172,7 +172,7 @@ def _used(layout_):
     return {layout_[name]["device"] for name in names if name in layout_}
 
 
-# The factory's hand, and a look inside that counts no operation
+# What a factory writes, and reads for the tests: neither counts as an operation
 
 
 def make(kind="sd", locations=1, key=None):

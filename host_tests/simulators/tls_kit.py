@@ -19,7 +19,7 @@ _DAY = datetime.timedelta(days=1)
 class Certificates:
     """Files in a folder; `path(name)` + .pem (key and chain), .der, .key (DER).
 
-    ca, stranger:  CAs; the first one signs the others
+    ca, stranger:  CAs; the first one signs all but `strange`
     good:          for 127.0.0.1, ::1 and localhost
     expired, early, elsewhere (other.example), strange (signed by stranger):  bad ones
     selfsigned:    for 127.0.0.1, to be pinned

@@ -26,7 +26,7 @@ def client(world=None, name="small", first=False, **more):
     return act
 
 
-def without_notes():
+def without_client_store():
     world = worlds.sold()
     del world.layout["client"]
     return client(world)
@@ -136,7 +136,7 @@ def manifest_first():
 
 
 def interrupted_url():
-    """The address that an application was told of comes from the notes."""
+    """The address that an application was told of comes from the client store."""
     world = worlds.sold()
     _begin(world, "two", 3000)
     board = world.running()
@@ -267,7 +267,7 @@ def card_client():
 SCENES = {
     "poll": poll,
     "run": client,
-    "run, no notes": without_notes,
+    "run, no client store": without_client_store,
     "run, simple": simple,
     "run, permanent": permanent,
     "run, signed": signed_image,
@@ -284,7 +284,7 @@ SCENES = {
     "fleet, manifest first": manifest_first,
     "fleet, after a reset": after_reset,
     "fleet, broken links": broken_links,
-    "fleet, address in the notes": interrupted_url,
+    "fleet, address in the client store": interrupted_url,
     "fleet, SD card": card_client,
     "patch client": patch_client,
     "asyncio": asyncio,

@@ -1,4 +1,4 @@
-"""A Pico W of fakes that note each call: flash, SPI with its chips, watchdog.
+"""A Pico W of fakes that record each call: flash, SPI with its chips, watchdog.
 
 MicroPython only.
 """

@@ -1,4 +1,4 @@
-"""The modules `time`, `select` and `socket` of a board in memory; each call of theirs is noted.
+"""The modules `time`, `select` and `socket` of a board in memory; each call of theirs is recorded.
 
 From here on imports find this `time`: it passes only when somebody sleeps or waits.
 Servers are functions and objects here: what is

@@ -42,7 +42,7 @@ def redirect():
     return http(moved=True)
 
 
-def rest():
+def service():
     """A Client whose source is the one for services, over kept connections."""
     board = worlds.sold().running()
     worlds.web("two", True)
@@ -87,7 +87,7 @@ def refused():
 # Cards, and several at once
 
 
-def drop(packed="small", group=False):
+def card_bundle(packed="small", group=False):
     """A bundle on an SD card with a FAT, through the driver. group: and a server that has none."""
     import vfs
 
@@ -124,13 +124,13 @@ def drop(packed="small", group=False):
     return act
 
 
-def refused_drop():
+def refused_card():
     """The file is renamed, by what it was refused for."""
-    return drop("stranger")
+    return card_bundle("stranger")
 
 
 def group():
-    return drop(group=True)
+    return card_bundle(group=True)
 
 
 def group_http():
@@ -156,10 +156,10 @@ def group_http():
 SCENES = {
     "HTTP, chunked": chunked,
     "HTTP, redirect": redirect,
-    "HTTP, kept connections": rest,
+    "HTTP, kept connections": service,
     "HTTP, come back later": refused,
-    "card": drop,
-    "card, refused": refused_drop,
+    "card": card_bundle,
+    "card, refused": refused_card,
     "group, card": group,
     "group, HTTP": group_http,
 }

@@ -1,4 +1,4 @@
-"""How deep the C stack gets: what fakes of hardware note when the code under test calls them.
+"""How deep the C stack gets: what fakes of hardware record when the code under test calls them.
 
 Owns the depth of each call, as micropython.stack_use() has it, and what makes it comparable with
 a board of rp2: MicroPython's 64-bit unix port only. Figures of boards are of the emulated Pico W

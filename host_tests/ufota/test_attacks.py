@@ -81,7 +81,7 @@ def raises_one_of(codes, made):
     raise AssertionError("accepted")
 
 
-def test_strangers_signature():
+def test_signature_by_another_key():
     refused_untouched(errors.BAD_SIGNATURE, {MANIFEST_URL: bundle("stranger")})
 
 

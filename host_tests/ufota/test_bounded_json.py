@@ -1,4 +1,4 @@
-"""JSON from strangers is bounded in heap and time, and ends in a dict or in a number."""
+"""JSON that a server sent is bounded in heap and time, and ends in a dict or in a number."""
 
 import gc
 

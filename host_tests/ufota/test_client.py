@@ -235,7 +235,7 @@ def test_source_may_leak_an_oserror_and_still_nothing_else_comes_out():
 
 
 class Answers:
-    """Approvals given in turn; notes what was asked."""
+    """Approvals given in turn; records what was asked."""
 
     def __init__(self, *answers):
         self._answers = list(answers)
@@ -332,7 +332,7 @@ def test_arun_lets_other_tasks_run_and_ends_like_run():
 
 
 class Asyncio:
-    """Plays the module `asyncio` for arun(): notes how long it would sleep, and does not."""
+    """Plays the module `asyncio` for arun(): records how long it would sleep, and does not."""
 
     def __init__(self):
         self.asked = []

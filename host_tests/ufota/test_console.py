@@ -6,8 +6,8 @@ import simboard
 from fwcore import errors
 from fwcore.errors import FwError
 from fwcore.manifest import version_word
+from resume_kit import board_of
 from simboard import put
-from test_resume import board_of
 from ufota import console
 from update_kit import OLD
 

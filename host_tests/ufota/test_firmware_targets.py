@@ -10,9 +10,9 @@ from fwcore.manifest import version_word
 from fwcore.state import CONFIRMED, IDLE, PENDING, REVERTED, TRIAL, State
 from fwcore.storage import Storage
 from helpers import raises
+from resume_kit import board_of
 from simboard import put, trial_layout
 from simdisk import Disk, PowerCut
-from test_resume import board_of
 from test_update_writer import bring
 from ufota.alibaba import reports
 from ufota.firmware import targets

@@ -1,4 +1,4 @@
-"""The client that is left alone: it polls, tells its source, and reports seldom enough."""
+"""FleetClient: it polls, tells its source, and does not report too often."""
 
 import asyncio
 import time
@@ -6,7 +6,7 @@ import time
 from fwcore import errors
 from fwcore.errors import FwError
 from helpers import raises
-from test_resume import Now, board_of, fleet_of
+from resume_kit import NoWait, board_of, fleet_of
 from ufota import client, fleet_client
 from ufota.update import client_store
 from update_kit import MANIFEST_URL, FakeSource, Page, bundle, payload, staged
@@ -17,7 +17,7 @@ PAGES = {MANIFEST_URL: bundle("two")}
 
 
 class Service(FakeSource):
-    """A source that offers, and notes what it is told."""
+    """A source that offers, and records what it is told."""
 
     def __init__(self, pages, *offers):
         super().__init__(pages, pieces=(700,))
@@ -210,7 +210,7 @@ def test_progress_is_reported_at_most_each_percent_and_at_the_end():
     assert min(steps[:-1]) >= 50 and found[-1][0] == 5000 and len(found) <= 101
 
 
-class Patient(Now):
+class Patient(NoWait):
     def after(self, error, source=None, done=0):
         return 700
 

@@ -61,7 +61,7 @@ class Client:
 
 
 class NoTime:
-    """The module `time`, and of asyncio what the loop needs: sleeps are noted."""
+    """The module `time`, and of asyncio what the loop needs: sleeps are recorded."""
 
     def __init__(self):
         self.slept = []
@@ -70,11 +70,11 @@ class NoTime:
         self.slept.append(ms)
 
 
-def play(client, works=None):
+def play(client, is_healthy=None):
     """Run the loop until Stop. Returns how long it slept each time, in ms."""
     time, loop.time = loop.time, NoTime()
     try:
-        loop.run(client, works)
+        loop.run(client, is_healthy)
     except Stop:
         return loop.time.slept
     finally:
@@ -82,7 +82,7 @@ def play(client, works=None):
     raise AssertionError("it ended")
 
 
-def play_async(client, works=None):
+def play_async(client, is_healthy=None):
     slept = []
 
     async def sleep(seconds):
@@ -90,7 +90,7 @@ def play_async(client, works=None):
 
     real, asyncio.sleep = asyncio.sleep, sleep
     try:
-        loop.arun(client, works).send(None)
+        loop.arun(client, is_healthy).send(None)
     except Stop:
         return slept
     finally:
@@ -121,7 +121,7 @@ def test_an_image_is_kept_when_the_application_says_so():
         phases = []
         client = Client([False] * 4)
 
-        def works(said=said, phases=phases, client=client):
+        def is_healthy(said=said, phases=phases, client=client):
             phases.append(client.phase())
             for value in said:
                 if isinstance(value, Exception):
@@ -129,7 +129,7 @@ def test_an_image_is_kept_when_the_application_says_so():
                 return value
             return False
 
-        way(client, works)
+        way(client, is_healthy)
         assert phases == [TRIAL, TRIAL, TRIAL, IDLE]
 
 

@@ -53,7 +53,7 @@ def refused(function, *args):
 
 
 def started(name="RPI_PICO_W"):
-    """(World, its Board straight from the reel)"""
+    """(World, its Board with blank chips)"""
     world = World(name)
     with world.ports():
         return world, world.start()

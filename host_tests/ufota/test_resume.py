@@ -6,16 +6,15 @@ from fwcore import errors
 from fwcore.errors import FwError
 from fwcore.manifest import version_word
 from helpers import raises
+from resume_kit import board_of, fleet_of
 from simboard import KINDS, candidate_slots, put
 from simdisk import MOODY, every_cut
 from ufota import client, fleet_client
-from ufota.sources.retry import Retry
 from ufota.update import client_store
 from update_kit import (
     BASE,
     MANIFEST_URL,
     OLD,
-    FakeSource,
     Key,
     Page,
     bundle,
@@ -35,43 +34,9 @@ LATER = version_word("3.0.0"), payload("later")
 END = len(signed("two"))
 
 
-def layout(kind):
-    """simboard's layout of a simple installation, and a region for the client's notes.
-
-    The flash of simboard's layouts ends with it: three banks of two erase blocks.
-    """
-    made = simboard.layout(kind)
-    made["devices"]["flash"]["size"] = 0x5800
-    made["client"] = {"device": "flash", "start": 0x4000, "size": 0x1800}
-    return made
-
-
-def board_of(kind):
-    board = simboard.Board(layout(kind), simboard.ROT, Key())
-    put(board, simboard.active_slot(board), *OLD)
-    return board
-
-
 def pages_of(name):
     """A bundle, and a manifest-first delivery."""
     return {MANIFEST_URL: bundle(name)}, delivery(name)
-
-
-class Now(Retry):
-    """Does not wait."""
-
-    def after(self, error, source=None, done=0):
-        wait_ms = super().after(error, source, done)
-        return wait_ms and 0
-
-
-def fleet_of(board, pages, drops=0, retry=True, **more):
-    source = FakeSource(pages, pieces=(333, 512, 100))
-    source.drops = drops
-    machine = fleet_client.FleetClient(
-        board, source, retry=Now(attempts=5) if retry else None, **more
-    )
-    return source, machine
 
 
 def run_until(machine, done):
@@ -283,8 +248,8 @@ def test_kept_bytes_that_went_bad_cost_one_more_download_and_nothing_else():
         assert source.asked[0] == 0 and source.asked[-1] == 0 and len(source.asked) == 3
 
 
-def test_kept_bytes_that_went_bad_and_stay_noted_are_not_believed_twice():
-    """The notes cannot be taken back; and the link breaks when the update begins anew."""
+def test_kept_bytes_that_went_bad_and_stay_recorded_are_not_believed_twice():
+    """The record cannot be deleted; and the link breaks when the update begins anew."""
     for breaks in (False, True):
         board = board_of("spi")
         run_until(fleet_of(board, pages_of("two")[0])[1], 1000)
@@ -337,7 +302,7 @@ def test_download_that_is_denied_is_forgotten():
     assert machine.run() and source.asked == [0]
 
 
-def test_notes_that_cannot_be_written_do_not_stop_an_update():
+def test_client_store_that_cannot_be_written_does_not_stop_an_update():
     board = board_of("sd")
     store = client_store.of(board)
     store.journal._storage = None  # whatever is written raises something
@@ -351,7 +316,7 @@ def test_notes_that_cannot_be_written_do_not_stop_an_update():
     assert machine.run() and staged(board) == [NEW]
 
 
-def test_client_without_a_region_for_notes_begins_anew():
+def test_client_without_a_store_begins_anew():
     board = simboard.make("spi", 1, Key())
     run_until(fleet_of(board, pages_of("two")[0])[1], 4096)
     source, machine = fleet_of(board, pages_of("two")[0])
@@ -384,7 +349,7 @@ def steps_of(kind):
     return board_of, act, check
 
 
-def test_cut_anywhere_in_a_download_with_notes_leaves_a_device_that_can_go_on():
+def test_cut_anywhere_in_a_download_with_a_store_leaves_a_device_that_can_go_on():
     for kind, least in (("sd", 30), ("spi", 60), ("internal", 60)):
         make, act, check = steps_of(kind)
 

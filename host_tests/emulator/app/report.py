@@ -1,6 +1,6 @@
 """What a scene says of itself: lines that the host reads, "scene NAME STEP HEAP WORDS ~".
 
-The host notes how deep the stack was since the line before, and how long it took. STEP is the
+The host records how deep the stack was since the line before, and how long it took. STEP is the
 scene's own word, and in the end "done" or "error".
 """
 

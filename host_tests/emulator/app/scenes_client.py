@@ -47,7 +47,7 @@ def variant(kind):
     board = Board()
     layout = board.layout = dict(board.layout)
     path, more = "/app.fw", {}
-    if kind == "notes":
+    if kind == "storeless":
         del layout["client"]
     elif kind == "permanent":
         more["permanent"] = True
@@ -135,8 +135,8 @@ def resume():
     return _in_two_lives(client)
 
 
-def noted():
-    """The same, and the address comes from the notes."""
+def stored_url():
+    """The same, and the address comes from the client store."""
     from board import Board
 
     from ufota.fleet_client import FleetClient
@@ -199,24 +199,24 @@ async def _beside(client):
     return await client.arun()
 
 
-# The loop of a device that is left alone
+# ufota.loop
 
 
 class _Over(Exception):
     """The scene is."""
 
 
-def _left_alone():
-    """(client, works): the reset after an update, and a second question, end the scene."""
+def _looped():
+    """(client, is_healthy): the reset after an update, and a second question, end the scene."""
     client = _fleet(interval_s=2)
     client.board.reset = _over
     looks = []
 
-    def works():
+    def is_healthy():
         looks.append(1)
         return len(looks) < 2 or _over()
 
-    return client, works
+    return client, is_healthy
 
 
 def _over():
@@ -229,7 +229,7 @@ def loop():
     from ufota import loop
 
     try:
-        loop.run(*_left_alone())
+        loop.run(*_looped())
     except _Over:
         return Board()
 
@@ -242,6 +242,6 @@ def aloop():
     from ufota import loop
 
     try:
-        asyncio.run(loop.arun(*_left_alone()))
+        asyncio.run(loop.arun(*_looped()))
     except _Over:
         return Board()

@@ -38,11 +38,11 @@ def hawkbit(kind=""):
         net.plug(http)
     pace = Pace(300, first_s=0)
     tls = context(kind) if secure else None
-    rest = HttpService(60000, tls)
+    service = HttpService(60000, tls)
     more = {"side": HttpService(60000, tls)} if kind == "cancel" else {}
     source = HawkbitSource(
         board,
-        rest,
+        service,
         far.url,
         far.token,
         attributes=_OWN,

@@ -120,7 +120,7 @@ async def _beside(client, source):
 # Files
 
 
-def drop(kind=""):
+def card(kind=""):
     """update.bin on /user, as it would be on a card. kind: group: and a server"""
     from fwcore.errors import FwError
     from ufota.sources.card import CardSource
@@ -156,10 +156,10 @@ def _fleet(board, source):
     return client
 
 
-def _group(drop, board):
+def _group(card_source, board):
     from ufota.sources import http
     from ufota.sources.group import Group
     from ufota.sources.poll import Poll
 
     net.plug(http)
-    return Group([drop, Poll(http.HttpSource(), URL, 3600, first_s=0)], board)
+    return Group([card_source, Poll(http.HttpSource(), URL, 3600, first_s=0)], board)

@@ -13,7 +13,7 @@ from alibaba_kit import (
     Device,
     Web,
     reply,
-    with_notes,
+    with_client_store,
 )
 from fwboot import main as boot_stage
 from fwcore import errors, errors_boot, errors_net
@@ -62,7 +62,7 @@ def test_the_version_is_the_applications_where_it_has_one():
         Device(cloud, version=version).source.offer()
         assert cloud.informs() == ["1.0-beta"]
     cloud = Cloud()
-    Device(cloud, layout=with_notes(simboard.layout())).source.offer()
+    Device(cloud, layout=with_client_store(simboard.layout())).source.offer()
     assert cloud.informs() == ["1.0.0"], "from the header of a board without a state region"
 
 
@@ -708,7 +708,7 @@ def test_a_job_for_a_module_this_device_lacks_is_refused():
 def reset(device):
     """The board restarts. Returns the version that runs."""
     found = boot_stage.run(device.board)
-    if hasattr(device.board, "notes"):
+    if hasattr(device.board, "client_store"):
         del device.board.client_store
     device.clock.sleep_ms(10000)
     device.source = AlibabaSource(device.board, device.cloud, *WHERE.split("/"))
@@ -791,7 +791,7 @@ def test_a_revert_of_what_came_another_way_is_not_told():
     assert cloud.informs() == ["1.0.0"] and cloud.steps() == []
 
 
-def test_without_notes_a_revert_is_told_by_the_version():
+def test_without_a_client_store_a_revert_is_told_by_the_version():
     cloud = Cloud(SMALL)
     device = Device(cloud, layout=simboard.trial_layout("swap", "spi", 4))
     reverted(device, cloud)
@@ -852,7 +852,7 @@ IMAGE = noise(900, 7)
 
 
 def open_layout(**more):
-    return with_notes(simboard.trial_layout("swap", "spi", 4, **more))
+    return with_client_store(simboard.trial_layout("swap", "spi", 4, **more))
 
 
 def test_a_bare_image_is_refused_unless_the_layout_allows_it():

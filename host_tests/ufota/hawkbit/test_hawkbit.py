@@ -37,13 +37,13 @@ BLOCK = 512
 class World:
     """A server that offers version 2, a board that runs version 1, and its application.
 
-    mode:    of trial_layout(); "simple" for a layout without a state region
-    kept:    True: the layout has a region for the client's notes
-    options: of HawkbitSource and of FleetClient; waits: True: the client asks approve();
-             side: True: there is a second connection, .side
+    mode:      of trial_layout(); "simple" for a layout without a state region
+    has_store: True: the board has a client store
+    options:   of HawkbitSource and of FleetClient; waits: True: the client asks approve();
+               side: True: there is a second connection, .side
     """
 
-    def __init__(self, mode="swap", kept=True, blocks=20, **options):
+    def __init__(self, mode="swap", has_store=True, blocks=20, **options):
         if mode == "simple":
             layout = simboard.layout("spi")
             region = {"device": "flash", "start": 0x2000, "size": 0x1800}
@@ -51,7 +51,7 @@ class World:
             layout = simboard.trial_layout(mode, "spi", blocks)
             start = layout["state"]["start"] + layout["state"]["size"]
             region = {"device": "flash", "start": start, "size": 12 * BLOCK}
-        if kept:
+        if has_store:
             layout["client"] = region
         self.board = simboard.Board(layout, simboard.ROT, Key())
         self.power = self.board.power
@@ -64,7 +64,7 @@ class World:
 
     def power_on(self):
         """The application begins, with nothing but what is on the chips."""
-        if hasattr(self.board, "notes"):
+        if hasattr(self.board, "client_store"):
             del self.board.client_store
         mine = dict(self.options)
         theirs = {}
@@ -106,10 +106,10 @@ class World:
             pass
         return self.client.state
 
-    def note(self):
+    def remembered(self):
         """What is remembered, None for nothing."""
-        kept = client_store.of(self.board)
-        return kept.get(b"hawkbit") if kept else None
+        store = client_store.of(self.board)
+        return store.get(b"hawkbit") if store else None
 
 
 def deployed(mode="swap", **options):
@@ -124,8 +124,8 @@ SUCCESS = ("closed", "success")
 FAILURE = ("closed", "failure")
 
 
-def check_cycle(mode, kept):
-    world = deployed(mode, kept=kept)
+def check_cycle(mode, has_store):
+    world = deployed(mode, has_store=has_store)
     assert world.update() == states.READY
     assert world.server.said() == INSTALLED
     assert not world.poll() and world.server.said() == INSTALLED  # waits for the reset
@@ -136,7 +136,7 @@ def check_cycle(mode, kept):
         assert trial.confirm(world.board)
     world.update()
     assert world.server.said()[-1] == SUCCESS and world.server.action is None
-    assert world.note() is None
+    assert world.remembered() is None
     assert not world.poll()
     return world
 
@@ -151,7 +151,7 @@ def test_without_a_state_region_it_is_one_once_the_new_image_runs():
     check_cycle("simple", True)
 
 
-def test_without_notes_the_server_is_told_when_it_offers_the_image_again():
+def test_without_a_client_store_the_server_is_told_when_it_offers_the_image_again():
     for mode in ("swap", "simple"):
         check_cycle(mode, False)
 
@@ -166,7 +166,7 @@ def test_a_revert_is_a_failure_with_its_reason():
     assert world.update() == states.IDLE
     assert world.server.said() == INSTALLED + [FAILURE]
     assert world.server.details() == "error 80 at 0"
-    assert world.note() is None
+    assert world.remembered() is None
     world.server.deploy("6", HERE)  # the same again
     assert world.update() == states.FAILED
     assert world.client.error.code == errors_boot.BLACK_LISTED
@@ -205,7 +205,7 @@ def test_a_simple_device_whose_installation_failed_says_so():
     assert world.reset() == 1
     world.update()
     assert world.server.details() == "error %d at 0" % errors_boot.INSTALL_FAILED
-    assert world.note() is None
+    assert world.remembered() is None
 
 
 def test_another_image_that_came_between_leaves_the_action_open():
@@ -222,8 +222,8 @@ def test_another_image_that_came_between_leaves_the_action_open():
 # Power is cut
 
 
-def small(mode, kept=True):
-    world = World(mode, kept, blocks=3)
+def small(mode, has_store=True):
+    world = World(mode, has_store, blocks=3)
     world.server.files["/image.fw"] = bundle("small")
     world.server.deploy("5", HERE)
     return world
@@ -251,32 +251,32 @@ def closes_once(world):
     for _ in range(6):
         version = world.reset()
         live(world)
-        if world.server.action is None and not world.note():
+        if world.server.action is None and not world.remembered():
             break
-    assert version > 1 and world.server.action is None and world.note() is None
+    assert version > 1 and world.server.action is None and world.remembered() is None
     assert world.server.said().count(SUCCESS) == 1 and FAILURE not in world.server.said()
 
 
 def test_a_cut_anywhere_ends_in_one_success():
-    for mode, kept in CUTS:
-        cases = every_cut(lambda mode=mode, kept=kept: small(mode, kept), cycle, closes_once)
-        assert cases > 30, (mode, kept, cases)
+    for mode, has_store in CUTS:
+        cases = every_cut(lambda case=(mode, has_store): small(*case), cycle, closes_once)
+        assert cases > 30, (mode, has_store, cases)
 
 
 def test_a_link_that_breaks_at_any_request_ends_in_one_success():
-    for mode, kept in CUTS:
+    for mode, has_store in CUTS:
         for sign in (1, -1):
             lost = 0
             while True:
                 lost += 1
-                world = small(mode, kept)
+                world = small(mode, has_store)
                 world.server.lost = lost * sign
                 for _ in range(6):
                     live(world)
                     if world.client.state == states.READY:
                         world.reset()
                 assert world.server.said().count(SUCCESS) == 1, (mode, lost, sign)
-                assert FAILURE not in world.server.said() and world.note() is None
+                assert FAILURE not in world.server.said() and world.remembered() is None
                 if lost > len(world.server.asked):
                     break
             assert lost > 12
@@ -298,18 +298,18 @@ def test_a_read_that_fails_is_no_verdict():
     assert world.server.said()[-1] == SUCCESS
 
 
-def test_notes_that_cannot_be_read_or_written_stop_nothing():
+def test_a_client_store_that_cannot_be_read_or_written_stops_nothing():
     world = deployed()
     world.board.pulled.add("flash")
     world.power_on()
     world.board.pulled.clear()
-    kept = client_store.of(world.board)
+    store = client_store.of(world.board)
 
     def fails(*_):
         raise OSError(5)
 
-    kept.put = fails
-    assert world.update() == states.READY and world.note() is None
+    store.put = fails
+    assert world.update() == states.READY and world.remembered() is None
     world.reset()
     trial.confirm(world.board)
     world.update()
@@ -656,7 +656,7 @@ def test_a_cancel_of_another_action_is_agreed_to_while_this_one_waits():
     world.server.cancel("11")
     world.poll()
     assert world.server.said("cancelAction") == [SUCCESS]
-    assert world.note() is not None
+    assert world.remembered() is not None
 
 
 def test_a_cancel_is_heard_between_two_attempts_of_a_link():
@@ -687,8 +687,8 @@ def test_an_action_that_the_server_has_closed_is_forgotten():
     world.server.action = None
     world.reset()
     trial.confirm(world.board)
-    assert world.note() is not None
-    assert not world.poll() and world.note() is None
+    assert world.remembered() is not None
+    assert not world.poll() and world.remembered() is None
 
 
 def test_an_action_that_is_closed_meanwhile_is_given_up():
@@ -708,13 +708,13 @@ def test_an_action_that_is_closed_as_it_is_taken_is_not_fetched():
     assert HERE not in [each[1] for each in world.server.asked]
 
 
-def test_an_action_that_is_closed_as_its_image_is_committed_leaves_no_note():
+def test_an_action_that_is_closed_as_its_image_is_committed_is_not_remembered():
     world = deployed()
     world.poll()
     while world.client.state != states.COMMIT:
         world.client.step()
     world.server.action = None
-    assert world.client.run() and world.note() is None
+    assert world.client.run() and world.remembered() is None
     world.hawkbit.open(HERE)  # nothing was called off
     world.hawkbit.close()
 
@@ -728,7 +728,7 @@ def test_the_tries_of_one_action_are_not_those_of_the_next():
         world.http.down = True
         raises(errors.CONNECT, world.client.run)
         world.http.down = False
-    assert world.note() is None and FAILURE not in world.server.said()
+    assert world.remembered() is None and FAILURE not in world.server.said()
 
 
 def test_the_result_is_said_again_until_it_is_heard():
@@ -740,13 +740,13 @@ def test_the_result_is_said_again_until_it_is_heard():
     for status in (500, 503, 429, 401, 403, 408):
         world.server.override[feedback] = status, b""
         error = raises(errors.HTTP_STATUS, world.poll)
-        assert error.at == status and world.note() is not None
+        assert error.at == status and world.remembered() is not None
     world.http.down = True
     raises(errors.CONNECT, world.poll)
     world.power_on()
     world.server.override.clear()
     assert not world.poll()
-    assert world.server.said()[-1] == SUCCESS and world.note() is None
+    assert world.server.said()[-1] == SUCCESS and world.remembered() is None
 
 
 def test_a_failure_that_cannot_be_said_is_kept_through_a_reset():
@@ -755,11 +755,11 @@ def test_a_failure_that_cannot_be_said_is_kept_through_a_reset():
     feedback = fake_hawkbit.BASE + "/deploymentBase/5/feedback"
     world.server.override[feedback] = 500, b""
     assert world.update() == states.FAILED
-    assert world.client.error.code == errors.WRONG_CLASS and world.note() is not None
+    assert world.client.error.code == errors.WRONG_CLASS and world.remembered() is not None
     assert world.reset() == 1
     world.server.override.clear()
     world.poll()
-    assert world.server.said() == [FAILURE] and world.note() is None
+    assert world.server.said() == [FAILURE] and world.remembered() is None
     assert world.server.details() == "error %d at 0" % errors.WRONG_CLASS
 
 
@@ -770,13 +770,13 @@ def test_feedback_that_the_server_will_never_take_is_dropped():
     world.reset()
     trial.confirm(world.board)
     world.poll()
-    assert world.note() is None
+    assert world.remembered() is None
 
 
 def test_stages_that_cannot_be_said_stop_nothing():
     world = deployed()
     world.server.override[fake_hawkbit.BASE + "/deploymentBase/5/feedback"] = 500, b""
-    assert world.update() == states.READY and world.note() is not None
+    assert world.update() == states.READY and world.remembered() is not None
 
 
 def test_a_link_that_breaks_ends_an_action_the_fifth_time_only():
@@ -788,9 +788,9 @@ def test_a_link_that_breaks_ends_an_action_the_fifth_time_only():
         raises(errors.CONNECT, world.client.run)
         assert FAILURE not in world.server.said()
         assert turn == 4 or 4000 < world.hawkbit.pace.left_ms() < 100000
-        assert turn == 4 or world.note() is None
+        assert turn == 4 or world.remembered() is None
         world.http.down = False
-    assert world.note() is not None
+    assert world.remembered() is not None
     world.poll()
     assert world.server.said()[-1] == FAILURE
     assert world.server.details() == "error %d at 0" % errors.CONNECT
@@ -1130,10 +1130,10 @@ def test_names_that_are_shown_are_cut_and_never_an_error():
 
 def test_a_note_that_is_none_is_ignored():
     short = b"\x02" + bytes(38), b"\x03" + bytes(38)
-    for note in (b"", b"\x02", bytes(39), b"\x07" + bytes(39)) + short:
+    for value in (b"", b"\x02", bytes(39), b"\x07" + bytes(39)) + short:
         world = World()
-        client_store.of(world.board).put(b"hawkbit", note)
+        client_store.of(world.board).put(b"hawkbit", value)
         world.power_on()
         world.server.deploy("5", HERE)
-        assert world.update() == states.READY, note
+        assert world.update() == states.READY, value
         assert not [each for each in world.server.asked if "//feedback" in each[1]]

@@ -6,7 +6,7 @@ from hashlib import sha256
 
 import simboard
 from card_kit import ON_MICROPYTHON, make_card, names, write
-from fragments_kit import notes_of, restarted, scattered_board, trial_board
+from fragments_kit import client_store_of, restarted, simple_board, trial_board
 from fwboot import main
 from fwcore import errors, errors_boot, errors_net
 from fwcore import state as states
@@ -34,7 +34,7 @@ def teardown_function(_):
 
 
 def start(board, card, **more):
-    """The device starts: (client, drop)."""
+    """The device starts: (client, CardSource)."""
     found = CardSource(restarted(board), card.path, settle_ms=more.pop("settle_ms", 0), **more)
     return FleetClient(board, found), found
 
@@ -60,8 +60,8 @@ def with_card(board, data=BUNDLE, name="update.bin"):
 
 def test_bundle_is_taken_and_renamed_once_its_image_runs():
     for kind in simboard.KINDS:
-        for notes in (True, False):
-            board, card = with_card(scattered_board(kind, notes=notes))
+        for has_store in (True, False):
+            board, card = with_card(simple_board(kind, has_store=has_store))
             client, found = start(board, card)
             assert found.cost == 100 and client.poll() and client.run()
             assert client.state == READY and staged(board) == [SMALL]
@@ -70,7 +70,7 @@ def test_bundle_is_taken_and_renamed_once_its_image_runs():
             raises(errors.NOT_NEWER, poll, board, card)
             assert names(card) == ["update.done"]
             assert not poll(board, card)
-            assert not notes or notes_of(board).get(b"drop") is None
+            assert not has_store or client_store_of(board).get(b"drop") is None
 
 
 def test_bundle_is_renamed_after_the_confirm_and_not_before():
@@ -124,7 +124,7 @@ def test_file_that_is_no_update_for_this_device_is_refused_once():
         (bundle("combined"), errors.UNSUPPORTED),
         (bundle("too_big"), errors.TOO_BIG),
     )
-    board = scattered_board("spi")
+    board = simple_board("spi")
     for data, code in cases:
         card = with_card(board, data)[1]
         client, _ = start(board, card)
@@ -145,7 +145,7 @@ def test_older_bundle_is_refused_with_its_number():
     write(card, "update.bin", BUNDLE)
     raises(errors_boot.BELOW_FLOOR, poll, board, card)
     assert names(card) == ["update.done", "update.e83"]
-    board, card = with_card(scattered_board("spi"), bundle("later"))
+    board, card = with_card(simple_board("spi"), bundle("later"))
     assert poll(board, card) and boot(board)
     write(card, "update.bin", BUNDLE)
     raises(errors.NOT_NEWER, poll, board, card)
@@ -157,7 +157,7 @@ def test_user_says_no_and_the_file_is_not_offered_again():
         ("approve_download", errors.DOWNLOAD_DENIED),
         ("approve_install", errors.INSTALL_DENIED),
     ):
-        board, card = with_card(scattered_board("spi"))
+        board, card = with_card(simple_board("spi"))
         client = FleetClient(board, CardSource(board, card.path, settle_ms=0), **{which: bool_no})
         raises(code, lambda client=client: client.poll() and client.run())
         assert names(card) == ["update.e%d" % code]
@@ -168,7 +168,7 @@ def bool_no(found):
 
 
 def test_litter_is_ignored():
-    board, card = with_card(scattered_board("spi"), None)
+    board, card = with_card(simple_board("spi"), None)
     for name in ("._update.bin", ".DS_Store", "update.bin.part", "update.done", "xupdate.bin"):
         write(card, name, BUNDLE)
     for folder in (".Trashes", ".fseventsd"):
@@ -186,7 +186,7 @@ def test_litter_is_ignored():
 
 
 def test_folder_of_the_new_name_is_in_the_way():
-    board, card = with_card(scattered_board("spi"), bundle("stranger"))
+    board, card = with_card(simple_board("spi"), bundle("stranger"))
     os.mkdir(card.path + "/update.e23")
     raises(errors.BAD_SIGNATURE, poll, board, card)
     assert names(card) == ["update.bin", "update.e23"]
@@ -197,7 +197,7 @@ def test_folder_of_the_new_name_is_in_the_way():
 
 
 def test_file_that_still_grows_is_not_taken():
-    board, card = with_card(scattered_board("spi"), BUNDLE[:600])
+    board, card = with_card(simple_board("spi"), BUNDLE[:600])
 
     def feed():
         board.fed += 1
@@ -214,7 +214,7 @@ def test_file_that_still_grows_is_not_taken():
 
 
 def test_file_that_took_the_place_of_a_refused_one_is_not_renamed():
-    board, card = with_card(scattered_board("spi"), bundle("stranger"))
+    board, card = with_card(simple_board("spi"), bundle("stranger"))
     client, found = start(board, card)
     assert client.poll()
     plain = found.close
@@ -229,12 +229,12 @@ def test_file_that_took_the_place_of_a_refused_one_is_not_renamed():
     assert names(card) == ["update.bin"] and client.poll() and client.run()
 
 
-def test_locked_card_is_left_alone_and_renamed_when_it_can_be():
+def test_locked_card_is_not_touched_and_renamed_when_it_can_be():
     for data, code, ending in (
         (BUNDLE, errors.NOT_NEWER, "done"),
         (bundle("stranger"), errors.BAD_SIGNATURE, "e23"),
     ):
-        for board in (scattered_board("spi"), trial_board("overwrite")):
+        for board in (simple_board("spi"), trial_board("overwrite")):
             card = with_card(board, data)[1]
             card.lock()
             if ending == "done":
@@ -248,11 +248,11 @@ def test_locked_card_is_left_alone_and_renamed_when_it_can_be():
             card.lock(False)
             assert not client.poll() and names(card) == ["update.bin"]
             assert not poll(board, card) and names(card) == ["update." + ending]
-            assert notes_of(board).get(b"drop") is None
+            assert client_store_of(board).get(b"drop") is None
 
 
 def test_locked_card_with_another_file_is_looked_at():
-    board, card = with_card(scattered_board("spi"), bundle("stranger"))
+    board, card = with_card(simple_board("spi"), bundle("stranger"))
     card.lock()
     raises(errors.BAD_SIGNATURE, poll, board, card)
     card.lock(False)
@@ -263,7 +263,7 @@ def test_locked_card_with_another_file_is_looked_at():
 
 def test_file_mended_behind_its_manifest_is_another_file():
     """Same size, same first bytes: only its date tells."""
-    board, card = with_card(scattered_board("spi"), BUNDLE[:-1] + b"x")
+    board, card = with_card(simple_board("spi"), BUNDLE[:-1] + b"x")
     card.lock()
     raises(errors.CORRUPT, poll, board, card)
     assert not poll(board, card)
@@ -276,7 +276,7 @@ def test_file_mended_behind_its_manifest_is_another_file():
 
 def test_installation_that_fails_each_time_ends():
     """The boot stage never gets the candidate in: three updates are enough."""
-    board, card = with_card(scattered_board("spi"))
+    board, card = with_card(simple_board("spi"))
     for _ in range(3):
         assert poll(board, card)
         assert restarted(board) and staged(board) == [SMALL]
@@ -290,8 +290,8 @@ def test_installation_that_fails_each_time_ends():
     assert not poll(board, card) and names(card) == ["update.e26"]
 
 
-def test_card_that_fails_is_left_alone_until_it_changes():
-    board, card = with_card(scattered_board("spi"))
+def test_card_that_fails_is_not_asked_again_until_it_changes():
+    board, card = with_card(simple_board("spi"))
     client, found = start(board, card)
     real = found.readinto
 
@@ -311,7 +311,7 @@ def test_card_that_fails_is_left_alone_until_it_changes():
 
 
 def test_what_others_report_says_nothing_of_the_file():
-    board, card = with_card(scattered_board("spi"))
+    board, card = with_card(simple_board("spi"))
     client, found = start(board, card)
     client.state, client.error = FAILED, FwError(errors.BAD_SIGNATURE)
     found.report(client)
@@ -345,8 +345,8 @@ def test_state_that_cannot_be_read_is_an_error():
     assert raises(errors.READ_FAILED, start(board, card)[1].offer).at in (0, 19)
 
 
-def test_notes_that_cannot_be_read_do_not_stop_an_update():
-    board, card = with_card(scattered_board("spi"))
+def test_client_store_that_cannot_be_read_does_not_stop_an_update():
+    board, card = with_card(simple_board("spi"))
     board.pulled.add("eeprom")
     assert poll(board, card)
     card = with_card(board, bundle("stranger"))[1]
@@ -354,15 +354,15 @@ def test_notes_that_cannot_be_read_do_not_stop_an_update():
     raises(errors.BAD_SIGNATURE, poll, board, card)
 
 
-def test_notes_of_another_kind_are_nothing():
-    for note in (b"x", bytes(12), bytes(13), bytes(40)):
-        board, card = with_card(scattered_board("spi"))
-        notes_of(board).put(b"drop", note)
-        assert poll(board, card), note
+def test_record_of_another_kind_is_ignored():
+    for record in (b"x", bytes(12), bytes(13), bytes(40)):
+        board, card = with_card(simple_board("spi"))
+        client_store_of(board).put(b"drop", record)
+        assert poll(board, card), record
 
 
 def test_card_is_mounted_when_it_is_there():
-    board = scattered_board("spi")
+    board = simple_board("spi")
     card = make_card()
     write(card, "update.bin", BUNDLE)
     card.pull()
@@ -385,7 +385,7 @@ def test_card_is_mounted_when_it_is_there():
 def test_card_that_took_the_place_of_another_is_seen():
     """What is remembered of the first one, that there is no such file, is not asked for ever."""
     for data in (None, b""):
-        board, card = with_card(scattered_board("spi"), data)
+        board, card = with_card(simple_board("spi"), data)
         client, _ = start(board, card, mount=card.mount)
         assert not client.poll() and not client.poll()
         card.change("update.bin", BUNDLE)
@@ -393,24 +393,24 @@ def test_card_that_took_the_place_of_another_is_seen():
 
 
 def test_file_of_the_new_name_is_replaced():
-    board, card = with_card(scattered_board("spi"))
+    board, card = with_card(simple_board("spi"))
     write(card, "update.done", b"an older one")
     write(card, "update.e23", b"an older one")
     assert poll(board, card) and boot(board) == SMALL
     raises(errors.NOT_NEWER, poll, board, card)
     assert names(card) == ["update.done", "update.e23"]
-    stranger = bundle("stranger")
-    write(card, "update.bin", stranger)
+    other = bundle("stranger")
+    write(card, "update.bin", other)
     raises(errors.BAD_SIGNATURE, poll, board, card)
     assert names(card) == ["update.done", "update.e23"]
-    for name, data in (("update.done", BUNDLE), ("update.e23", stranger)):
+    for name, data in (("update.done", BUNDLE), ("update.e23", other)):
         assert os.stat(card.path + "/" + name)[6] == len(data)
 
 
 def test_name_may_be_in_capitals_where_the_file_system_does_not_care():
     if not ON_MICROPYTHON:
         return  # a folder of this computer does care
-    board, card = with_card(scattered_board("spi"), BUNDLE, "UPDATE.BIN")
+    board, card = with_card(simple_board("spi"), BUNDLE, "UPDATE.BIN")
     assert poll(board, card) and boot(board) == SMALL
     raises(errors.NOT_NEWER, poll, board, card)
     assert names(card) == ["update.done"]
@@ -418,7 +418,7 @@ def test_name_may_be_in_capitals_where_the_file_system_does_not_care():
 
 def test_answer_later_is_asked_again_after_a_reset():
     for which in ("approve_download", "approve_install"):
-        for make in (lambda: scattered_board("spi"), lambda: trial_board("overwrite")):
+        for make in (lambda: simple_board("spi"), lambda: trial_board("overwrite")):
             board, card = with_card(make())
             for _ in range(4):  # more often than a file may fail
                 asked, source = [], CardSource(restarted(board), card.path, settle_ms=0)
@@ -430,7 +430,7 @@ def test_answer_later_is_asked_again_after_a_reset():
 
 
 def test_part_of_a_file_is_read():
-    board, card = with_card(scattered_board("spi"))
+    board, card = with_card(simple_board("spi"))
     found = start(board, card)[1]
     url = found.offer()
     mv = memoryview(bytearray(300))
@@ -462,7 +462,7 @@ def test_part_of_a_file_is_read():
 
 
 def test_card_pulled_between_two_reads_gives_a_number():
-    board, card = with_card(scattered_board("spi"), bundle("two"))
+    board, card = with_card(simple_board("spi"), bundle("two"))
     found = start(board, card)[1]
     url = found.offer()
     mv = memoryview(bytearray(600))
@@ -480,7 +480,7 @@ def test_card_pulled_between_two_reads_gives_a_number():
 def test_file_is_closed_before_it_is_opened_again():
     if ON_MICROPYTHON:
         return  # a FAT does not tell how many are open
-    board, card = with_card(scattered_board("spi"))
+    board, card = with_card(simple_board("spi"))
     found = start(board, card)[1]
     for _ in range(3):
         found.open(found.offer())
@@ -490,7 +490,7 @@ def test_file_is_closed_before_it_is_opened_again():
 
 
 def test_same_size_other_content_is_another_file():
-    board, card = with_card(scattered_board("spi"))
+    board, card = with_card(simple_board("spi"))
     found = start(board, card)[1]
     found.open(found.offer())
     tag = found.tag
@@ -502,7 +502,7 @@ def test_same_size_other_content_is_another_file():
 
 
 def test_random_bytes_end_in_a_number():
-    board, card = with_card(scattered_board("spi"), None)
+    board, card = with_card(simple_board("spi"), None)
     whole = bytearray(bundle("stranger"))
     for seed in range(60):
         dice = noise(8, seed)
@@ -547,16 +547,16 @@ def grouped(board, card):
 
 
 def test_card_goes_before_the_network_and_a_refused_one_is_left_out():
-    board, card = with_card(scattered_board("spi"))
+    board, card = with_card(simple_board("spi"))
     client, web = grouped(board, card)
     assert client.poll() and client.run() and not web.opened
     assert staged(board) == [SMALL]
-    board, card = with_card(scattered_board("spi"), bundle("stranger"))
+    board, card = with_card(simple_board("spi"), bundle("stranger"))
     client, web = grouped(board, card)
     raises(errors.BAD_SIGNATURE, lambda: client.poll() and client.run())
     assert names(card) == ["update.e23"] and not web.opened
     assert client.poll() and client.run()
     assert staged(board)[0][1] == payload("later") and names(card) == ["update.e23"]
-    board, card = with_card(scattered_board("spi"), None)
+    board, card = with_card(simple_board("spi"), None)
     client, web = grouped(board, card)
     assert client.poll() and client.run() and len(web.opened) == 1

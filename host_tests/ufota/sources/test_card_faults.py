@@ -3,7 +3,7 @@
 import os
 
 from card_kit import ON_MICROPYTHON, make_card, names, write
-from fragments_kit import scattered_board, trial_board
+from fragments_kit import simple_board, trial_board
 from fwcore import errors
 from fwcore.errors import FwError
 from helpers import noise
@@ -34,7 +34,7 @@ def tried(board, card):
 
 
 def live(board, card):
-    """From the drop to the rename; returns the numbers of errors."""
+    """From the new file to its new name; returns the numbers of errors."""
     codes = [tried(board, card)]
     boot(board)
     confirm(board)
@@ -54,7 +54,7 @@ def later_works(board, card):
 
 
 def test_card_pulled_at_every_call_gives_a_number_and_the_next_update_works():
-    for make in (lambda: scattered_board("spi"), lambda: trial_board("overwrite")):
+    for make in (lambda: simple_board("spi"), lambda: trial_board("overwrite")):
         board, card = with_card(make())
         before = card.calls
         assert live(board, card) == [0, errors.NOT_NEWER]
@@ -77,11 +77,11 @@ def test_card_pulled_at_every_call_gives_a_number_and_the_next_update_works():
 
 
 def test_card_pulled_while_a_refused_file_is_renamed():
-    board, card = with_card(scattered_board("spi"), bundle("stranger"))
+    board, card = with_card(simple_board("spi"), bundle("stranger"))
     before = card.calls
     assert tried(board, card) == errors.BAD_SIGNATURE
     for after in range(card.calls - before):
-        board, card = with_card(scattered_board("spi"), bundle("stranger"))
+        board, card = with_card(simple_board("spi"), bundle("stranger"))
         card.pull(after)
         assert tried(board, card) in (0, errors.READ_FAILED, errors.BAD_SIGNATURE)
         card.put_back()
@@ -91,8 +91,8 @@ def test_card_pulled_while_a_refused_file_is_renamed():
 
 
 def test_pulled_in_the_middle_it_goes_on_where_it_was():
-    """With notes: bytes that are in the candidate for good are not read again."""
-    board, card = with_card(scattered_board("spi"), bundle("two"))
+    """With a client store: bytes that are in the candidate for good are not read again."""
+    board, card = with_card(simple_board("spi"), bundle("two"))
     client, found = start(board, card)
     client = type(client)(board, found, buf=bytearray(4096))
     real, read = found.readinto, []
@@ -135,7 +135,7 @@ def test_sector_that_cannot_be_read_gives_a_number():
         return
     failed, block, count = 0, 0, 1
     while block < count:
-        board, card = with_card(scattered_board("spi"))
+        board, card = with_card(simple_board("spi"))
         count = sectors(card)
         card.mount()
         card.disk.bad_blocks = {block}
@@ -155,7 +155,7 @@ def test_every_sector_of_noise_is_survived():
         return
     block, count = 0, 1
     while block < count:
-        board, card = with_card(scattered_board("spi"))
+        board, card = with_card(simple_board("spi"))
         count = sectors(card)
         for fill in (b"\x00" * 512, b"\xff" * 512, b"\x02" * 512, noise(512, block)):
             before = bytes(card.disk.data)
@@ -168,7 +168,7 @@ def test_every_sector_of_noise_is_survived():
 def test_flipped_bytes_in_a_file_system_are_survived():
     if not ON_MICROPYTHON:
         return
-    board, card = with_card(scattered_board("spi"))
+    board, card = with_card(simple_board("spi"))
     before, at = bytes(card.disk.data), card.disk.data.find(b"UPDATE  BIN")
     places = (list(range(64)), list(range(512, 540)), list(range(at, at + 32)))
     for seed in range(300):
@@ -191,7 +191,7 @@ def survives(board, card, start, data):
 
 
 def test_power_cut_anywhere_leaves_a_device_that_takes_the_next_card():
-    """Of candidate, notes, state and of the card's file system, which promises nothing."""
+    """Of candidate, client store, state and of the card's file system, which promises nothing."""
     if not ON_MICROPYTHON:
         return  # a folder of this computer loses no power
 
@@ -202,7 +202,7 @@ def test_power_cut_anywhere_leaves_a_device_that_takes_the_next_card():
             write(self.card, "update.bin", BUNDLE)
             self.power = board.power
 
-    for make in (lambda: scattered_board("spi"), lambda: trial_board("overwrite")):
+    for make in (lambda: simple_board("spi"), lambda: trial_board("overwrite")):
 
         def act(world):
             assert live(world.board, world.card) == [0, errors.NOT_NEWER]

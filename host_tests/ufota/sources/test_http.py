@@ -1,6 +1,6 @@
 """The HTTP source against servers that misbehave, on CPython and on MicroPython.
 
-Cases carry the ids of vectors/services/http_conformance.json. Each must end in bounded
+Cases carry the ids of vectors/http/http_conformance.json. Each must end in bounded
 time, as success or as a stable FwError, with no other exception and no socket left.
 """
 

@@ -209,7 +209,7 @@ def test_redirects_statuses_and_waits(nginx, trial):
 
 
 def test_unchanged_object_is_not_sent_again(nginx, trial):
-    spec = {"rest": True, "timeout_ms": PATIENT_MS, "verb": "calls", "url": nginx.url("")}
+    spec = {"is_service": True, "timeout_ms": PATIENT_MS, "verb": "calls", "url": nginx.url("")}
     for tag in (trial.fetch(nginx.url("nothing.json"), errors.HTTP_STATUS)["tag"], ""):
         eq("no tag", tag, "")
     tag = trial.fetch(nginx.url("update"))["tag"]
@@ -223,7 +223,7 @@ def test_unchanged_object_is_not_sent_again(nginx, trial):
 
 
 def test_kept_connection_serves_all_requests(nginx, trial):
-    spec = {"rest": True, "timeout_ms": PATIENT_MS, "verb": "calls"}
+    spec = {"is_service": True, "timeout_ms": PATIENT_MS, "verb": "calls"}
     (nginx.log.parent / "www" / "short").write_text("short")
     asks = [("GET", "short", "", "", 0)] * 5
     for server, more in (("plain", {}), ("tls", nginx.trusted())):

@@ -1,17 +1,17 @@
-"""The notes of a client: values and a count that survive, on one journal."""
+"""The client store: values and a count that survive, on one journal."""
 
-from fragments_kit import notes_of, restarted, scattered_board
+from fragments_kit import client_store_of, restarted, simple_board
 
 BOTH = True  # runs on CPython and on MicroPython
 
 
 def reopened(board):
-    return notes_of(restarted(board))
+    return client_store_of(restarted(board))
 
 
 def test_count_goes_on_over_resets_full_banks_and_other_values():
-    board = scattered_board("sd")
-    store = notes_of(board)
+    board = simple_board("sd")
+    store = client_store_of(board)
     assert store.count() == 0
     store.restart(b"job", b"one")
     room = store.journal.room()
@@ -28,8 +28,8 @@ def test_count_goes_on_over_resets_full_banks_and_other_values():
 
 
 def test_restart_sets_a_value_and_the_count_in_one_write():
-    board = scattered_board("sd")
-    store = notes_of(board)
+    board = simple_board("sd")
+    store = client_store_of(board)
     store.restart(b"job", b"one")
     for _ in range(5):
         store.count_on()
@@ -43,8 +43,8 @@ def test_restart_sets_a_value_and_the_count_in_one_write():
 
 
 def test_delete_keeps_the_count_and_the_other_values():
-    board = scattered_board("sd")
-    store = notes_of(board)
+    board = simple_board("sd")
+    store = client_store_of(board)
     store.restart(b"job", b"one")
     store.put(b"other", b"two")
     store.count_on()

@@ -1,7 +1,7 @@
 """Fragments in any order: what is taken, what is refused, and what a reset leaves of them."""
 
 import simboard
-from fragments_kit import door, fragments, notes_of, restarted, scattered_board, trial_board
+from fragments_kit import begun, client_store_of, fragments, restarted, simple_board, trial_board
 from fwcore import errors, errors_net
 from fwcore.manifest import version_word
 from fwcore.storage import up
@@ -18,8 +18,8 @@ KINDS = ("spi", "sd", "internal")
 def test_any_order_gives_the_image():
     for kind in KINDS:
         for each in (512, 1024, 1536, 4608, 8192):
-            board = scattered_board(kind)
-            update = door(board, "two", each)
+            board = simple_board(kind)
+            update = begun(board, "two", each)
             pieces = fragments("two", each)
             assert update.missing() == [(0, 5000)] and update.done == 0
             for at in reversed(sorted(pieces)):
@@ -27,13 +27,13 @@ def test_any_order_gives_the_image():
             assert update.missing() == [] and update.done == 5000
             update.end()
             assert TWO in staged(board), (kind, each)
-            assert notes_of(board).get(b"job") is None
+            assert client_store_of(board).get(b"job") is None
             assert board.fed > 5
 
 
 def test_missing_tells_runs_of_whole_fragments():
-    board = scattered_board("spi")
-    update = door(board, "two", 512)
+    board = simple_board("spi")
+    update = begun(board, "two", 512)
     pieces = fragments("two", 512)
     for at in (1024, 2560, 3072, 4608):
         update.write(pieces[at], at)
@@ -49,8 +49,8 @@ def test_missing_tells_runs_of_whole_fragments():
 
 
 def test_fragment_with_wrong_bounds_is_refused_and_harms_nothing():
-    board = scattered_board("spi")
-    update = door(board, "two", 512)
+    board = simple_board("spi")
+    update = begun(board, "two", 512)
     pieces = fragments("two", 512)
     whole, last = pieces[0], pieces[4608]
     wrong = (
@@ -75,8 +75,8 @@ def test_fragment_with_wrong_bounds_is_refused_and_harms_nothing():
 
 
 def test_fragment_that_comes_again_is_not_written_again():
-    board = scattered_board("spi")
-    update = door(board, "two", 512)
+    board = simple_board("spi")
+    update = begun(board, "two", 512)
     pieces = fragments("two", 512)
     update.write(pieces[512], 512)
     ops = board.power.ops
@@ -86,8 +86,8 @@ def test_fragment_that_comes_again_is_not_written_again():
 
 
 def test_no_fragment_begins_at_the_end():
-    board = scattered_board("spi")
-    update = door(board, "three", 512)
+    board = simple_board("spi")
+    update = begun(board, "three", 512)
     raises(errors_net.OUT_OF_ORDER, update.write, b"", 5120)
     raises(errors_net.OUT_OF_ORDER, update.write, b"", 5632)
     assert board.power.ops == 0
@@ -95,8 +95,8 @@ def test_no_fragment_begins_at_the_end():
 
 def test_rest_of_the_last_unit_is_blank():
     for kind in KINDS:
-        board = scattered_board(kind)
-        update = door(board, "two", 512)
+        board = simple_board(kind)
+        update = begun(board, "two", 512)
         for at, fragment in fragments("two", 512).items():
             update.write(fragment, at)
         slot = update.slot
@@ -106,8 +106,8 @@ def test_rest_of_the_last_unit_is_blank():
 
 
 def test_watchdog_is_fed_after_each_page_and_each_erase():
-    board = scattered_board("spi")
-    update = door(board, "two", 512)
+    board = simple_board("spi")
+    update = begun(board, "two", 512)
     fed = board.fed
     for at, fragment in sorted(fragments("two", 512).items()):
         update.write(fragment, at)
@@ -115,40 +115,40 @@ def test_watchdog_is_fed_after_each_page_and_each_erase():
 
 
 def test_size_of_fragments_is_whole_units():
-    board = scattered_board("spi")
+    board = simple_board("spi")
     for each in (1, 255, 257, -256, 100):
-        raises(errors.MISALIGNED, door, board, "two", each)
-    raises(errors.MISALIGNED, door, scattered_board("sd"), "two", 256)
+        raises(errors.MISALIGNED, begun, board, "two", each)
+    raises(errors.MISALIGNED, begun, simple_board("sd"), "two", 256)
     assert board.power.ops == 0
 
 
 def test_more_fragments_than_can_be_remembered_are_refused_before_anything_is_written():
-    board = scattered_board("internal", unit=1)
-    raises(errors.TOO_BIG, door, board, "three", 1)  # 5120 cells, and 5 boundaries
+    board = simple_board("internal", unit=1)
+    raises(errors.TOO_BIG, begun, board, "three", 1)  # 5120 cells, and 5 boundaries
     assert board.power.ops == 0
-    assert door(board, "three", 2).missing() == [(0, 5120)]
+    assert begun(board, "three", 2).missing() == [(0, 5120)]
 
 
-def test_record_that_does_not_fit_the_notes_is_refused_before_anything_is_erased():
-    board = scattered_board("internal", unit=1)
+def test_record_that_does_not_fit_the_store_is_refused_before_anything_is_erased():
+    board = simple_board("internal", unit=1)
     before = bytes(board.disks["flash"].data)
-    notes_of(board).put(b"url", bytes(700))
-    update = door(board, "three", 2)
+    client_store_of(board).put(b"url", bytes(700))
+    update = begun(board, "three", 2)
     raises(errors.TOO_BIG, update.write, payload("three")[:2], 0)
     assert bytes(board.disks["flash"].data) == before
 
 
 def test_reset_keeps_what_was_saved():
     for kind in KINDS:
-        board = scattered_board(kind)
-        update = door(board, "two", 512)
+        board = simple_board(kind)
+        update = begun(board, "two", 512)
         pieces = fragments("two", 512)
         for at in (512, 1024, 4608):
             update.write(pieces[at], at)
         update.candidate.save()
         update.write(pieces[0], 0)
         restarted(board)
-        update = door(board, "two", 512)
+        update = begun(board, "two", 512)
         # Internal: the erase block that the first fragment opened has half of the second, too.
         kept = [(0, 1024 if kind == "internal" else 512), (1536, 3072)]
         assert update.missing() == kept, kind
@@ -160,54 +160,54 @@ def test_reset_keeps_what_was_saved():
 
 
 def test_reset_loses_a_recorded_block_that_was_open_and_no_other():
-    board = scattered_board("spi")  # blocks begin at 512, 1536, ... of the image
-    update = door(board, "two", 256)
+    board = simple_board("spi")  # blocks begin at 512, 1536, ... of the image
+    update = begun(board, "two", 256)
     pieces = fragments("two", 256)
     for at in (512, 768, 1536, 1792, 2560, 2816):
         update.write(pieces[at], at)
     update.candidate.save()
     update.write(pieces[2048], 2048)  # opens 1536..2559
     restarted(board)
-    assert door(board, "two", 256).missing() == [(0, 512), (1024, 1536), (3072, 1928)]
+    assert begun(board, "two", 256).missing() == [(0, 512), (1024, 1536), (3072, 1928)]
 
 
 def test_records_are_written_without_being_asked_for():
     """In order: a reset costs the fragments since the last record, and the block it left out."""
     for kind in KINDS:
-        board = scattered_board(kind)
-        update = door(board, "two", 512)
+        board = simple_board(kind)
+        update = begun(board, "two", 512)
         pieces = fragments("two", 512)
-        update.candidate._store = counted = Counting(notes_of(board))
+        update.candidate._store = counted = Counting(client_store_of(board))
         for at in sorted(pieces)[:9]:
             update.write(pieces[at], at)
         assert counted.puts == 2, (kind, counted.puts)  # the first one, and one after eight
         restarted(board)
         begin = {"spi": 3584, "sd": 4096, "internal": 3584}[kind]
-        assert door(board, "two", 512).missing() == [(begin, 5000 - begin)], kind
+        assert begun(board, "two", 512).missing() == [(begin, 5000 - begin)], kind
 
 
 class Doubtful:
     """A client store with one value, and say that they could not."""
 
-    def __init__(self, notes):
-        self.notes = notes
+    def __init__(self, store):
+        self.store = store
         self.armed = True
 
     def put(self, key, value):
-        self.notes.put(key, value)
+        self.store.put(key, value)
         if self.armed and sum(value[41:]):
             self.armed = False
             raise OSError(5, "late")
 
     def get(self, key, default=None):
-        return self.notes.get(key, default)
+        return self.store.get(key, default)
 
 
 def test_record_that_failed_may_be_there_all_the_same():
-    board = scattered_board("spi")  # blocks begin at 512, 1536, ... of the image
-    update = door(board, "two", 256)
+    board = simple_board("spi")  # blocks begin at 512, 1536, ... of the image
+    update = begun(board, "two", 256)
     pieces = fragments("two", 256)
-    update.candidate._store = Doubtful(notes_of(board))
+    update.candidate._store = Doubtful(client_store_of(board))
     for at in (512, 1536, 2560, 3584, 3840, 0, 256):
         update.write(pieces[at], at)
     try:
@@ -217,7 +217,7 @@ def test_record_that_failed_may_be_there_all_the_same():
         pass
     update.write(pieces[768], 768)
     restarted(board)
-    update = door(board, "two", 256)
+    update = begun(board, "two", 256)
     for at, size in update.missing():
         for start in range(at, at + size, 256):
             update.write(pieces.get(start), start)
@@ -226,20 +226,20 @@ def test_record_that_failed_may_be_there_all_the_same():
 
 
 def test_record_has_the_block_that_its_last_fragment_made_whole():
-    board = scattered_board("spi")
-    update = door(board, "two", 256)
+    board = simple_board("spi")
+    update = begun(board, "two", 256)
     pieces = fragments("two", 256)
     for at in range(512, 2560, 256):  # two blocks, eight fragments: the record is written
         update.write(pieces[at], at)
     restarted(board)
-    assert door(board, "two", 256).missing() == [(0, 512), (2560, 5000 - 2560)]
+    assert begun(board, "two", 256).missing() == [(0, 512), (2560, 5000 - 2560)]
 
 
 def test_nothing_is_written_while_nobody_knows_which_record_is_there():
-    board = scattered_board("spi")
-    update = door(board, "two", 256)
+    board = simple_board("spi")
+    update = begun(board, "two", 256)
     pieces = fragments("two", 256)
-    update.candidate._store = Doubtful(notes_of(board))
+    update.candidate._store = Doubtful(client_store_of(board))
     for at in (512, 1536, 2560, 3584, 3840, 0, 256):
         update.write(pieces[at], at)
     writes = []
@@ -259,15 +259,15 @@ def unwritable(key, value):
 
 def test_other_image_or_other_fragments_begin_anew():
     for name, each, again in (("three", 512, False), ("two", 256, False), ("two", 512, True)):
-        board = scattered_board("spi")
-        update = door(board, "two", 512)
+        board = simple_board("spi")
+        update = begun(board, "two", 512)
         for at, fragment in fragments("two", 512).items():
             update.write(fragment, at)
         update.candidate.save()
         restarted(board)
-        assert door(board, "two", 512).missing() == []
+        assert begun(board, "two", 512).missing() == []
         restarted(board)
-        update = door(board, name, each, again)
+        update = begun(board, name, each, again)
         assert update.missing() == [(0, len(payload(name)))] and update.done == 0
         for at, fragment in fragments(name, each).items():
             update.write(fragment, at)
@@ -276,8 +276,8 @@ def test_other_image_or_other_fragments_begin_anew():
 
 
 def test_download_in_order_forgets_the_fragments():
-    board = scattered_board("spi")
-    update = door(board, "two", 512)
+    board = simple_board("spi")
+    update = begun(board, "two", 512)
     for at, fragment in fragments("two", 512).items():
         update.write(fragment, at)
     update.candidate.save()
@@ -286,7 +286,7 @@ def test_download_in_order_forgets_the_fragments():
     other.begin(signed("three"))
     other.write(payload("three")[:2000])
     restarted(board)
-    assert door(board, "two", 512).missing() == [(0, 5000)]
+    assert begun(board, "two", 512).missing() == [(0, 5000)]
     other = UpdateWriter(board)
     other.begin(signed("three"))
     other.write(payload("three")[other.done :])
@@ -295,13 +295,13 @@ def test_download_in_order_forgets_the_fragments():
 
 
 def test_fragments_forget_a_download_in_order():
-    board = scattered_board("spi")
+    board = simple_board("spi")
     update = UpdateWriter(board)
     update.begin(signed("two"))
     update.write(payload("two")[:4999])
     restarted(board)
-    assert UpdateWriter(board).begin(signed("two")) and door(board, "two", 512).missing()
-    update = door(board, "two", 512)
+    assert UpdateWriter(board).begin(signed("two")) and begun(board, "two", 512).missing()
+    update = begun(board, "two", 512)
     update.write(fragments("two", 512)[4608], 4608)
     restarted(board)
     update = UpdateWriter(board)
@@ -313,26 +313,26 @@ def test_fragments_forget_a_download_in_order():
 
 
 def test_abort_forgets_the_fragments():
-    board = scattered_board("spi")
-    update = door(board, "two", 512)
+    board = simple_board("spi")
+    update = begun(board, "two", 512)
     update.write(fragments("two", 512)[0], 0)
     update.candidate.save()
     update.abort()
-    assert notes_of(board).get(b"job") is None
+    assert client_store_of(board).get(b"job") is None
     raises(errors_net.NOT_BEGUN, update.missing)
     raises(errors_net.NOT_BEGUN, update.write, b"", 0)
-    assert door(board, "two", 512).missing() == [(0, 5000)]
+    assert begun(board, "two", 512).missing() == [(0, 5000)]
 
 
 def test_wrong_fragment_is_found_at_the_end_and_all_are_fetched_again():
-    board = scattered_board("spi")
+    board = simple_board("spi")
     pieces = fragments("two", 512)
-    update = door(board, "two", 512)
+    update = begun(board, "two", 512)
     for at, fragment in pieces.items():
         update.write(fragment if at != 1024 else bytes(512), at)
     raises(errors.CORRUPT, update.end)
-    assert staged(board) == [(0, None)] and notes_of(board).get(b"job") is None
-    update = door(board, "two", 512)
+    assert staged(board) == [(0, None)] and client_store_of(board).get(b"job") is None
+    update = begun(board, "two", 512)
     assert update.missing() == [(0, 5000)]
     for at, fragment in pieces.items():
         update.write(fragment, at)
@@ -364,9 +364,9 @@ class Noisy:
 
 def test_noise_while_reading_back_costs_no_fragment():
     for wrong, code in ((1, 0), (9, errors.CORRUPT)):
-        board = scattered_board("spi")
+        board = simple_board("spi")
         board.disks["spi"] = noisy = Noisy(board.disks["spi"], wrong)
-        update = door(board, "two", 512)
+        update = begun(board, "two", 512)
         for at, fragment in fragments("two", 512).items():
             update.write(fragment, at)
         noisy.armed = True
@@ -402,9 +402,9 @@ def test_fragment_that_storage_did_not_keep_is_missing_and_can_come_again():
     """With what shared its erase block, as only an erase makes it writable again."""
     for kind, lost in (("spi", 1536), ("sd", 1536), ("internal", 512)):
         name = "flash" if kind == "internal" else kind
-        board = scattered_board(kind)
+        board = simple_board(kind)
         weak = board.disks[name] = Weak(board.disks[name], 0)
-        update = door(board, "two", 512)
+        update = begun(board, "two", 512)
         pieces = fragments("two", 512)
         order = sorted(pieces)
         for at in order[:3]:
@@ -426,9 +426,9 @@ def test_fragment_that_storage_did_not_keep_is_missing_and_can_come_again():
 def test_header_that_storage_did_not_keep_can_be_written_again():
     for kind in KINDS:
         name = "flash" if kind == "internal" else kind
-        board = scattered_board(kind)
+        board = simple_board(kind)
         weak = board.disks[name] = Weak(board.disks[name], 0)
-        update = door(board, "two", 512)
+        update = begun(board, "two", 512)
         pieces = fragments("two", 512)
         for at in pieces:
             update.write(pieces[at], at)
@@ -447,7 +447,7 @@ def test_header_in_a_block_of_its_own_can_be_written_again():
     for spoil in (1, 2):
         board = trial_board("swap", "spi")
         weak = board.disks["spi"] = Weak(board.disks["spi"], 0)
-        update = door(board, "small", 128)
+        update = begun(board, "small", 128)
         pieces = fragments("small", 128)
         for at in pieces:
             update.write(pieces[at], at)
@@ -461,15 +461,15 @@ def test_header_in_a_block_of_its_own_can_be_written_again():
         assert staged(board)[0][1] == payload("small")
 
 
-def test_failing_operation_leaves_a_door_that_can_go_on():
-    """Each operation reports EIO once, of slot and of notes; the fragment is sent again."""
+def test_failing_operation_leaves_an_update_that_can_go_on():
+    """Each operation reports EIO once, of slot and of client store; the fragment is sent again."""
     for kind in KINDS:
         op, done = 0, False
         while not done:
             op += 1
-            board = scattered_board(kind)
+            board = simple_board(kind)
             pieces = fragments("two", 512)
-            update = door(board, "two", 512)
+            update = begun(board, "two", 512)
             board.power.fail_at(op)
             failed = 0
             try:
@@ -490,15 +490,15 @@ def test_failing_operation_leaves_a_door_that_can_go_on():
         assert op > 40, op
 
 
-def test_without_notes_fragments_come_in_any_order_and_are_not_kept():
+def test_without_a_client_store_fragments_come_in_any_order_and_are_not_kept():
     for kind in KINDS:
-        board = scattered_board(kind, notes=False)
+        board = simple_board(kind, has_store=False)
         pieces = fragments("two", 512)
-        update = door(board, "two", 512)
+        update = begun(board, "two", 512)
         update.write(pieces[512], 512)
         update.candidate.save()
         restarted(board)
-        update = door(board, "two", 512)
+        update = begun(board, "two", 512)
         assert update.missing() == [(0, 5000)]
         for at in reversed(sorted(pieces)):
             update.write(pieces[at], at)
@@ -506,8 +506,8 @@ def test_without_notes_fragments_come_in_any_order_and_are_not_kept():
         assert TWO in staged(board)
 
 
-def test_in_order_door_takes_no_place():
-    board = scattered_board("spi")
+def test_update_in_order_takes_no_offset():
+    board = simple_board("spi")
     update = UpdateWriter(board)
     update.begin(signed("two"))
     raises(errors_net.OUT_OF_ORDER, update.write, payload("two")[:512], 512)
@@ -515,15 +515,15 @@ def test_in_order_door_takes_no_place():
 
 
 def test_number_of_records_is_bounded():
-    """In order, with gaps filled later, and shuffled: writes to the notes."""
+    """In order, with gaps filled later, and shuffled: writes to the client store."""
     pieces = fragments("two", 256)  # 20 fragments, 6 blocks
     order = sorted(pieces)
     shuffled = sorted(order, key=lambda at: at * 7919 % 5003)
     gaps = [at for at in order if at % 768] + [at for at in order if not at % 768]
     for found, limit in ((order, 4), (gaps, 9), (shuffled, 9)):
-        board = scattered_board("spi")
-        update = door(board, "two", 256)
-        counted = Counting(notes_of(board))
+        board = simple_board("spi")
+        update = begun(board, "two", 256)
+        counted = Counting(client_store_of(board))
         update.candidate._store = counted
         for at in found:
             update.write(pieces[at], at)
@@ -535,31 +535,31 @@ def test_number_of_records_is_bounded():
 def test_number_of_records_is_bounded_when_there_is_no_order():
     """Blocks once opened stay open until the records before them are paid for."""
     pieces = fragments("two", 64)  # 79, and a record for every eight
-    board = scattered_board("internal", unit=64)
-    update = door(board, "two", 64)
-    update.candidate._store = counted = Counting(notes_of(board))
+    board = simple_board("internal", unit=64)
+    update = begun(board, "two", 64)
+    update.candidate._store = counted = Counting(client_store_of(board))
     for at in sorted(pieces, key=lambda at: (at // 64 * 7919 + 5) % 5003):
         update.write(pieces[at], at)
     assert counted.puts <= 12, counted.puts
 
 
 class Counting:
-    def __init__(self, notes):
-        self.notes = notes
+    def __init__(self, store):
+        self.store = store
         self.puts = 0
 
     def put(self, key, value):
-        self.puts += self.notes.get(key) != value
-        self.notes.put(key, value)
+        self.puts += self.store.get(key) != value
+        self.store.put(key, value)
 
     def get(self, key, default=None):
-        return self.notes.get(key, default)
+        return self.store.get(key, default)
 
 
 def test_each_block_is_erased_once_when_nothing_goes_wrong():
-    board = scattered_board("spi")
+    board = simple_board("spi")
     pieces = fragments("two", 256)
-    update = door(board, "two", 256)
+    update = begun(board, "two", 256)
     for at in sorted(pieces, key=lambda at: at * 7919 % 5003):
         update.write(pieces[at], at)
     update.end()
@@ -569,12 +569,12 @@ def test_each_block_is_erased_once_when_nothing_goes_wrong():
 
 def test_neighbours_of_the_slot_stay_as_they_are():
     for kind in ("spi", "internal"):
-        board = scattered_board(kind, locations=2)
+        board = simple_board(kind, locations=2)
         slot = simboard.candidate_slots(board)[0]
         disk = slot.storage.device
         before = bytes(disk.data)
         pieces = fragments("small", 512)
-        update = door(board, "small", 512)
+        update = begun(board, "small", 512)
         assert update.slot.header_at == slot.header_at
         for at in pieces:
             update.write(pieces[at], at)

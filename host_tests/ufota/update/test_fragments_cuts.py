@@ -5,7 +5,15 @@ that, and boots the whole image. A unit that is programmed twice is a Violation 
 """
 
 import simboard
-from fragments_kit import OLD, door, fragments, notes_of, restarted, scattered_board, trial_board
+from fragments_kit import (
+    OLD,
+    begun,
+    client_store_of,
+    fragments,
+    restarted,
+    simple_board,
+    trial_board,
+)
 from fwboot import main
 from fwcore.manifest import version_word
 from helpers import noise
@@ -24,7 +32,7 @@ TWO = version_word("2.0.0"), payload("two")
 
 def simple(kind):
     """A function that makes a board without a state region."""
-    return lambda: scattered_board(kind)
+    return lambda: simple_board(kind)
 
 
 def on_trial(mode, kind):
@@ -52,7 +60,7 @@ def mixed(places):
 
 def receive(board, name, each):
     """All fragments, and one save by hand, up to the commit."""
-    update = door(board, name, each)
+    update = begun(board, name, each)
     pieces = fragments(name, each)
     order = mixed(pieces)
     for at in order[: len(order) // 2]:
@@ -81,7 +89,7 @@ def is_there(update, name, missing):
 
 def finish(board, name, each):
     """What an application does after a start: ask for what is missing, from the end."""
-    update = door(restarted(board), name, each)
+    update = begun(restarted(board), name, each)
     missing = update.missing(1000)
     is_there(update, name, missing)
     whole = payload(name)
@@ -178,7 +186,7 @@ def test_faces_that_change_between_starts():
         for kind, each in (("spi", 256), ("internal", 512)):
 
             def make(kind=kind, mood=mood):
-                board = scattered_board(kind)
+                board = simple_board(kind)
                 board.power.mood, board.power.cycles = mood, 0
                 return board
 
@@ -188,16 +196,16 @@ def test_faces_that_change_between_starts():
 def test_reset_after_every_fragment_ends():
     """Each start takes one fragment and saves: nothing is lost between them, in any order."""
     for kind in simboard.KINDS:
-        board = scattered_board(kind)
+        board = simple_board(kind)
         pieces = fragments("two", 512)
         for at in mixed(pieces):
-            update = door(restarted(board), "two", 512)
+            update = begun(restarted(board), "two", 512)
             assert sum([size for _, size in update.missing(99)]) == 5000 - update.done
             update.write(pieces[at], at)
             update.candidate.save()
         restarted(board)
         assert len(pieces) == 10 and finish(board, "two", 512) == 0
-        assert boot(board) == TWO and notes_of(board).get(b"job") is None
+        assert boot(board) == TWO and client_store_of(board).get(b"job") is None
 
 
 def test_storms_of_cuts_end_with_the_whole_image():
@@ -205,7 +213,7 @@ def test_storms_of_cuts_end_with_the_whole_image():
     for kind, unit, each in (("spi", 0, 256), ("internal", 64, 64), ("internal", 64, 192)):
         kept = 0
         for seed in range(40):
-            board = scattered_board(kind, unit=unit)
+            board = simple_board(kind, unit=unit)
             board.power.mood, board.power.cycles = (0, 0b0101, 0b0011)[seed % 3], 0
             for round_ in range(2 + seed % 5):
                 dice = noise(64, seed * 100 + round_)
@@ -222,7 +230,7 @@ def test_storms_of_cuts_end_with_the_whole_image():
 
 def stormy(board, name, each, dice):
     """As finish(), in random order, and not to the end. Returns bytes that were kept."""
-    update = door(restarted(board), name, each)
+    update = begun(restarted(board), name, each)
     missing = update.missing(1000)
     is_there(update, name, missing)
     kept = update.done

@@ -6,10 +6,10 @@ from fwcore import errors, errors_net, formats
 from fwcore.errors import FwError
 from fwcore.manifest import version_word
 from helpers import raises
+from resume_kit import NoWait, board_of
 from simboard import KINDS, MODES
 from simdisk import every_cut
 from test_firmware_targets import esp_board
-from test_resume import Now, board_of
 from ufota import client
 from ufota.decoders import chain
 from ufota.decoders import errors as decoder_errors
@@ -95,7 +95,7 @@ def test_each_kind_is_installed_whatever_brings_it():
             assert boot(board) == NEW and confirm(board) and boot(board) == NEW
 
 
-def test_each_kind_comes_through_the_door_in_any_pieces():
+def test_each_kind_is_written_in_any_pieces():
     for name in GOOD:
         for step in 1, 7, 100, 5000:
             board, data = simple(), payload_of(name)
@@ -218,7 +218,7 @@ def test_a_broken_link_is_gone_on_with_and_no_byte_is_fetched_twice():
         for part in 2, 5:
             board, source = simple(), FakeSource({MANIFEST_URL: bundle(name)}, pieces=(50,))
             source.drops = len(signed(name)) + len(payload_of(name)) // part
-            machine = FleetClient(board, source, retry=Now(attempts=9))
+            machine = FleetClient(board, source, retry=NoWait(attempts=9))
             machine.start(MANIFEST_URL)
             assert machine.run() and staged(board) == [NEW]
             assert source.served == len(bundle(name)) and len(source.asked) > 1

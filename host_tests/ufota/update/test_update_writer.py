@@ -1,4 +1,4 @@
-"""The door: an image that an application brings itself, by any link it has."""
+"""UpdateWriter: an image that an application brings itself, by any link it has."""
 
 import sys
 
@@ -7,8 +7,8 @@ from fwboot import main
 from fwcore import errors, errors_net, modules
 from fwcore.manifest import version_word
 from helpers import raises
+from resume_kit import board_of
 from simboard import KINDS
-from test_resume import board_of
 from ufota.update import client_store
 from ufota.update.writer import UpdateWriter
 from update_kit import OLD, Key, payload, running, signed, staged
@@ -172,7 +172,7 @@ def test_what_was_counted_of_another_image_is_not_counted_for_this_one():
 
 
 def test_a_slot_that_holds_an_image_is_not_gone_on_with():
-    """The note that all is there, and a header in front of it: a cut came between two writes."""
+    """The record says that all is there, and there is a header: a cut came between two writes."""
     board = board_of("spi")
     update = UpdateWriter(board)
     update.begin(signed("two"))
@@ -205,7 +205,7 @@ def test_buffer_of_another_size_is_refused():
         assert error.at == size
 
 
-def test_device_without_notes_has_the_same_door():
+def test_device_without_a_client_store_is_updated_the_same_way():
     board = simboard.make("spi", 1, Key())
     update = UpdateWriter(board)
     update.begin(signed("two"))

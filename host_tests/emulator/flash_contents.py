@@ -4,12 +4,12 @@ import json
 
 import certs
 import compose
-from stories import NEW, OLD, STRANGER
+from stories import NEW, OLD, OTHER_KEY
 
 _ADDRESS = "/app.fw"
 
 
-class Shop:
+class FlashContents:
     """Images, and the flash of boards that leave the factory with the old one."""
 
     def __init__(self):
@@ -35,8 +35,8 @@ class Shop:
 
     def _pages(self, story):
         image = self.broken if story.is_broken else self.new
-        if story.kind == STRANGER:
-            bundle = compose.bundle(NEW, image, self.old, "raw", compose.STRANGER)
+        if story.kind == OTHER_KEY:
+            bundle = compose.bundle(NEW, image, self.old, "raw", compose.OTHER_KEY)
         else:
             bundle = compose.bundle(NEW, image, self.old, story.kind)
         found = {_ADDRESS: bundle, **compose.two_files(NEW, image), **self._fixed}
