@@ -79,7 +79,7 @@ def _find(board):
 
 def _confirm(board):
     """This stage is good: it has an application to start. One that never gets here is reverted."""
-    from fwcore.chain import StageBoard
+    from fwcore.boot_chain import StageBoard
     from fwcore.errors import FwError
     from ufota.trial import confirm
 

@@ -4,9 +4,9 @@ from fwboot.images import device_key
 from fwboot.install import DONE, install
 from fwcore import errors, layout
 from fwcore.errors import FwError
+from fwcore.slot_writer import Writer
 from fwcore.state import NOWHERE
 from fwcore.storage import up
-from fwcore.writer import Writer
 
 
 class OverwriteMode:

@@ -20,7 +20,7 @@ import sys
 
 from fwboot import handover, modules, trial
 from fwcore import errors_boot
-from fwcore.chain import StageBoard
+from fwcore.boot_chain import StageBoard
 from fwcore.errors import FwError
 from fwcore.layout import check
 from fwcore.state import PENDING, TRIAL, TRIALS, State

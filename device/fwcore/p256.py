@@ -12,7 +12,7 @@ so they can sit in ROM. G goes through its comb in the last 52 rounds of either 
 Measured on an emulated Cortex-M3, in thousand instructions: a * b % P takes 15.3, of which the
 `%` 10.6; Barrett or the NIST word reduction would be slower. Inverse: Euclid 829, pow 5029.
 
-Tables of a FixedKey, made by fwtool.signing.comb:
+Tables of a FixedKey, made by fwtool.signing.p256_tables:
     offset size  field    meaning
     0      4     magic    b"uPK1"
     4      64    key      Q as x, y                                (all numbers big-endian)

@@ -94,7 +94,7 @@ class Slot:
         feed:    called after every buffer
         raises:  OSError
         """
-        from fwcore.reader import Reader
+        from fwcore.slot_reader import Reader
 
         reader = Reader(self, size)
         while reader.left:

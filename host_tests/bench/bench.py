@@ -242,7 +242,7 @@ def _fits(lab, size, key, heap_kb):
     loaded = _update(lab, size, key, "der", heap_kb)
     if loaded is None:
         return None
-    loaded = {*loaded, "fwcore.writer"}  # while the image comes
+    loaded = {*loaded, "fwcore.slot_writer"}  # while the image comes
     return int(lab.micropython(MB, "bench_board", *sorted(loaded), *GONE).stdout)
 
 

@@ -25,11 +25,11 @@ from cryptography.hazmat.primitives.asymmetric import ec  # noqa: E402
 from bench_board import Board  # noqa: E402
 from fwcore import header, manifest  # noqa: E402
 from fwcore.slot import active_slot, slots  # noqa: E402
-from fwcore.writer import Writer  # noqa: E402
+from fwcore.slot_writer import Writer  # noqa: E402
 from fwtool import paths  # noqa: E402
 from fwtool.device import deploy_packages  # noqa: E402
 from fwtool.payloads import packing, payloads  # noqa: E402
-from fwtool.signing import comb, keys, manifests  # noqa: E402
+from fwtool.signing import keys, manifests, p256_tables  # noqa: E402
 
 VERSION = "1.2.3"
 KEY = ec.derive_private_key(int.from_bytes(b"key of the benches", "big"), ec.SECP256R1())
@@ -60,7 +60,7 @@ class Lab:
             folder.mkdir()
         compile_all(self.code)
         (self.state / "PublicKey").write_bytes(POINT)
-        (self.state / "FixedKey").write_bytes(comb.tables(POINT))
+        (self.state / "FixedKey").write_bytes(p256_tables.tables(POINT))
         self._images = {}
         listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/"

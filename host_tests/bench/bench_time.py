@@ -18,8 +18,8 @@ from bench_board import Board
 from bench_floor import fetch, read_back
 from fwcore import header, p256
 from fwcore.slot import Slot, active_slot, slots
+from fwcore.slot_writer import Writer
 from fwcore.storage import Storage
-from fwcore.writer import Writer
 
 BUFFER = 4096
 

@@ -16,7 +16,7 @@ from helpers import here
 FILES = {"manifest_boot.py": "boot", "manifest.py": "all"}
 # What a module imports where the layout asks for it, and these boards' layouts do not: the
 # selector, signatures in the boot stage, a stage that confirms itself.
-ON_DEMAND = {"fwcore.chain", "fwcore.p256", "ufota.trial"}
+ON_DEMAND = {"fwcore.boot_chain", "fwcore.p256", "ufota.trial"}
 DRIVERS = {"bdev.spinor", "bdev.sdcard"}
 # What the script needs beside the frozen modules, and nothing of the sources.
 KIT = (

@@ -29,7 +29,7 @@ from virtual_kit import CLASS, VENDOR, boot_state, own_layout
 
 EXAMPLES = paths.board() / "examples"
 MOST_LINES = 16  # of code
-WAYS = ("http_poll", "mqtt", "sd_drop")
+WAYS = ("http_poll", "mqtt", "sd_card")
 NAMES = ["http_patches"] + [way + form for way in WAYS for form in ("", "_asyncio")]
 OLD, NEW = "1.0.0", "2.0.0"
 LONG, SHORT = noise(700_000), noise(60_000)  # what makes a download take a while
@@ -207,8 +207,8 @@ def test_mqtt(tmp_path, form):
 
 
 @both
-def test_sd_drop(tmp_path, form):
-    field = Field(tmp_path, "sd_drop" + form, {}, data=LONG)
+def test_sd_card(tmp_path, form):
+    field = Field(tmp_path, "sd_card" + form, {}, data=LONG)
     with open(field.path / "sd.bin", "r+b") as card:
         card.write(image.build({"update.bin": field.bundle()}, "fat", 512))
     field.updates(lambda: b"UPDATE~1DON" in (field.path / "sd.bin").read_bytes()[:65536])

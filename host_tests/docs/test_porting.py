@@ -15,7 +15,7 @@ from fwtool_cli import fwtool
 BLOCK = re.compile(r"^`([\w/.]+)`:\n\n```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 # What modules import where a layout asks for it, and the TOY's does not (test_frozen.py).
 DRIVERS = {"bdev.spinor", "bdev.sdcard"}
-ON_DEMAND = {"fwcore.chain", "fwcore.p256", "ufota.trial"}
+ON_DEMAND = {"fwcore.boot_chain", "fwcore.p256", "ufota.trial"}
 KIT = """
     conftest.py mpy_runner.py vectors kit/boards_kit.py kit/helpers.py simulators/fake_ports.py
     simulators/servers.py simulators/simboard.py simulators/simdisk.py

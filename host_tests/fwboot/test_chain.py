@@ -16,11 +16,11 @@ import pytest
 
 import simple_layout
 from fwcore import errors, errors_boot, errors_net, layout
-from fwcore.chain import StageBoard
+from fwcore.boot_chain import StageBoard
 from fwcore.header import NO_CAMPAIGN, Header
 from fwcore.manifest import version_word
+from fwcore.slot_writer import Writer
 from fwcore.state import CONFIRMED, IDLE, REVERTED, State
-from fwcore.writer import Writer
 from fwtool import paths
 from fwtool.demos import demo
 from fwtool.images import factory, image, stage
@@ -306,7 +306,7 @@ def test_a_crash_shows_its_traceback(tmp_path):
 
 UPDATES = """
     from board import Board
-    from fwcore.chain import StageBoard
+    from fwcore.boot_chain import StageBoard
     from fwcore.errors import FwError
     from ufota.client import Client
     from ufota.sources.http import HttpSource

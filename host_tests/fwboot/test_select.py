@@ -5,12 +5,12 @@ import sys
 import simboard
 from fwboot import main, select
 from fwcore import errors_boot, errors_net
-from fwcore.chain import StageBoard
+from fwcore.boot_chain import StageBoard
 from fwcore.errors import FwError
 from fwcore.layout import check
 from fwcore.regions import StageSlot
+from fwcore.slot_writer import Writer
 from fwcore.state import BACK, CONFIRMED, IDLE, NONE, PENDING, REVERTED, TRIAL, State
-from fwcore.writer import Writer
 from helpers import here, noise, raises
 from images import head_of
 from simboard import BLOCK

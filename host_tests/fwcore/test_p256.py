@@ -12,10 +12,10 @@ from fwcore import errors, p256
 from helpers import here, raises, vectors
 
 if sys.implementation.name == "cpython":
-    from fwtool.signing import comb
+    from fwtool.signing import p256_tables
 else:  # fwtool as a package is for the host only; this file of it is not
-    sys.path.append(here("../tools/fwtool"))
-    import comb
+    sys.path.append(here("../tools/fwtool/signing"))
+    import p256_tables
 
 BOTH = True  # runs on CPython and on MicroPython
 
@@ -81,7 +81,7 @@ def packed(point):
 
 def accepts(point, digest, signature):
     """What both kinds of key say, which must be the same."""
-    fixed = p256.FixedKey(comb.tables(point)).verify(digest, signature)
+    fixed = p256.FixedKey(p256_tables.tables(point)).verify(digest, signature)
     assert p256.PublicKey(point).verify(digest, signature) is fixed
     return fixed
 
@@ -109,7 +109,7 @@ def test_every_wycheproof_vector_gets_its_verdict():
     valid = invalid = 0
     for group in vectors("wycheproof/ecdsa_secp256r1_sha256_p1363_test.json")["testGroups"]:
         point = bytes.fromhex(group["publicKey"]["uncompressed"])
-        keys = p256.PublicKey(point), p256.FixedKey(comb.tables(point))
+        keys = p256.PublicKey(point), p256.FixedKey(p256_tables.tables(point))
         for case in group["tests"]:
             digest = hashlib.sha256(bytes.fromhex(case["msg"])).digest()
             signature = bytes.fromhex(case["sig"])
@@ -122,7 +122,7 @@ def test_every_wycheproof_vector_gets_its_verdict():
 
 
 def test_stored_comb_is_that_of_the_generator():
-    assert comb.comb(*G) == p256.G_COMB
+    assert p256_tables.comb(*G) == p256.G_COMB
 
 
 def test_what_is_no_point_of_the_curve_is_no_key():
@@ -132,7 +132,7 @@ def test_what_is_no_point_of_the_curve_is_no_key():
     bad += [packed((G[0], G[1] ^ 1)), packed((G[0] ^ 1, G[1])), packed((G[1], G[0]))]
     for point in bad:
         raises(errors.BAD_KEY, p256.PublicKey, point)
-        raises(errors.BAD_KEY, comb.tables, point)
+        raises(errors.BAD_KEY, p256_tables.tables, point)
 
 
 def test_coordinates_beyond_the_field_are_no_key():
@@ -148,7 +148,7 @@ def test_coordinates_beyond_the_field_are_no_key():
 
 
 def test_damaged_tables_are_no_key():
-    tables = comb.tables(CASE[0])
+    tables = p256_tables.tables(CASE[0])
     p256.FixedKey(tables)
     for bad in (b"", tables[:-1], tables + b"\0", b"uPK2" + tables[4:]):
         raises(errors.BAD_KEY, p256.FixedKey, bad)
@@ -158,9 +158,9 @@ def test_damaged_tables_are_no_key():
 
 
 def test_tables_of_two_keys_mixed_are_no_key():
-    ours, theirs = comb.tables(CASE[0]), comb.tables(packed(G))
+    ours, theirs = p256_tables.tables(CASE[0]), p256_tables.tables(packed(G))
     assert raises(errors.BAD_KEY, p256.FixedKey, ours[:68] + theirs[68:]).at == 68
-    opposite = ours[:68] + comb.tables(packed(times(N - ANY)))[68:]
+    opposite = ours[:68] + p256_tables.tables(packed(times(N - ANY)))[68:]
     raises(errors.BAD_KEY, p256.FixedKey, opposite)
 
 
@@ -265,7 +265,7 @@ def spread(digit):
 
 def test_no_bit_can_be_flipped():
     point, digest, signature = CASE
-    fixed, runtime = p256.FixedKey(comb.tables(point)), p256.PublicKey(point)
+    fixed, runtime = p256.FixedKey(p256_tables.tables(point)), p256.PublicKey(point)
     for bit in range(768):
         flipped = bytearray(digest + signature)
         flipped[bit >> 3] ^= 1 << (bit & 7)

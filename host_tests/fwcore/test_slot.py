@@ -3,7 +3,6 @@
 from hashlib import sha256
 
 from fwcore import errors, header
-from fwcore.reader import Reader
 from fwcore.regions import (
     StageSlot,
     SwapSlot,
@@ -15,8 +14,9 @@ from fwcore.regions import (
 )
 from fwcore.regions import slots as slots_of
 from fwcore.slot import Slot, active_slot, candidate_slots
+from fwcore.slot_reader import Reader
+from fwcore.slot_writer import Writer
 from fwcore.storage import Storage, up
-from fwcore.writer import Writer
 from helpers import noise, raises
 from images import CAMPAIGN, head_of, load, packed, stream
 from simboard import ROT, Board, layout, trial_layout

@@ -6,7 +6,7 @@ Runs on CPython and on MicroPython.
 from hashlib import sha256
 
 from fwcore import header
-from fwcore.writer import Writer
+from fwcore.slot_writer import Writer
 from simboard import ROT
 
 CAMPAIGN = b"\xc1" * 16

@@ -8,8 +8,8 @@ from hashlib import sha256
 
 from fwcore import header
 from fwcore.regions import SwapSlot
+from fwcore.slot_writer import Writer
 from fwcore.state import IDLE, PENDING, State
-from fwcore.writer import Writer
 from fwtool import paths
 from fwtool.images import factory, image, layouts
 from helpers import here

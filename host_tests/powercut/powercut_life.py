@@ -14,7 +14,7 @@ from hashlib import sha256
 import simboard
 from fwboot import main, select
 from fwcore import manifest
-from fwcore.chain import StageBoard
+from fwcore.boot_chain import StageBoard
 from fwcore.errors import FwError
 from fwcore.header import NO_CAMPAIGN, Header, device_key
 from fwcore.regions import fixed_slot

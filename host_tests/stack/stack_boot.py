@@ -4,7 +4,7 @@ Each function prepares a board, and returns what is watched.
 """
 
 import stack_worlds as worlds
-from fwcore.chain import StageBoard
+from fwcore.boot_chain import StageBoard
 from fwcore.state import IDLE, State
 from helpers import noise
 from simboard import active_slot, put

@@ -58,7 +58,7 @@ def stages():
     worlds.web()
 
     def act():
-        from fwcore.chain import StageBoard
+        from fwcore.boot_chain import StageBoard
         from ufota.client import Client
         from ufota.sources.http import HttpSource
 

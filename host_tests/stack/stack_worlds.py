@@ -9,7 +9,7 @@ import sys
 import fake_ports
 import simboard
 from fake_nor import FakeNor
-from fwcore.chain import StageBoard
+from fwcore.boot_chain import StageBoard
 from fwcore.regions import fixed_slot
 from fwcore.state import TRIALS, State
 from helpers import here, noise

@@ -19,7 +19,7 @@ class Candidate:
         self._update = update
         self._slot = update.slot
         self._size = update.manifest.installed_size
-        from fwcore.writer import Writer  # loaded, by writer.py
+        from fwcore.slot_writer import Writer  # loaded, by writer.py
 
         self._writer = Writer(self._slot, self._size)
         self._begun = False
@@ -76,7 +76,7 @@ class Candidate:
             raise FwError(errors.CUT_SHORT, self._size - self._writer.left)
         digest = self._writer.digest()
         self._writer = None
-        modules.make_room(("fwcore", "writer"))
+        modules.make_room(("fwcore", "slot_writer"))
         if digest != self._update.manifest.installed_digest:
             self._forget()  # nobody knows which of the bytes is wrong
             raise FwError(errors.CORRUPT)
@@ -96,7 +96,7 @@ class Candidate:
 
     def commit(self):
         """Write the header: from here the image counts. Raises FwError WRITE_FAILED; OSError."""
-        modules.make_room(("fwcore", "reader"))
+        modules.make_room(("fwcore", "slot_reader"))
         if self._update.record:  # not by _forget(): C stack
             self._update.record.forget()
         self.write_header()
@@ -116,8 +116,8 @@ class Candidate:
         (update.pending or slot).write_header(packed)
 
     def _read(self, size):
-        modules.load("fwcore", "reader")
-        from fwcore.reader import Reader  # here, so that commit() can drop the module
+        modules.load("fwcore", "slot_reader")
+        from fwcore.slot_reader import Reader  # here, so that commit() can drop the module
 
         return Reader(self._slot, size)
 

@@ -37,9 +37,9 @@ from micropython import const
 
 from fwcore import errors, errors_net
 from fwcore.errors import FwError
-from fwcore.reader import Reader
+from fwcore.slot_reader import Reader
+from fwcore.slot_writer import Writer
 from fwcore.storage import blank, down, up
-from fwcore.writer import Writer
 from ufota.update import client_store
 from ufota.update.candidate import Candidate
 

@@ -32,7 +32,7 @@ class PayloadWriter:
         if self._target:
             image = self._target.image(update)
         else:
-            load("fwcore", "writer")
+            load("fwcore", "slot_writer")
             from ufota.update.candidate import Candidate
 
             image = Candidate(update)

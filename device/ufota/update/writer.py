@@ -148,7 +148,7 @@ class UpdateWriter:
             if self.manifest and self.target:
                 self.candidate = self.target.image(self)
             else:  # without a manifest it says NOT_BEGUN
-                modules.load("fwcore", "writer")
+                modules.load("fwcore", "slot_writer")
                 from ufota.update.candidate import Candidate
 
                 self.candidate = Candidate(self)

@@ -67,7 +67,7 @@ def variant(kind):
 
 
 def _stage_board(board):
-    from fwcore.chain import StageBoard
+    from fwcore.boot_chain import StageBoard
 
     return StageBoard(board)
 

@@ -81,7 +81,7 @@ def _clear():
 
 
 def _put(layout, version, where):
-    from fwcore.chain import StageBoard
+    from fwcore.boot_chain import StageBoard
     from fwcore.header import NO_CAMPAIGN, Header
     from fwcore.state import State
 

@@ -188,7 +188,7 @@ def _put(layout, version, where=None, signature=b""):
 def write(board, slot, head, data, signature=b""):
     """Write an image and its header."""
     from fwcore.header import device_key
-    from fwcore.writer import Writer
+    from fwcore.slot_writer import Writer
 
     writer = Writer(slot, head.size)
     writer.begin()

@@ -203,8 +203,8 @@ def tables(path, output):
 
     KEY is a public key in any form. A board hands the 1092 bytes to p256.FixedKey.
     """
-    from fwtool.signing import comb
+    from fwtool.signing import p256_tables
 
-    made = comb.tables(load_point(path))
+    made = p256_tables.tables(load_point(path))
     files.write(output, made, (path,))
     files.note(f"{output}: tables of {len(made)} bytes for {path}", output)
