@@ -31,12 +31,12 @@ class UnsignedManifest(Manifest):
 def begin(update, version, size, digest, again=False):
     """UpdateWriter.begin() without a manifest, for an application's own transport.
 
-    raises:  as vouch() below, and as UpdateWriter.begin()
+    raises:  as manifest_of() below, and as UpdateWriter.begin()
     """
-    return update.accept(vouch(update.board, version, size, digest, ""), again)
+    return update.accept(manifest_of(update.board, version, size, digest, ""), again)
 
 
-def vouch(board, version, size, digest, uri):
+def manifest_of(board, version, size, digest, uri):
     """A Manifest for an image that has none, if this device takes such images.
 
     version:  text "1.2.3"
@@ -50,7 +50,7 @@ def vouch(board, version, size, digest, uri):
     if not size or len(digest) != 32:
         raise FwError(errors_net.UNSIGNED)
     found = UnsignedManifest(board, version_word(version), size, digest, uri)
-    board.log("[WARN] Image " + version + " is not signed: nobody vouches for it")
+    board.log("[WARN] Image " + version + " is not signed")
     return found
 
 
@@ -60,4 +60,4 @@ def take(client):
     source:  has bare() -> (version, size, digest)
     """
     version, size, digest = client.source.bare()
-    return vouch(client.board, version, size, digest, client.url)
+    return manifest_of(client.board, version, size, digest, client.url)

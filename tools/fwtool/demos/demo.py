@@ -162,7 +162,7 @@ class Demo:
         cases = (
             ("a tampered bundle", bytes(tampered), errors.CORRUPT),
             (
-                "signed by a stranger",
+                "signed with another key",
                 self.bundle(NEW, "2.1.0", self.stranger),
                 errors.BAD_SIGNATURE,
             ),
