@@ -35,8 +35,10 @@ class Window:
         inside = 0 <= self._first <= device.ioctl(_COUNT, 0) - self._count
         if not whole or not inside or size <= 0:
             raise OSError(EINVAL)
-        self._device, at = bare(device)
-        self._first += at // self._block
+        under = getattr(device, "under", None)  # bare(), here: C stack
+        if under:
+            self._device, at = under()
+            self._first += at // self._block
 
     def readblocks(self, block, buf, offset=None):
         """Fill buf from byte `offset` of a block on, across blocks."""

@@ -16,7 +16,7 @@ def board(tmp_path, monkeypatch):
 
 
 def test_a_board_runs_to_the_end_of_its_application(board):
-    assert fwtool("run", board, "--heap", "128k").stdout.splitlines()[-1] == "hello"
+    assert fwtool("run", board, "--heap", "192k").stdout.splitlines()[-1] == "hello"
 
 
 def test_an_interpreter_may_be_named_from_here(board):
