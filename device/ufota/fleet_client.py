@@ -148,7 +148,7 @@ class FleetClient(Client):
         if self.state != PAUSED:
             self.source.wait(ms)
         else:
-            time.sleep_ms(max(0, min(ms, self._pause_ms())))
+            time.sleep_ms(max(0, min(ms, time.ticks_diff(self._until_ms, time.ticks_ms()))))
 
     def _tell(self):
         """Let the source report to its service; an error there must never stop an update."""
@@ -199,11 +199,8 @@ class FleetClient(Client):
         if not passing(self.error):
             self._forget_url()
 
-    def _pause_ms(self):
-        return time.ticks_diff(self._until_ms, time.ticks_ms())
-
     def _go_on(self):
-        if self._pause_ms() > 0:
+        if time.ticks_diff(self._until_ms, time.ticks_ms()) > 0:
             return False
         if self._broken in (CONNECT, MANIFEST):
             again = self._again

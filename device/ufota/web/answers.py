@@ -12,8 +12,7 @@ All work on an HttpSource and its attributes. Source: RFC 9110.
 
 from micropython import const
 
-from fwcore import errors
-from fwcore.errors import FwError
+from fwcore.errors import BAD_RESPONSE, CUT_SHORT, FwError
 from fwcore.modules import make_room
 
 _WEB = const("ufota.web")
@@ -44,37 +43,38 @@ def add(found, name, value):
     """Keep a header line that answer() needs. The same twice with two values is a fault."""
     if b" " + name + b" " in _KEPT:
         if found.get(name, value) != value:
-            raise FwError(errors.BAD_RESPONSE)
+            raise FwError(BAD_RESPONSE)
         found[name] = value
 
 
-def answer(source):
+def answer(source):  # noqa: C901 (a table of statuses)
     """The header has come: make the source ready for the body, or begin the next request.
 
     raises:  FwError: what HttpSource.readinto() lists
     """
     status = source.status
+    part = None  # of a body: offset of its first byte; True when it has a Content-Length
     at, tag, more, _ = source._asked or (0, b"", False, 0)
     if status == 200 or (200 < status < 206 and hasattr(source, "call")):  # an HttpService
         if more:  # the object has changed; the bytes that came are useless
-            raise FwError(errors.CUT_SHORT, at)
+            raise FwError(CUT_SHORT, at)
         sized = source._left is not None
         if status in (204, 205):
             source._left = 0
         source.tag = source._tag
         source.length = source._end = source._left
-        _unwrap(source, 0, sized)
+        part = 0, sized
     elif status == 304 and tag and not at:
         source.tag = source._tag or tag
-        _end(source, None)
+        source._left = 0
+        source._end = source.length = None
     elif status in (206, 416) and at:
         part = _part(source)
-        if part:
-            make_room((_WEB, "ranges"))
-            if part[1] is None:
-                _end(source, part[0])
-            else:
-                _unwrap(source, *part)
+        make_room((_WEB, "ranges"))
+        if part and part[1] is None:
+            source._left = 0
+            source._end = source.length = part[0]
+            part = None
     elif status in (301, 302, 303, 307, 308):
         from ufota.web import redirects
 
@@ -84,6 +84,13 @@ def answer(source):
         from ufota.web import retry_after
 
         retry_after.answer(source)
+    coding = source._found.get(b"transfer-encoding", b"identity").lower()
+    if part and coding != b"identity":
+        if coding != b"chunked" or part[1]:  # both: an attack (RFC 9112 section 6.3)
+            raise FwError(BAD_RESPONSE)
+        from ufota.web.chunked import Chunks
+
+        source._stream = Chunks(source._stream, source._byte, part[0])
 
 
 def _part(source):
@@ -98,24 +105,3 @@ def open(source):
     source._is_late()  # a server of tiny parts may never be caught waiting
     source._asked = source._end, source.tag, True, 0
     source._restart(source._url, source._header)
-
-
-def _end(source, at):
-    """The object ends here: readinto() will return 0."""
-    source._left = 0
-    source._end = source.length = at
-
-
-def _unwrap(source, at, sized):
-    """Take a body out of its chunks, if it is in chunks.
-
-    at:     offset of its first byte
-    sized:  it has a Content-Length
-    """
-    coding = source._found.get(b"transfer-encoding", b"identity").lower()
-    if coding != b"identity":
-        if coding != b"chunked" or sized:  # both: an attack (RFC 9112 section 6.3)
-            raise FwError(errors.BAD_RESPONSE)
-        from ufota.web.chunked import Chunks
-
-        source._stream = Chunks(source._stream, source._byte, at)

@@ -6,8 +6,7 @@ says that it is of the object that was begun. Another object comes from its star
 
 from micropython import const
 
-from fwcore import errors
-from fwcore.errors import FwError
+from fwcore.errors import CUT_SHORT, FwError
 
 _MAX_DIGITS = const(10)
 
@@ -29,7 +28,7 @@ def part(source):
         if total is None:
             total = source.length
         elif source.length not in (None, total):
-            raise FwError(errors.CUT_SHORT, at)
+            raise FwError(CUT_SHORT, at)
     else:
         source.at = at
         source.tag = tag or source._tag
@@ -47,7 +46,7 @@ def _changed(source):
     """
     at, _, more, _ = source._asked
     if more:
-        raise FwError(errors.CUT_SHORT, at)
+        raise FwError(CUT_SHORT, at)
     source._asked = None
     source._restart(source._url, source._header)
 
