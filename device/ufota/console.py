@@ -81,7 +81,7 @@ class Console:
 
         head = active_image.header(self._board)
         print("application", version_text(head.version if head else 0))
-        for component, target in sorted(targets.targets(self._board).items()):
+        for component, target in sorted(targets.of(self._board).items()):
             print(component, version_text(target.version()))
 
 

@@ -124,11 +124,11 @@ class FleetClient(Client):
         self._has_news = False  # True: there is progress to report to the source
 
     def _open_payload(self):
-        kept = self.update.record
-        if kept and self.update.done:
+        record = self.update.record
+        if record and self.update.done:
             return self._catch_up()
-        if kept:  # from here every buffer ends where a reset could go on
-            self._full = kept.first(self.update.slot) % self._full or self._full
+        if record:  # from here every buffer ends where a reset could go on
+            self._full = record.first(self.update.slot) % self._full or self._full
         return super()._open_payload()
 
     def _take_bare(self):

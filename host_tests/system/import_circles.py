@@ -1,12 +1,12 @@
 """Circles of files that import each other. Lazy imports count, and imports by a string.
 
-    python host_tests/system/import_circles.py      one line for each circle of this repository
+    python host_tests/system/import_circles.py      a circle of this repository, or "no circle"
 
 A name that is only known at run time counts as every module of its package.
 """
 
 import ast
-import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,10 +25,17 @@ def repository():
     return found
 
 
-def circles(files):
-    """Sets of files that import each other, as sorted lists. files: {name: text}"""
+def circle(files):
+    """Files of which each imports the next, and the last the first; [] when there are none.
+
+    files:   {name: text}
+    """
     graph = Graph(files)
-    return components({file: graph.edges(file) for file in files})
+    try:
+        TopologicalSorter({file: graph.edges(file) for file in files}).prepare()
+    except CycleError as error:
+        return error.args[1][:0:-1]  # graphlib names the first twice, and what is imported first
+    return []
 
 
 class Graph:
@@ -134,32 +141,5 @@ def _text(node, known):
     return None
 
 
-def components(graph):
-    """Strongly connected parts of more than one, by Tarjan's algorithm."""
-    index, low, stack, found = {}, {}, [], []
-
-    def visit(node):
-        index[node] = low[node] = len(index)
-        stack.append(node)
-        for other in graph[node]:
-            if other not in index:
-                visit(other)
-                low[node] = min(low[node], low[other])
-            elif other in stack:
-                low[node] = min(low[node], index[other])
-        if low[node] == index[node]:
-            at = stack.index(node)
-            if len(stack) - at > 1:
-                found.append(sorted(stack[at:]))
-            del stack[at:]
-
-    for node in graph:
-        if node not in index:
-            visit(node)
-    return sorted(found)
-
-
 if __name__ == "__main__":
-    sys.setrecursionlimit(10000)
-    for circle in circles(repository()):
-        print(len(circle), " ".join(circle))
+    print(" imports ".join(circle(repository())) or "no circle")

@@ -42,13 +42,10 @@ CONSTANT_CALLS = {"const", "namedtuple", "bytes", "bytes.fromhex", "int", "len",
 
 
 def sources(*folders):
-    for folder in folders:
-        if folder.endswith(".py"):  # lies in a folder of the table, too
-            continue
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            if "manifests" in path.parts:  # lists of modules, for a build of MicroPython
-                continue
-            yield path.relative_to(ROOT).as_posix(), path.read_text()
+    """(name, text) of all files below these folders, in order."""
+    for name, text in sorted(import_circles.repository().items()):
+        if name.startswith(tuple(f"{folder}/" for folder in folders)):
+            yield name, text
 
 
 def imports(tree):
@@ -151,7 +148,7 @@ def test_no_folder_needs_scrolling():
 
 
 def test_no_files_import_each_other():
-    assert import_circles.circles(import_circles.repository()) == []
+    assert import_circles.circle(import_circles.repository()) == []
 
 
 @pytest.mark.parametrize(
@@ -177,7 +174,7 @@ def test_planted_circle_is_found(back):
         "device/fwcore/innocent.py": "from ufota import x",
     }
     circle = ["device/fwcore/z.py", "device/ufota/web/y.py", "device/ufota/x.py"]
-    assert import_circles.circles(files) == [sorted(circle)]
+    assert sorted(import_circles.circle(files)) == circle
 
 
 def test_a_circle_planted_in_this_repository_is_found():
@@ -188,7 +185,7 @@ def test_a_circle_planted_in_this_repository_is_found():
         ("host_tests/kit/helpers.py", "__import__('simboard')"),
     ):
         planted = {**files, file: files[file] + "\n" + line}
-        assert any(file in circle for circle in import_circles.circles(planted)), file
+        assert file in import_circles.circle(planted), file
 
 
 @pytest.mark.parametrize(

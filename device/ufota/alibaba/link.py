@@ -55,7 +55,7 @@ class Link:
         self.asked_ms = 0
         self.error = self.refused = None
         self._id = 0
-        self._guard = None
+        self._bounded = None
         self._blocks = b""  # topic of the replies, once they were asked for
         self._retry = None  # Retry, once an attempt has failed: heap
         self._tried_ms = self._rest_ms = 0  # the last attempt, and how long to wait after it
@@ -96,11 +96,11 @@ class Link:
         """
         self.up = False
         sock = getattr(self.mqtt, "sock", None)
-        if sock and sock is not self._guard:
+        if sock and sock is not self._bounded:
             from ufota.alibaba.bounded_socket import BoundedSocket
 
-            self._guard = BoundedSocket(self.board, sock, self.limit, self.patience_ms)
-            self.mqtt.sock = self._guard
+            self._bounded = BoundedSocket(self.board, sock, self.limit, self.patience_ms)
+            self.mqtt.sock = self._bounded
         self.mqtt.set_callback(self._hear)
         self._push = self._topic("/ota/device/upgrade/%s")
         self._got = self._topic("/sys/%s/thing/ota/firmware/get_reply")
@@ -136,7 +136,7 @@ class Link:
         if not patience_ms:
             return
         now_ms = time.ticks_ms()
-        if self._guard and time.ticks_diff(now_ms, self._guard.heard_ms) > 3 * patience_ms:
+        if self._bounded and time.ticks_diff(now_ms, self._bounded.heard_ms) > 3 * patience_ms:
             self._drop()
             raise FwError(errors.TIMEOUT)
         if time.ticks_diff(now_ms, self._pinged_ms) > patience_ms:
@@ -159,8 +159,8 @@ class Link:
 
     def wait(self, ms):
         """Sleep until something comes, for at most ms."""
-        if self._guard:
-            self._guard.wait(ms)
+        if self._bounded:
+            self._bounded.wait(ms)
         else:
             time.sleep_ms(min(ms, _NAP_MS))
 
@@ -173,12 +173,12 @@ class Link:
         umqtt raises OSError, but also IndexError, AssertionError, MQTTException and, as it
         reads a message in one piece, MemoryError: there is no narrower class.
         """
-        if self._guard:
-            self._guard.start()
+        if self._bounded:
+            self._bounded.start()
         try:
             found = method(*args)
-            if self._guard:
-                self._guard.flush()
+            if self._bounded:
+                self._bounded.flush()
             return found
         except FwError:
             self._drop()
@@ -190,9 +190,9 @@ class Link:
 
     def _drop(self):
         self.up = False
-        if self._guard:
-            self._guard.close()
-            self._guard = None
+        if self._bounded:
+            self._bounded.close()
+            self._bounded = None
 
     def _hear(self, topic, msg):
         """Callback of the MQTT client. Raises nothing: it may be inside of publish()."""

@@ -89,7 +89,7 @@ class FirmwareImage(Candidate):
         _put(self._update.board, found, _BEGUN)
 
 
-def targets(board):
+def of(board):
     return getattr(board, "systems", None) or {}
 
 
@@ -100,7 +100,7 @@ def check(update, found):
              BLACK_LISTED | TOO_BIG; OSError
     """
     board = update.board
-    target = targets(board).get(found.component)
+    target = of(board).get(found.component)
     if not target:
         raise FwError(errors_net.WRONG_COMPONENT)
     if "client" not in board.layout:
@@ -131,7 +131,7 @@ def settled(board):
 
 def on_trial(board):
     """True while firmware waits for the reset, or is not confirmed. Raises OSError; FwError."""
-    return any(target.installed for target in targets(board).values()) or any(_unkept(board))
+    return any(target.installed for target in of(board).values()) or any(_unkept(board))
 
 
 def needs(board, found):
@@ -143,7 +143,7 @@ def needs(board, found):
     """
     for need in found.vendor_data[_NEEDS:].decode().split(","):
         component, _, least = need.partition("=")
-        target = targets(board).get(component)
+        target = of(board).get(component)
         if component == board.layout.get("component", "MAIN"):
             head = active_image.header(board)
             have = head.version if head else 0
@@ -165,7 +165,7 @@ def confirm(board):
 
 def _unkept(board):
     """(component, target, version, digest) of firmware that runs and is not confirmed."""
-    for component, target in targets(board).items():
+    for component, target in of(board).items():
         record = _get(board, component)
         if record and record[0] != _KEPT and record[1] == target.version():
             yield component, target, record[1], record[2]
@@ -191,7 +191,7 @@ def fate(board, digest):
              was cut before it could be installed, or nothing is known of it
     raises:  OSError; FwError
     """
-    for component in targets(board):
+    for component in of(board):
         record = _get(board, component)
         if record and record[2][: len(digest)] == digest:
             return _fate(board, component, record)
@@ -200,7 +200,7 @@ def fate(board, digest):
 
 def _fate(board, component, record):
     kind, version, _ = record
-    target = targets(board)[component]
+    target = of(board)[component]
     if kind == _KEPT:
         return 0
     if target.installed or version == target.version():

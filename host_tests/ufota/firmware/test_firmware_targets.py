@@ -323,5 +323,5 @@ def test_mboot_that_refuses_the_file_is_a_failure_and_lost_words_are_none():
 
 def test_a_board_without_firmware_to_update_has_nothing_to_tell():
     board = board_of("sd")
-    assert targets.targets(board) == {} and last_result(board, "SYSTEM") is None
+    assert targets.of(board) == {} and last_result(board, "SYSTEM") is None
     assert not confirm(board)
