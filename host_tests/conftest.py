@@ -20,10 +20,12 @@ from pathlib import Path
 
 import pytest
 
+import ufota_testkit
 from fwtool import paths
 
 HERE = Path(__file__).parent
 RUNNER = HERE / "mpy_runner.py"
+TOOLS = Path(ufota_testkit.__file__).parents[1]  # where MicroPython finds the test kit
 # Tests and their helpers import each other by name, whatever the folder.
 _FILES = [*HERE.glob("*/*.py"), *HERE.glob("ufota/*/*.py")]
 FOLDERS = sorted({path.parent for path in _FILES} - {HERE / "emulator"})
@@ -42,7 +44,7 @@ def run_micropython(*command, heap="4M", timeout_s=120, folders=()):
     returns: CompletedProcess, stdout and stderr as text
     raises:  subprocess.TimeoutExpired (MicroPython was killed), fwtool.exits.Failure
     """
-    places = (*folders, paths.device(), paths.bootloader(), *FOLDERS)
+    places = (*folders, paths.device(), paths.bootloader(), TOOLS, *FOLDERS)
     return subprocess.run(
         [paths.micropython(), "-X", f"heapsize={heap}", *map(str, command)],
         stdin=subprocess.DEVNULL,

@@ -1,7 +1,7 @@
 """Runs one test of a file on MicroPython; conftest.py starts it, or you do by hand:
 
-    MICROPYPATH=device:bootloader:host_tests/kit:host_tests/simulators:.frozen \\
-        micropython host_tests/mpy_runner.py host_tests/system/test_simdisk.py [TEST ...]
+    MICROPYPATH=device:bootloader:tools:host_tests/kit:host_tests/simulators:.frozen \\
+        micropython host_tests/mpy_runner.py host_tests/testkit/test_simdisk.py [TEST ...]
 
 Prints one line a test, "TEST ok" or the traceback and "TEST failed"; without
 names it runs every test of the file. Exit code 1 when one failed.

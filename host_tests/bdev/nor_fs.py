@@ -6,8 +6,8 @@ littlefs-python and fatfs-ng.
 
 import sys
 
-from helpers import noise
-from simdisk import PowerCut
+from ufota_testkit.noise import noise
+from ufota_testkit.simdisk import PowerCut
 
 ON_MICROPYTHON = sys.implementation.name == "micropython"
 PROGRAM = 256  # LittleFS must be told: what a cut leaves of a page may be all junk

@@ -1,4 +1,4 @@
-"""LittleFS and FAT on CPython over a block device, as sd_kit.OfMicroPython is on MicroPython.
+"""LittleFS and FAT on CPython over a block device, as wired_sd.OfMicroPython is on MicroPython.
 
 Both are the C code MicroPython has. Neither wrapper lets a failed read, nor what a device raises,
 through it, so that is kept, and raised when the call is back: a power cut stays one.
@@ -12,7 +12,7 @@ from fatfs import wrapper
 from fatfs.diskio import Disk
 from littlefs import lfs
 
-from sd_kit import BLOCK, Files
+from ufota_testkit.chips.wired_sd import BLOCK, Files
 
 
 class Bridge:

@@ -6,7 +6,7 @@ No card was at hand: nothing of this was tried on silicon.
 from errno import EINVAL, EIO, ENODEV, ETIMEDOUT
 
 from bdev import errors, sdcard
-from fake_sd import (
+from ufota_testkit.chips.fake_sd import (
     AT_ONCE,
     BLOCK,
     ECC,
@@ -22,9 +22,9 @@ from fake_sd import (
     csd_v2,
     slow_crc16,
 )
-from fake_sd import crc7 as slow_crc7
-from helpers import noise
-from sd_kit import Rig, another
+from ufota_testkit.chips.fake_sd import crc7 as slow_crc7
+from ufota_testkit.chips.wired_sd import Rig, another
+from ufota_testkit.noise import noise
 
 BOTH = True  # runs on CPython and on MicroPython
 HEAP = "24M"

@@ -4,8 +4,8 @@ from errno import EINVAL, EIO, ENODEV
 
 from bdev import errors
 from bdev.checked import Checked
-from helpers import noise
-from simdisk import Disk
+from ufota_testkit.noise import noise
+from ufota_testkit.simdisk import Disk
 
 BOTH = True  # runs on CPython and on MicroPython
 

@@ -8,15 +8,16 @@ import sys
 
 from bdev import errors
 from card_kit import _clean_up, names, write
-from fake_sd import BLOCK, PULL, SDHC, SDSC2, TYPICAL, Times
 from fragments_kit import simple_board, trial_board
 from fwcore import errors as fw_errors
-from helpers import noise, raises
-from sd_kit import OfMicroPython, Rig, another
-from simdisk import PowerCut
+from helpers import raises
 from test_card import BUNDLE, SMALL, boot, poll
 from test_card_faults import tried
 from ufota.trial import confirm
+from ufota_testkit.chips.fake_sd import BLOCK, PULL, SDHC, SDSC2, TYPICAL, Times
+from ufota_testkit.chips.wired_sd import OfMicroPython, Rig, another
+from ufota_testkit.noise import noise
+from ufota_testkit.simdisk import PowerCut
 
 BOTH = True  # runs on CPython and on MicroPython
 HEAP = "8M"

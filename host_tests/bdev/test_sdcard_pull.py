@@ -4,9 +4,20 @@ Whatever the call says is true, it ends soon, and the next one works.
 """
 
 from bdev import errors
-from fake_sd import BLOCK, BOUNCE, PULL, RESET, SDHC, SDSC2, SLOWEST, TYPICAL, Reset, Times
-from helpers import noise
-from sd_kit import Rig
+from ufota_testkit.chips.fake_sd import (
+    BLOCK,
+    BOUNCE,
+    PULL,
+    RESET,
+    SDHC,
+    SDSC2,
+    SLOWEST,
+    TYPICAL,
+    Reset,
+    Times,
+)
+from ufota_testkit.chips.wired_sd import Rig
+from ufota_testkit.noise import noise
 
 BOTH = True  # runs on CPython and on MicroPython
 TIMEOUT_S = 280

@@ -7,12 +7,12 @@ watchdog fed. Nobody has tried it on silicon.
 from errno import EINVAL, EIO, ENODEV, ETIMEDOUT
 
 from bdev import errors, norchip, sfdp, spinor
-from fake_nor import KINDS, PROFILES, FakeNor, Kind
-from fake_nor import sfdp as tables_of
-from fake_spi import Bus
-from helpers import noise
-from nor_kit import KIB, Wired, dice_of, error_of, read, small, write
-from simdisk import PowerCut
+from ufota_testkit.chips.fake_nor import KINDS, PROFILES, FakeNor, Kind
+from ufota_testkit.chips.fake_nor import sfdp as tables_of
+from ufota_testkit.chips.fake_spi import Bus
+from ufota_testkit.chips.wired_nor import KIB, Wired, dice_of, error_of, read, small, write
+from ufota_testkit.noise import noise
+from ufota_testkit.simdisk import PowerCut
 
 BOTH = True  # runs on CPython and on MicroPython
 TIMEOUT_S = 300

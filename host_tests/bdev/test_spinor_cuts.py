@@ -8,14 +8,14 @@ also meets the driver's start, its commands and the time a chip is busy.
 from fwcore.journal import Journal
 from fwcore.slot import candidate_slots
 from fwcore.storage import Storage
-from helpers import noise
 from images import head_of, load, packed, store
-from nor_kit import KIB, Device, Wired, small, through
-from simboard import ROT, make, read
-from simboard import candidate_slots as candidate_slots_of
-from simdisk import ALL, PowerCut, Violation, every_cut
 from test_powercut import INSTALL_OPS, WRITE_OPS, boots, write
 from test_powercut import NEW as NEW_IMAGE
+from ufota_testkit.chips.wired_nor import KIB, Device, Wired, small, through
+from ufota_testkit.noise import noise
+from ufota_testkit.simboard import ROT, make, read
+from ufota_testkit.simboard import candidate_slots as candidate_slots_of
+from ufota_testkit.simdisk import ALL, PowerCut, Violation, every_cut
 
 BOTH = True  # runs on CPython and on MicroPython
 TIMEOUT_S = 300

@@ -3,10 +3,10 @@
 Spoken to in bytes, without the driver: a fake that forgives would hide the driver's errors.
 """
 
-from fake_nor import KINDS, FakeNor, Kind
-from fake_spi import Bus, Clock
-from helpers import noise
-from simdisk import ALL, Power, PowerCut, Violation
+from ufota_testkit.chips.fake_nor import KINDS, FakeNor, Kind
+from ufota_testkit.chips.fake_spi import Bus, Clock
+from ufota_testkit.noise import noise
+from ufota_testkit.simdisk import ALL, Power, PowerCut, Violation
 
 BOTH = True  # runs on CPython and on MicroPython
 

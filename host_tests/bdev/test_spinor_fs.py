@@ -11,7 +11,7 @@ sector is an erase and 16 pages. On CPython FAT is not tried.
 
 from bdev import errors
 from nor_fs import ON_MICROPYTHON, Story, fat, lfs
-from nor_kit import KIB, Device, Wired, dice_of
+from ufota_testkit.chips.wired_nor import KIB, Device, Wired, dice_of
 
 BOTH = True  # runs on CPython and on MicroPython
 TIMEOUT_S = 300

@@ -3,9 +3,9 @@
 from errno import EIO
 
 from bdev import errors
-from fake_nor import Kind
-from fake_nor import sfdp as tables_of
-from nor_kit import Wired, error_of, read, write
+from ufota_testkit.chips.fake_nor import Kind
+from ufota_testkit.chips.fake_nor import sfdp as tables_of
+from ufota_testkit.chips.wired_nor import Wired, error_of, read, write
 
 BOTH = True  # runs on CPython and on MicroPython
 HEAP = "140M"

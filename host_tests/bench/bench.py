@@ -35,8 +35,8 @@ import bench_sd
 import bench_tls
 import fleet_plot
 import stack_table
-from badserver import BadServer, ranged
 from bench_lab import KB, KEY, SOURCES, Lab, keys, paths, smallest
+from ufota_testkit.server.badserver import BadServer, ranged
 from wear import CASES, MCUBOOT, measure
 
 MB = 1 << 20

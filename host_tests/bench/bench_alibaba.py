@@ -16,7 +16,7 @@ from fake_broker import Broker
 from fwtool import paths
 from fwtool.demos.demo_mqtt_client import fetch
 from fwtool.demos.demo_mqtt_cloud import Package, reply
-from listener import Listener
+from ufota_testkit.server.listener import Listener
 
 BLOCK = 2048
 WHERE = "bench/dev"

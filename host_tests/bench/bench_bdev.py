@@ -4,8 +4,8 @@ The bus takes 8 clocks a byte and nothing else takes time, so these are limits o
 an MCU adds its own. Exact, so also bounds of test_spinor_speed.py.
 """
 
-from helpers import noise
-from nor_kit import BAUD, KIB, Wired
+from ufota_testkit.chips.wired_nor import BAUD, KIB, Wired
+from ufota_testkit.noise import noise
 
 READ_BOUND = 0.9  # of the bus
 WRITE_BOUND = 1.1  # of the chip's typical times and the bus

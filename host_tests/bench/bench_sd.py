@@ -8,8 +8,8 @@ import json
 import subprocess
 
 from bench_lab import paths  # first: it sets the path
-from fake_sd import TYPICAL, Times
-from sd_kit import Rig
+from ufota_testkit.chips.fake_sd import TYPICAL, Times
+from ufota_testkit.chips.wired_sd import Rig
 
 SIZE = 4096
 BAUDRATE = 20000000

@@ -16,7 +16,7 @@ from fwcore.errors import FwError
 from ufota.client import FAILED
 from ufota.sources import poll
 from ufota.sources.retry import Retry
-from virtual_clock import Clock
+from ufota_testkit.virtual_clock import Clock
 
 INTERVAL_S = 3600
 DOWN_S = 3600, 7200  # from, to

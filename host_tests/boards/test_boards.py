@@ -13,10 +13,11 @@ from fwcore import layout as rules
 from fwcore.errors import FwError
 from fwcore.manifest import version_word
 from fwcore.state import IDLE, TRIAL, State
-from helpers import here, noise
-from simdisk import TEARS, Disk, PowerCut, every_cut
+from helpers import here
 from ufota import trial
 from ufota.client import Client
+from ufota_testkit.noise import noise
+from ufota_testkit.simdisk import TEARS, Disk, PowerCut, every_cut
 from update_kit import MANIFEST_URL, FakeSource, bundle, payload
 
 BOTH = True  # runs on CPython and on MicroPython

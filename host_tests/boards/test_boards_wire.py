@@ -2,12 +2,12 @@
 
 from bdev import norchip, sdcard, spinor
 from boards_kit import World
-from fake_nor import FakeNor
-from fake_sd import Card, Socket
-from fake_spi import Bus, Clock
 from fwcore.state import IDLE, State
 from test_boards import NEW, NEWER, OLD, boot, update
 from ufota.trial import confirm
+from ufota_testkit.chips.fake_nor import FakeNor
+from ufota_testkit.chips.fake_sd import Card, Socket
+from ufota_testkit.chips.fake_spi import Bus, Clock
 
 BOTH = True  # runs on CPython and on MicroPython
 HEAP = "128M"  # chips of 8 MiB and more

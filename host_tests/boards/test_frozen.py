@@ -24,8 +24,6 @@ KIT = (
     "kit/boards_kit.py",
     "kit/helpers.py",
     "simulators/fake_ports.py",
-    "simulators/simboard.py",
-    "simulators/simdisk.py",
     "vectors/client/manifests.json",
 )
 
@@ -158,6 +156,7 @@ def start(micropython_tree, tmp_path):
         for name in KIT:
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(here(name), tmp_path / name)
+        shutil.copytree(ROOT / "tools/ufota_testkit", tmp_path / "ufota_testkit")
         shutil.copy(BOARDS / "common/main.py", tmp_path)
         program = paths.micropython(), "-X", "heapsize=256M"
         done = subprocess.run(

@@ -19,7 +19,7 @@ from fwcore.state import BACK, CONFIRMED, REVERTED
 from fwtool import paths
 from fwtool.images import factory, image, layouts
 from fwtool.virtual import virtual_board
-from helpers import noise
+from ufota_testkit.noise import noise
 from virtual_kit import (
     CLASS,
     VENDOR,

@@ -12,8 +12,8 @@ from hashlib import sha256
 
 from fwboot import main
 from fwcore.errors import FwError
-from simboard import Board, candidate_slots
-from simdisk import Disk
+from ufota_testkit.simboard import Board, candidate_slots
+from ufota_testkit.simdisk import Disk
 
 _MAGIC_V2 = b"\x5a\x51\xb3\xd4\x00\x00\x00\x02"
 

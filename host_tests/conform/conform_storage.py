@@ -11,7 +11,7 @@ from fwboot import main
 from fwcore import header
 from fwcore.storage import up
 from images import stream
-from simboard import Board, candidate_slots
+from ufota_testkit.simboard import Board, candidate_slots
 
 
 def storages(folder):

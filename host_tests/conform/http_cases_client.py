@@ -7,7 +7,10 @@ looked up on the board's card.
 from cryptography.hazmat.primitives.asymmetric import ec
 
 import bench_lab
-from badserver import (
+from fwcore import errors, errors_net
+from http_lab import bundle, eq, signed
+from ufota_testkit.noise import noise
+from ufota_testkit.server.badserver import (
     chunked,
     endless,
     header,
@@ -19,9 +22,6 @@ from badserver import (
     ranged,
     takes_leave,
 )
-from fwcore import errors, errors_net
-from helpers import noise
-from http_lab import bundle, eq, signed
 
 IMAGE = noise(20_000, 3)
 SMALL = noise(5_000, 4)

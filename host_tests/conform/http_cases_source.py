@@ -10,7 +10,10 @@ import time
 from email.utils import formatdate
 from hashlib import sha256
 
-from badserver import (
+from fwcore import errors, errors_net
+from http_lab import HASTY_MS, eq
+from ufota_testkit.noise import noise
+from ufota_testkit.server.badserver import (
     BadServer,
     FullServer,
     chunked,
@@ -26,9 +29,6 @@ from badserver import (
     resets,
     silent,
 )
-from fwcore import errors, errors_net
-from helpers import noise
-from http_lab import HASTY_MS, eq
 
 BODY = noise(3000, 8)
 OTHER = noise(3100, 9)

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import bench_lab
 import tls_kit
-from badserver import BadServer
 from case_board import Board
 from fwcore import header
 from fwcore.slot import slots
 from fwtool import paths
 from fwtool.signing import manifests
+from ufota_testkit.server.badserver import BadServer
 
 HEAP = "64k"
 LONGEST_S = 60  # of one process; a case that hangs fails

@@ -23,8 +23,8 @@ from fwtool.images import factory, image
 from fwtool.payloads import packing, payloads
 from fwtool.signing import keys, manifests
 from fwtool.virtual import virtual_board
-from helpers import noise
 from serve_kit import serving
+from ufota_testkit.noise import noise
 from virtual_kit import CLASS, VENDOR, boot_state, own_layout
 
 EXAMPLES = paths.board() / "examples"

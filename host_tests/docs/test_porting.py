@@ -18,7 +18,7 @@ DRIVERS = {"bdev.spinor", "bdev.sdcard"}
 ON_DEMAND = {"fwcore.boot_chain", "fwcore.p256", "ufota.trial"}
 KIT = """
     conftest.py mpy_runner.py vectors kit/boards_kit.py kit/helpers.py simulators/fake_ports.py
-    simulators/servers.py simulators/simboard.py simulators/simdisk.py
+    simulators/servers.py
 """
 
 

@@ -28,8 +28,9 @@ from fwtool.images import factory, image
 from fwtool.signing import keys, manifests
 from fwtool.virtual import virtual_board
 from goosebit_kit import FINISHED, Goosebit
-from helpers import here, noise
+from helpers import here
 from serve_kit import ask, serving
+from ufota_testkit.noise import noise
 from virtual_kit import CLASS, VENDOR, boot_state, own_layout, result
 
 DOC = Path(here("../docs/SERVERS.md")).read_text()

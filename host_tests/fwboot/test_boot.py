@@ -6,9 +6,19 @@ from binascii import crc32
 from fwboot import main
 from fwcore import errors, header
 from fwcore.slot import Slot
-from helpers import noise, raises
+from helpers import raises
 from images import head_of, load, packed
-from simboard import KINDS, MAX_SIZE, Board, active_slot, candidate_slots, layout, make, read
+from ufota_testkit.noise import noise
+from ufota_testkit.simboard import (
+    KINDS,
+    MAX_SIZE,
+    Board,
+    active_slot,
+    candidate_slots,
+    layout,
+    make,
+    read,
+)
 
 BOTH = True  # runs on CPython and on MicroPython
 

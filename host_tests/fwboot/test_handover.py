@@ -9,8 +9,8 @@ from fwcore.header import NO_CAMPAIGN, Header
 from fwcore.slot import active_slot
 from fwcore.storage import Storage
 from fwcore.window import Window
-from helpers import noise
-from simdisk import Disk
+from ufota_testkit.noise import noise
+from ufota_testkit.simdisk import Disk
 
 BOTH = True  # runs on CPython and on MicroPython
 

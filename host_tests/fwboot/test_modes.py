@@ -14,8 +14,6 @@ from fwcore.state import (
     TRIAL,
     State,
 )
-from helpers import noise
-from simboard import ROT, Board, active_slot, candidate_slots, put, read, trial_layout
 from trial_kit import (
     IMAGES,
     NEW,
@@ -35,6 +33,16 @@ from trial_kit import (
     spoil,
 )
 from ufota import trial
+from ufota_testkit.noise import noise
+from ufota_testkit.simboard import (
+    ROT,
+    Board,
+    active_slot,
+    candidate_slots,
+    put,
+    read,
+    trial_layout,
+)
 
 BOTH = True  # runs on CPython and on MicroPython
 

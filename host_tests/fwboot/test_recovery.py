@@ -4,8 +4,7 @@ from fwboot import main
 from fwcore import errors, header
 from fwcore.regions import fixed_slot
 from fwcore.state import BACK, CONFIRMED, FORWARD, IDLE, REVERTED, TRIAL, State
-from helpers import noise, raises
-from simboard import Board, active_slot, candidate_slots, layout, make, put, read, trial_layout
+from helpers import raises
 from trial_kit import (
     IMAGES,
     NEW,
@@ -23,6 +22,17 @@ from trial_kit import (
     spoil,
 )
 from ufota import trial
+from ufota_testkit.noise import noise
+from ufota_testkit.simboard import (
+    Board,
+    active_slot,
+    candidate_slots,
+    layout,
+    make,
+    put,
+    read,
+    trial_layout,
+)
 
 BOTH = True  # runs on CPython and on MicroPython
 

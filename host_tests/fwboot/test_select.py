@@ -2,7 +2,6 @@
 
 import sys
 
-import simboard
 from fwboot import main, select
 from fwcore import errors_boot, errors_net
 from fwcore.boot_chain import StageBoard
@@ -11,13 +10,15 @@ from fwcore.layout import check
 from fwcore.regions import StageSlot
 from fwcore.slot_writer import Writer
 from fwcore.state import BACK, CONFIRMED, IDLE, NONE, PENDING, REVERTED, TRIAL, State
-from helpers import here, noise, raises
+from helpers import here, raises
 from images import head_of
-from simboard import BLOCK
-from simdisk import MOODY, every_cut
 from trial_kit import broken
 from ufota.client import Client
 from ufota.trial import confirm, last_result, reject
+from ufota_testkit import simboard
+from ufota_testkit.noise import noise
+from ufota_testkit.simboard import BLOCK
+from ufota_testkit.simdisk import MOODY, every_cut
 from update_kit import MANIFEST_URL, FakeSource, Key, bundle, payload
 
 sys.path.append(here("../boards/virtual"))
@@ -704,7 +705,7 @@ def test_a_second_cut_at_each_operation_of_the_recovery_changes_nothing():
 
 
 def cut(board):
-    from simdisk import PowerCut
+    from ufota_testkit.simdisk import PowerCut
 
     try:
         settle(board, boot)

@@ -14,7 +14,6 @@ from fwcore.regions import has_room
 from fwcore.state import BACK, CONFIRMED, FORWARD, IDLE, NO_SIGNATURE, REFUSED, TRIAL, State
 from helpers import vectors
 from images import load
-from simboard import Board, active_slot, candidate_slots, make, put, read, trial_layout
 from trial_kit import (
     NEW,
     OLD,
@@ -28,6 +27,15 @@ from trial_kit import (
     spoil,
 )
 from ufota import trial
+from ufota_testkit.simboard import (
+    Board,
+    active_slot,
+    candidate_slots,
+    make,
+    put,
+    read,
+    trial_layout,
+)
 
 BOTH = True  # runs on CPython and on MicroPython
 

@@ -3,9 +3,9 @@
 from fwboot.swap import Swap
 from fwcore.errors import FwError
 from fwcore.journal import Journal
-from helpers import noise
 from journals import storage
-from simdisk import MOODY, Disk, Power, every_cut
+from ufota_testkit.noise import noise
+from ufota_testkit.simdisk import MOODY, Disk, Power, every_cut
 
 BOTH = True  # runs on CPython and on MicroPython
 TIMEOUT_S = 300

@@ -17,9 +17,7 @@ from fwcore.state import (
     TRIAL,
     State,
 )
-from helpers import noise, raises
-from simboard import Board, active_slot, candidate_slots, make, put, read, trial_layout
-from simdisk import PowerCut, every_cut
+from helpers import raises
 from trial_kit import (
     NEW,
     NEXT,
@@ -38,6 +36,17 @@ from trial_kit import (
     spoil,
 )
 from ufota import trial
+from ufota_testkit.noise import noise
+from ufota_testkit.simboard import (
+    Board,
+    active_slot,
+    candidate_slots,
+    make,
+    put,
+    read,
+    trial_layout,
+)
+from ufota_testkit.simdisk import PowerCut, every_cut
 
 BOTH = True  # runs on CPython and on MicroPython
 TIMEOUT_S = 300

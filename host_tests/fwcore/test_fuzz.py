@@ -13,12 +13,13 @@ from fwcore.errors import FwError
 from fwcore.formats import ARM_PATCH, RAW, check
 from fwcore.p256 import PublicKey
 from fwcore.stage import unpack_stage
-from helpers import here, noise
+from helpers import here
 from images import head_of, load, packed
-from simboard import KINDS, active_slot, candidate_slots, make, read
-from simboard import layout as board_layout
 from test_layout import good as flat_layout
 from test_manifest import FIELDS, OCTETS, body, made, metadata, number, sign, tlv, verify
+from ufota_testkit.noise import noise
+from ufota_testkit.simboard import KINDS, active_slot, candidate_slots, make, read
+from ufota_testkit.simboard import layout as board_layout
 
 LIMIT = 32 * 1024  # bytes one call may have allocated at any moment, for 4 KiB of input
 KEY = header.device_key(bytes(16))

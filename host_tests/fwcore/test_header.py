@@ -10,7 +10,8 @@ from hashlib import sha256
 from fwcore import errors, errors_boot, header
 from fwcore.header import Header
 from fwcore.stage import STAGE_SIZE, pack_stage, unpack_stage
-from helpers import noise, raises
+from helpers import raises
+from ufota_testkit.noise import noise
 
 BOTH = True  # runs on CPython and on MicroPython
 

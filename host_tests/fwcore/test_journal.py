@@ -4,9 +4,10 @@ import journals
 from fwcore import errors
 from fwcore.journal import Journal
 from fwcore.storage import Storage
-from helpers import noise, raises
+from helpers import raises
 from journals import card, nor
-from simdisk import MOODY, every_cut
+from ufota_testkit.noise import noise
+from ufota_testkit.simdisk import MOODY, every_cut
 
 BOTH = True  # runs on CPython and on MicroPython
 

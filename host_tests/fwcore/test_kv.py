@@ -2,9 +2,10 @@
 
 from fwcore import errors
 from fwcore.kv import KeyValue
-from helpers import noise, raises
+from helpers import raises
 from journals import card, journal, nor
-from simdisk import MOODY, every_cut
+from ufota_testkit.noise import noise
+from ufota_testkit.simdisk import MOODY, every_cut
 
 BOTH = True  # runs on CPython and on MicroPython
 

@@ -3,8 +3,8 @@
 from fwcore import errors, errors_boot, layout
 from fwcore.slot import active_slot, slots
 from helpers import raises
-from simboard import MODES, trial_layout
-from simdisk import Disk
+from ufota_testkit.simboard import MODES, trial_layout
+from ufota_testkit.simdisk import Disk
 
 BOTH = True  # runs on CPython and on MicroPython
 

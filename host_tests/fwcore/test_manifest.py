@@ -8,7 +8,8 @@ from hashlib import sha256
 
 from fwcore import errors, formats, manifest
 from fwcore.formats import ARM_PATCH, RAW
-from helpers import noise, raises
+from helpers import raises
+from ufota_testkit.noise import noise
 
 BOTH = True  # runs on CPython and on MicroPython
 

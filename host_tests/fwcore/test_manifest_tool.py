@@ -13,16 +13,16 @@ from uuid import UUID
 
 import pytest
 
-from badserver import BadServer, page
 from fwcore import errors
 from fwcore.errors import FwError
 from fwcore.manifest import version_word
 from fwcore.p256 import PublicKey
 from fwtool import paths
 from fwtool.images import factory, layouts
-from helpers import noise
-from simboard import make
 from ufota import client
+from ufota_testkit.noise import noise
+from ufota_testkit.server.badserver import BadServer, page
+from ufota_testkit.simboard import make
 from update_kit import FakeSource
 
 KIT = Path(__file__).resolve().parents[1] / "kit"

@@ -17,10 +17,11 @@ from fwcore.slot import Slot, active_slot, candidate_slots
 from fwcore.slot_reader import Reader
 from fwcore.slot_writer import Writer
 from fwcore.storage import Storage, up
-from helpers import noise, raises
+from helpers import raises
 from images import CAMPAIGN, head_of, load, packed, stream
-from simboard import ROT, Board, layout, trial_layout
-from simdisk import Disk
+from ufota_testkit.noise import noise
+from ufota_testkit.simboard import ROT, Board, layout, trial_layout
+from ufota_testkit.simdisk import Disk
 
 BOTH = True  # runs on CPython and on MicroPython
 

@@ -23,9 +23,10 @@ from fwcore.state import (
     no_image,
     payload_size,
 )
-from helpers import noise, raises
-from simboard import BLOCK, MODES, Board, trial_layout
-from simdisk import MOODY, every_cut
+from helpers import raises
+from ufota_testkit.noise import noise
+from ufota_testkit.simboard import BLOCK, MODES, Board, trial_layout
+from ufota_testkit.simdisk import MOODY, every_cut
 
 BOTH = True  # runs on CPython and on MicroPython
 

@@ -1,7 +1,7 @@
 """Storage speaks the block protocol as MicroPython's ports do, and passes errors on."""
 
 from fwcore.storage import Storage, down, up
-from simdisk import Disk
+from ufota_testkit.simdisk import Disk
 
 BOTH = True  # runs on CPython and on MicroPython
 

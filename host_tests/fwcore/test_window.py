@@ -3,8 +3,8 @@
 from errno import EINVAL, EIO
 
 from fwcore.window import Window, bare
-from helpers import noise
-from simdisk import Disk
+from ufota_testkit.noise import noise
+from ufota_testkit.simdisk import Disk
 
 try:
     from micropython import stack_use

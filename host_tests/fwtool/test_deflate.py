@@ -6,7 +6,7 @@ import pytest
 
 from decoders_kit import cases, inflate, made, read
 from fwtool.payloads import deflate
-from helpers import noise
+from ufota_testkit.noise import noise
 
 # Flat, noise, and zeros with a byte here and there, as most of a patch is.
 SPARSE = b"".join(bytes(at % 97) + b"\x05" for at in range(3000))

@@ -14,7 +14,7 @@ from fwtool.exits import Failure
 from fwtool.images import image
 from fwtool.virtual import virtual_board
 from fwtool_cli import fwtool, python_environment
-from helpers import noise
+from ufota_testkit.noise import noise
 from virtual_kit import boot_state, make, offer
 
 README = Path(__file__).resolve().parents[2] / "README.md"

@@ -10,7 +10,7 @@ from fwcore import manifest
 from fwcore.slot import slots
 from fwcore.state import TRIAL
 from fwtool_cli import fwtool, new_board
-from helpers import noise
+from ufota_testkit.noise import noise
 from virtual_kit import Board, application, boot_state, make, offer, write_image
 
 

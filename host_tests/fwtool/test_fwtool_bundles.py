@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from badserver import BadServer, page
 from fwcore import errors, errors_net, formats, manifest
 from fwcore.manifest import version_word
 from fwcore.p256 import PublicKey
@@ -17,8 +16,10 @@ from fwtool.payloads import payloads, unpack
 from fwtool.payloads.packing import Packed
 from fwtool.signing import keys, manifests
 from fwtool_cli import BY_KEY, FOR_LAMP, fwtool
-from helpers import here, noise
+from helpers import here
 from ufota.decoders import errors as decoders
+from ufota_testkit.noise import noise
+from ufota_testkit.server.badserver import BadServer, page
 
 BOARD = Path(here("../boards/virtual"))
 CLASS_KEY = bytes(range(16))

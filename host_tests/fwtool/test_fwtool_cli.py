@@ -13,8 +13,9 @@ from fwcore import errors, errors_boot, errors_net
 from fwtool import cli, exits, explain, refusals
 from fwtool.images import image
 from fwtool_cli import FOR_LAMP, LAYOUT, fwtool, python_environment
-from helpers import here, noise
+from helpers import here
 from ufota.decoders import errors as decoders
+from ufota_testkit.noise import noise
 
 ARM = here("vectors/manifests/v3_raw.manifest.bin")
 ARM_KEY = here("vectors/manifests/keys/dev.cert.der")

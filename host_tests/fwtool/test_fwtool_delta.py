@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from fwtool.payloads import deflate, payloads, unpack
 from fwtool.payloads.delta import KINDS
 from fwtool_cli import fwtool
-from helpers import here, noise
+from helpers import here
 from microdots import FORMS, PAIRS, build
+from ufota_testkit.noise import noise
 
 TOOL = shutil.which(os.environ.get("MANIFEST_TOOL", "manifest-tool"))
 needs_tool = pytest.mark.skipif(not TOOL, reason="no manifest-tool: set MANIFEST_TOOL")

@@ -12,7 +12,8 @@ from fwcore import errors, header, manifest
 from fwcore.stage import unpack_stage
 from fwtool.images import factory, image, layouts
 from fwtool_cli import FOR_LAMP, LAYOUT, fwtool
-from helpers import noise, vectors
+from helpers import vectors
+from ufota_testkit.noise import noise
 
 HEADER_AT, IMAGE_AT = 0x10000, 0x11000  # boards/virtual/layout.py
 IMAGE = image.build({"main.py": noise(5000)}, "lfs2", 4096)

@@ -11,7 +11,8 @@ from fwcore.p256 import FixedKey, PublicKey
 from fwtool import exits
 from fwtool.signing import keys
 from fwtool_cli import fwtool
-from helpers import here, noise
+from helpers import here
+from ufota_testkit.noise import noise
 
 
 def test_a_new_key_is_p256_and_its_owners_alone(tmp_path):

@@ -14,7 +14,8 @@ from fwcore.p256 import PublicKey
 from fwtool.images import image
 from fwtool.signing import keys, manifests
 from fwtool_cli import BY_KEY, FOR_LAMP, LAYOUT, fwtool
-from helpers import here, noise
+from helpers import here
+from ufota_testkit.noise import noise
 
 VECTORS = here("vectors/manifests/")
 ARM = VECTORS + "v3_raw_signed_image.manifest.bin"

@@ -13,8 +13,8 @@ from fwcore import errors, errors_boot
 from fwtool.demos import demo
 from fwtool.server import serve_app, serve_folder, serve_results
 from fwtool_cli import fwtool
-from helpers import noise
 from serve_kit import ask, serving
+from ufota_testkit.noise import noise
 from update_kit import bundle, payload, signed
 
 

@@ -14,7 +14,7 @@ from fwtool.payloads.packing import Packed
 from fwtool.signing import keys, manifests
 from helpers import here
 from serve_kit import ask, serving
-from simboard import CLASS_ID, VENDOR_ID
+from ufota_testkit.simboard import CLASS_ID, VENDOR_ID
 from update_kit import bundle, payload, signed
 
 ADDRESS = f"/class/{CLASS_ID.hex()}/newest.fw"

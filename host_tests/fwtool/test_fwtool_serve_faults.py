@@ -9,8 +9,8 @@ import trustme
 
 from fwtool.server import serve_faults
 from fwtool_cli import fwtool
-from helpers import noise
 from serve_kit import ask, serving
+from ufota_testkit.noise import noise
 
 IMAGE = noise(200_000)
 

@@ -13,8 +13,8 @@ from fwcore.state import BACK, NOWHERE, REVERTED, State
 from fwtool.images import image, layouts
 from fwtool.virtual import state as states
 from fwtool_cli import FOR_LAMP, fwtool
-from helpers import noise
-from simdisk import Disk
+from ufota_testkit.noise import noise
+from ufota_testkit.simdisk import Disk
 
 BLOCK = 4096
 IMAGE = image.build({"main.py": noise(5000)}, "lfs2", BLOCK)

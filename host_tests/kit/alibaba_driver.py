@@ -12,7 +12,6 @@ import time
 
 import micropython  # noqa: F401  (gives CPython's time its ticks)
 
-import simboard
 from fwboot import main as boot_stage
 from fwcore.errors import FwError
 from fwcore.manifest import version_text
@@ -23,6 +22,7 @@ from ufota.fleet_client import FleetClient
 from ufota.sources.alibaba import AlibabaSource
 from ufota.sources.http import HttpSource
 from ufota.sources.retry import Retry
+from ufota_testkit import simboard
 from update_kit import Key, staged
 
 HOST = "127.0.0.1"

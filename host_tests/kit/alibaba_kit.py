@@ -8,7 +8,6 @@ import time
 from binascii import hexlify
 from hashlib import md5, sha256
 
-import simboard
 from fwcore.errors import FwError
 from helpers import vectors
 from ufota import client as states
@@ -16,6 +15,7 @@ from ufota.alibaba import blocks, bounded_socket, link
 from ufota.fleet_client import FleetClient
 from ufota.sources import alibaba
 from ufota.sources.alibaba import AlibabaSource
+from ufota_testkit import simboard
 from update_kit import Key, staged
 
 KEY, NAME = "a1B2c3D4e5F", "dev001"

@@ -6,10 +6,10 @@ is loaded anew, and what `import board` gives others comes back.
 
 import sys
 
-import simboard
 from fake_ports import Hardware, Installed
 from helpers import here, vectors
-from simdisk import Disk, Power
+from ufota_testkit import simboard
+from ufota_testkit.simdisk import Disk, Power
 
 NAMES = (
     "RPI_PICO_W",

@@ -7,8 +7,8 @@ import os
 import sys
 from errno import ENODEV
 
-from simdisk import Disk
 from ufota.sources import card as card_source
+from ufota_testkit.simdisk import Disk
 
 ON_MICROPYTHON = sys.implementation.name == "micropython"
 _SIZE = 128 * 512

@@ -9,11 +9,12 @@ from struct import pack
 from deflate import RAW, DeflateIO
 
 from fwcore.errors import FwError
-from helpers import here, noise, vectors
+from helpers import here, vectors
 from ufota.decoders import errors
 from ufota.decoders.delta import Patch
 from ufota.decoders.delta_arm import ArmPatch
 from ufota.decoders.inflate import Inflate
+from ufota_testkit.noise import noise
 
 CODES = {getattr(errors, name) for name in dir(errors) if name.isupper()}
 CODES -= set(range(errors.NO_CIPHER, errors.BAD_PADDING + 1))  # test_decrypt.py

@@ -3,10 +3,10 @@
 Runs on CPython and on MicroPython.
 """
 
-import simboard
-from helpers import noise
 from ufota.update import client_store
 from ufota.update.writer import UpdateWriter
+from ufota_testkit import simboard
+from ufota_testkit.noise import noise
 from update_kit import OLD as FIRST
 from update_kit import Key, payload, signed
 

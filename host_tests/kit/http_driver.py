@@ -35,8 +35,8 @@ def fetch(url, timeout_ms):
 
 def update(url, timeout_ms, kind="sd"):
     """Run a whole update on a simulated board: {staged: version, running: version} or {code}."""
-    import simboard
     from ufota.client import Client
+    from ufota_testkit import simboard
     from update_kit import Key, running, staged
 
     board = simboard.make(kind, 1, Key())

@@ -7,7 +7,7 @@ from hashlib import sha256
 
 from fwcore import header
 from fwcore.slot_writer import Writer
-from simboard import ROT
+from ufota_testkit.simboard import ROT
 
 CAMPAIGN = b"\xc1" * 16
 

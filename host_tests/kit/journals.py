@@ -5,7 +5,7 @@ Runs on CPython and on MicroPython.
 
 from fwcore.journal import Journal
 from fwcore.storage import Storage
-from simdisk import Disk
+from ufota_testkit.simdisk import Disk
 
 
 def nor():

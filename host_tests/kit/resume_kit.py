@@ -3,10 +3,10 @@
 Runs on CPython and on MicroPython.
 """
 
-import simboard
-from simboard import put
 from ufota import fleet_client
 from ufota.sources.retry import Retry
+from ufota_testkit import simboard
+from ufota_testkit.simboard import put
 from update_kit import OLD, FakeSource, Key
 
 

@@ -9,8 +9,8 @@ from hashlib import sha256
 from fwboot import main
 from fwcore import header
 from fwcore.state import IDLE, NO_SIGNATURE, NONE, PENDING, TRIALS, State
-from helpers import noise
-from simboard import Board, active_slot, put, read, trial_layout
+from ufota_testkit.noise import noise
+from ufota_testkit.simboard import Board, active_slot, put, read, trial_layout
 
 OLD = noise(900, 1)
 NEW = noise(1000, 2)

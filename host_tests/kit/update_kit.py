@@ -5,12 +5,13 @@ Runs on CPython and on MicroPython.
 
 from errno import ENODEV
 
-import simboard
 from fwcore import errors
 from fwcore.errors import FwError
 from fwcore.p256 import PublicKey
-from helpers import noise, vectors
+from helpers import vectors
 from ufota import client
+from ufota_testkit import simboard
+from ufota_testkit.noise import noise
 
 OLD = 1, noise(600, 1)  # what trial_setup() runs
 # What the fixtures packed_... make of it, and the class key of those that are encrypted.

@@ -11,10 +11,10 @@ Moody: those of them in which a torn unit reads differently each time.
 
 import sys
 
-from helpers import noise
 from powercut_life import named
 from powercut_scenes import SCENES, WIRED, lives, wired_lives
-from simdisk import ALL, PowerCut, Violation
+from ufota_testkit.noise import noise
+from ufota_testkit.simdisk import ALL, PowerCut, Violation
 
 STORMS = 700  # of each whole life, on each interpreter
 

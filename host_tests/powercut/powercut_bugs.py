@@ -7,9 +7,9 @@ Runs on CPython and on MicroPython.
 
 from fwboot import decide, mode_swap, select, swap, trial
 from fwcore import journal, kv, state
-from simdisk import PowerCut
 from ufota import client, fleet_client
 from ufota.update import candidate, client_store, pending, resume
+from ufota_testkit.simdisk import PowerCut
 
 
 def skip_read_back():

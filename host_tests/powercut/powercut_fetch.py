@@ -13,12 +13,12 @@ Runs on CPython and on MicroPython.
 
 from fragments_kit import restarted
 from fwcore.errors import FwError
-from helpers import noise
 from powercut_life import NEW, NO, Life, Truth, Wrong, manifest_of
 from resume_kit import NoWait
-from simboard import BLOCK
 from ufota import fleet_client
 from ufota.update import client_store
+from ufota_testkit.noise import noise
+from ufota_testkit.simboard import BLOCK
 from update_kit import MANIFEST_URL, FakeSource
 
 FETCHED_TWICE = "more was fetched twice than cuts explain"

@@ -11,7 +11,6 @@ Runs on CPython and on MicroPython.
 
 from hashlib import sha256
 
-import simboard
 from fwboot import main, select
 from fwcore import manifest
 from fwcore.boot_chain import StageBoard
@@ -19,9 +18,10 @@ from fwcore.errors import FwError
 from fwcore.header import NO_CAMPAIGN, Header, device_key
 from fwcore.regions import fixed_slot
 from fwcore.state import CONFIRMED, IDLE, PENDING, TRIAL, State
-from helpers import noise
 from ufota import client, trial
 from ufota.update import pending
+from ufota_testkit import simboard
+from ufota_testkit.noise import noise
 from update_kit import AFTER, CLASS_KEY, MANIFEST_URL, FakeSource, Key, bundle, payload, signed
 
 NOTHING_RUNS = "nothing bootable"

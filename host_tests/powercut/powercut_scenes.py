@@ -11,7 +11,6 @@ from fwcore.journal import _commit as commit
 from fwcore.journal import _record as record
 from fwcore.kv import KeyValue
 from fwcore.state import State
-from helpers import noise
 from journals import card, nor, storage
 from powercut_fetch import Fetched, with_client_store
 from powercut_life import (
@@ -28,7 +27,8 @@ from powercut_life import (
     Wrong,
 )
 from powercut_wired import AllOnChips, OnChips
-from simboard import BLOCK, MODES, trial_layout
+from ufota_testkit.noise import noise
+from ufota_testkit.simboard import BLOCK, MODES, trial_layout
 from update_kit import AFTER, payload
 from update_kit import OLD as RUNS
 

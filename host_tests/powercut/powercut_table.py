@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import monotonic
 
-from conftest import FOLDERS
+from conftest import FOLDERS, TOOLS
 from fwtool import paths
 
 SCRIPT = Path(__file__).parent / "powercut.py"
@@ -23,7 +23,7 @@ def command(interpreter, job):
     """(argv, environment) of one job on one interpreter."""
     if interpreter == "CPython":
         return [sys.executable, str(SCRIPT), job], None
-    places = paths.device(), paths.bootloader(), *FOLDERS
+    places = paths.device(), paths.bootloader(), TOOLS, *FOLDERS
     argv = [paths.micropython(), "-X", f"heapsize={HEAP}", str(SCRIPT), job]
     return argv, paths.environment(*places)
 

@@ -7,9 +7,8 @@ that lost its power forgets what it was doing.
 Runs on CPython and on MicroPython.
 """
 
-import nor_kit
-import sd_kit
 from powercut_life import Life, Wrong
+from ufota_testkit.chips import wired_nor, wired_sd
 
 ILLEGAL = "a chip was sent what it ignores"
 
@@ -20,9 +19,9 @@ def wire(board, names):
     for name in sorted(board.disks):
         if name in names:
             if board.disks[name].overwrite:
-                sd_kit.through(board, name)
+                wired_sd.through(board, name)
             else:
-                nor_kit.through(board, name, profile="soon")
+                wired_nor.through(board, name, profile="soon")
             chips.append(board.disks[name].chip)
     return chips
 

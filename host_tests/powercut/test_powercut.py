@@ -5,10 +5,10 @@ kind of storage, and so is every operation of the boot that repairs an install.
 """
 
 from fwboot import main
-from helpers import noise
 from images import load, store
-from simboard import KINDS, active_slot, candidate_slots, make, read
-from simdisk import TEARS, every_cut
+from ufota_testkit.noise import noise
+from ufota_testkit.simboard import KINDS, active_slot, candidate_slots, make, read
+from ufota_testkit.simdisk import TEARS, every_cut
 
 BOTH = True  # runs on CPython and on MicroPython
 

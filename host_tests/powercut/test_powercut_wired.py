@@ -16,9 +16,9 @@ from powercut import Count, again, clocks, storm, sweep, traced, weak
 from powercut_life import UPDATE_LOST, Truth, Wrong
 from powercut_scenes import CHIPS, WIRED, wired_lives
 from powercut_wired import wire
-from simboard import ROT, Board, active_slot, put, trial_layout
 from ufota import trial
 from ufota.client import Client
+from ufota_testkit.simboard import ROT, Board, active_slot, put, trial_layout
 from update_kit import MANIFEST_URL, OLD, FakeSource, Key, bundle, payload
 
 BOTH = True  # runs on CPython and on MicroPython

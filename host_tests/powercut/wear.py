@@ -6,10 +6,10 @@ revert is the boot after the last trial. test_wear.py asserts the bounds.
 Runs on CPython and on MicroPython; as a script it prints the table.
 """
 
-from helpers import noise
 from powercut_life import DONE, NEW, Life
-from simboard import candidate_slots, put
 from trial_kit import pending
+from ufota_testkit.noise import noise
+from ufota_testkit.simboard import candidate_slots, put
 
 BLOCK = 4096
 PROGRAM = 16

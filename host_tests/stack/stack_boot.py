@@ -6,10 +6,10 @@ Each function prepares a board, and returns what is watched.
 import stack_worlds as worlds
 from fwcore.boot_chain import StageBoard
 from fwcore.state import IDLE, State
-from helpers import noise
-from simboard import active_slot, put
-from simdisk import PowerCut
 from trial_kit import spoil
+from ufota_testkit.noise import noise
+from ufota_testkit.simboard import active_slot, put
+from ufota_testkit.simdisk import PowerCut
 
 _MODES = ("simple", "direct", "swap", "overwrite")
 _APPLICATION = {"main.py": b"import stack_watch\nstack_watch.note('main.py')\n"}

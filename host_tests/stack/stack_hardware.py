@@ -7,11 +7,11 @@ import sys
 
 import fake_ports
 from boards_kit import World
-from fake_sd import SDHC, Card, Socket
-from fake_spi import Bus, Pin
-from simdisk import Disk
 from stack_net import time
 from stack_watch import note
+from ufota_testkit.chips.fake_sd import SDHC, Card, Socket
+from ufota_testkit.chips.fake_spi import Bus, Pin
+from ufota_testkit.simdisk import Disk
 
 
 class WatchedFlash(fake_ports.Rp2Flash):

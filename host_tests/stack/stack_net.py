@@ -10,8 +10,8 @@ import sys
 import time as _real
 from errno import ECONNRESET
 
-from fake_spi import Clock
 from stack_watch import note
+from ufota_testkit.chips.fake_spi import Clock
 
 
 class Time(Clock):

@@ -7,18 +7,19 @@ import os
 import sys
 
 import fake_ports
-import simboard
-from fake_nor import FakeNor
 from fwcore.boot_chain import StageBoard
 from fwcore.regions import fixed_slot
 from fwcore.state import TRIALS, State
-from helpers import here, noise
-from simdisk import Disk
+from helpers import here
 from stack_hardware import Pico, put_card
 from stack_net import Net, Web, pages, time
 from stack_watch import APP, FRAME, SEARCH, watch
 from test_boards import literal
 from trial_kit import pending
+from ufota_testkit import simboard
+from ufota_testkit.chips.fake_nor import FakeNor
+from ufota_testkit.noise import noise
+from ufota_testkit.simdisk import Disk
 from update_kit import CLASS_KEY, MANIFEST_URL, FakeSource, bundle, signed
 from update_kit import payload as payload_of
 

@@ -21,8 +21,9 @@ from cryptography.hazmat.primitives.padding import PKCS7
 
 from decoders_kit import frame, head, leb, literals
 from fwtool.signing import keys, manifest_der
-from helpers import here, noise
-from simboard import CLASS_ID, VENDOR_ID
+from helpers import here
+from ufota_testkit.noise import noise
+from ufota_testkit.simboard import CLASS_ID, VENDOR_ID
 
 OURS = b"test key of ufota, worth nothing"
 STRANGER = b"test key of a stranger, worth nothing"

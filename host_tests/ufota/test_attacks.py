@@ -6,15 +6,16 @@ Everything but the boot stage's own defences (test_boot.py) and the manifest par
 import gc
 from hashlib import sha256
 
-import simboard
 from fwboot import main
 from fwcore import errors, errors_net, header
 from fwcore.errors import FwError
 from fwcore.manifest import version_word
-from helpers import noise, raises
-from simboard import active_slot, candidate_slots, put
+from helpers import raises
 from ufota import client
 from ufota.sources import http
+from ufota_testkit import simboard
+from ufota_testkit.noise import noise
+from ufota_testkit.simboard import active_slot, candidate_slots, put
 from update_kit import (
     MANIFEST_URL,
     PAYLOAD_URL,

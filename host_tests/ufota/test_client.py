@@ -2,14 +2,15 @@
 
 import asyncio
 
-import simboard
 from fwboot.main import run as boot
 from fwcore import errors, errors_net
 from fwcore.errors import FwError
 from fwcore.manifest import version_word
-from helpers import noise, raises
-from simboard import KINDS, candidate_slots, make, put
+from helpers import raises
 from ufota import client, client_async
+from ufota_testkit import simboard
+from ufota_testkit.noise import noise
+from ufota_testkit.simboard import KINDS, candidate_slots, make, put
 from update_kit import (
     BASE,
     MANIFEST_URL,

@@ -6,9 +6,9 @@ The whole suite's source is compiled in that heap too; bench.py measures what a 
 import gc
 import sys
 
-from helpers import noise
-from simboard import CLASS_ID, ROT, VENDOR_ID
 from ufota.client import Client
+from ufota_testkit.noise import noise
+from ufota_testkit.simboard import CLASS_ID, ROT, VENDOR_ID
 from update_kit import MANIFEST_URL, PAYLOAD_URL, Key, signed
 
 BOTH = True  # runs on CPython and on MicroPython

@@ -5,10 +5,10 @@ The boot stage's own cuts are test_powercut.py's; here it only has to find its w
 
 from fwboot import main
 from fwcore.manifest import version_word
-from helpers import noise
-from simboard import candidate_slots, make, put
-from simdisk import every_cut
 from ufota import client
+from ufota_testkit.noise import noise
+from ufota_testkit.simboard import candidate_slots, make, put
+from ufota_testkit.simdisk import every_cut
 from update_kit import FakeSource, Key, bundle, payload, running, signed
 
 BOTH = True  # runs on CPython and on MicroPython

@@ -1,6 +1,5 @@
 """The update client where the layout has a state region: what it refuses, writes and leaves."""
 
-import simboard
 from fwboot import main
 from fwcore import errors, errors_boot, errors_net, header, manifest
 from fwcore import state as states
@@ -8,11 +7,13 @@ from fwcore.errors import FwError
 from fwcore.manifest import version_word
 from fwcore.regions import has_room, read_signature
 from fwcore.state import State
-from helpers import noise, raises
-from simboard import MODES, candidate_slots, put
-from simdisk import every_cut
+from helpers import raises
 from ufota import client
 from ufota.trial import confirm, last_result, reject
+from ufota_testkit import simboard
+from ufota_testkit.noise import noise
+from ufota_testkit.simboard import MODES, candidate_slots, put
+from ufota_testkit.simdisk import every_cut
 from update_kit import (
     MANIFEST_URL,
     OLD,

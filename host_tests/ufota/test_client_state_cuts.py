@@ -3,16 +3,16 @@
 The boot stage's own cuts are powercut.py's; here it only has to find its way.
 """
 
-import simboard
 from fwboot import main
 from fwcore import state as states
 from fwcore.header import device_key
 from fwcore.manifest import version_word
 from fwcore.state import State
-from simboard import MODES, put
-from simdisk import MOODY, every_cut
 from ufota import client
 from ufota.trial import confirm, last_result
+from ufota_testkit import simboard
+from ufota_testkit.simboard import MODES, put
+from ufota_testkit.simdisk import MOODY, every_cut
 from update_kit import MANIFEST_URL, OLD, FakeSource, Key, bundle, payload, trial_setup
 
 BOTH = True  # runs on CPython and on MicroPython

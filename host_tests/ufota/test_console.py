@@ -2,13 +2,13 @@
 
 import sys
 
-import simboard
 from fwcore import errors
 from fwcore.errors import FwError
 from fwcore.manifest import version_word
 from resume_kit import board_of
-from simboard import put
 from ufota import console
+from ufota_testkit import simboard
+from ufota_testkit.simboard import put
 from update_kit import OLD
 
 BOTH = True  # runs on CPython and on MicroPython

@@ -10,8 +10,8 @@ from fwcore.errors import FwError
 from fwcore.journal import Journal
 from fwcore.kv import KeyValue
 from fwcore.storage import Storage
-from simdisk import Disk, every_cut
 from ufota import provision
+from ufota_testkit.simdisk import Disk, every_cut
 
 BOTH = True  # runs on CPython and on MicroPython
 

@@ -5,16 +5,16 @@ import time
 
 import micropython  # noqa: F401  (gives CPython's time its ticks)
 
-import simboard
 from fwboot import main
 from fwcore import errors, errors_boot
 from fwcore import state as states
 from fwcore.manifest import version_word
 from fwcore.state import State
 from helpers import raises
-from simboard import MODES
-from simdisk import TEARS, every_cut
 from ufota import trial
+from ufota_testkit import simboard
+from ufota_testkit.simboard import MODES
+from ufota_testkit.simdisk import TEARS, every_cut
 from update_kit import MANIFEST_URL, OLD, bundle, payload, trial_setup, update
 
 BOTH = True  # runs on CPython and on MicroPython

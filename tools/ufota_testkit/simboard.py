@@ -16,8 +16,8 @@ from hashlib import sha256
 from fwcore import header, regions
 from fwcore.errors import FwError
 from fwcore.regions import SwapSlot
-from helpers import noise
-from simdisk import Disk, Power
+from ufota_testkit.noise import noise
+from ufota_testkit.simdisk import Disk, Power
 
 ROT = bytes(range(16))
 VENDOR_ID = b"vendor-of-tests!"

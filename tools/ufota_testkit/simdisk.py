@@ -29,7 +29,7 @@ up to the cut: what the device held in RAM is lost either way.
 Runs on CPython and on MicroPython.
 """
 
-from helpers import noise
+from ufota_testkit.noise import noise
 
 TEARS = ("nothing", "half", "junk")
 MOODY = TEARS + ("moody",)

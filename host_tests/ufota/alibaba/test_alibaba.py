@@ -3,7 +3,6 @@
 import gc
 import json
 
-import simboard
 from alibaba_kit import (
     BLOCK_REPLY,
     GET_REPLY,
@@ -19,12 +18,14 @@ from fwboot import main as boot_stage
 from fwcore import errors, errors_boot, errors_net
 from fwcore.errors import FwError
 from fwcore.manifest import version_word
-from helpers import noise, raises
+from helpers import raises
 from ufota import client as states
 from ufota import trial
 from ufota.alibaba import reports
 from ufota.sources.alibaba import AlibabaSource
 from ufota.sources.retry import Retry
+from ufota_testkit import simboard
+from ufota_testkit.noise import noise
 from update_kit import bundle
 
 BOTH = True

@@ -20,8 +20,9 @@ from fwtool import paths
 from fwtool.demos.demo_mqtt_broker import Broker
 from fwtool.demos.demo_mqtt_client import fetch
 from fwtool.demos.demo_mqtt_cloud import Cloud, Package
-from helpers import here, noise
+from helpers import here
 from ufota.alibaba.login import login
+from ufota_testkit.noise import noise
 from umqtt_paho import MQTTClient
 from update_kit import bundle
 

@@ -23,8 +23,9 @@ from fwtool import paths
 from fwtool.demos.demo_mqtt_client import fetch
 from fwtool.demos.demo_mqtt_cloud import Cloud, Package
 from fwtool.virtual import virtual_board
-from helpers import here, noise
-from listener import Listener
+from helpers import here
+from ufota_testkit.noise import noise
+from ufota_testkit.server.listener import Listener
 
 HEAP = "64k"
 FILE = b"0" + noise(20000)  # begins as a manifest does

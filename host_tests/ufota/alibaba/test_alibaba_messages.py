@@ -6,9 +6,10 @@ from binascii import hexlify, unhexlify
 
 from alibaba_kit import MESSAGES, crc16, reply
 from fwcore import errors, errors_net
-from helpers import noise, raises
+from helpers import raises
 from ufota.alibaba import blocks, login
 from ufota.alibaba import job as jobs
+from ufota_testkit.noise import noise
 
 BOTH = True
 

@@ -26,7 +26,7 @@ from decoders_kit import (
     signed,
     stored,
 )
-from helpers import noise
+from ufota_testkit.noise import noise
 
 COUNT = 1_000_000
 LIMIT_S = 1  # of processor time, for a payload of some hundred bytes

@@ -30,8 +30,7 @@ from fwcore import errors as fw_errors
 from fwcore import formats
 from fwcore.slot import Slot
 from fwcore.storage import Storage
-from helpers import noise, raises
-from simdisk import Disk
+from helpers import raises
 from ufota.decoders import errors, lz4
 from ufota.decoders.add import adder
 from ufota.decoders.add_wide import Wide
@@ -40,6 +39,8 @@ from ufota.decoders.delta import Patch
 from ufota.decoders.delta_arm import ArmPatch
 from ufota.decoders.inflate import Inflate
 from ufota.decoders.precursor import Precursor
+from ufota_testkit.noise import noise
+from ufota_testkit.simdisk import Disk
 
 BOTH = True
 CHUNKS = 1, 7, 64, 512, 4096

@@ -21,9 +21,9 @@ from decoders_kit import (
     stored,
 )
 from fwcore.errors import FwError
-from helpers import noise
 from ufota.decoders import errors
 from ufota.decoders.inflate import Inflate
+from ufota_testkit.noise import noise
 
 BOTH = True
 TIMEOUT_S = 300

@@ -15,9 +15,10 @@ import pytest
 
 import decoders_driver
 from decoders_kit import Old, outcome, plain, unpacked
-from helpers import here, noise, vectors
+from helpers import here, vectors
 from ufota.decoders import errors
 from ufota.decoders import lz4 as ours
+from ufota_testkit.noise import noise
 
 FLUSHES = {
     "block": zlib.Z_BLOCK,

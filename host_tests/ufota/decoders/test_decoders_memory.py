@@ -5,13 +5,13 @@ import gc
 from decoders_kit import Old, arm_patch, patch, stored
 from fwcore.slot import Slot
 from fwcore.storage import Storage
-from helpers import noise
-from simdisk import Disk
 from ufota.decoders.add import adder
 from ufota.decoders.delta import Patch
 from ufota.decoders.delta_arm import ArmPatch
 from ufota.decoders.inflate import Inflate
 from ufota.decoders.precursor import Precursor
+from ufota_testkit.noise import noise
+from ufota_testkit.simdisk import Disk
 
 BOTH = True
 OBJECT = 900  # bytes of an object with its attributes and bound methods, on a 64-bit machine

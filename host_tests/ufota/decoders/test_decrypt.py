@@ -3,8 +3,9 @@
 from binascii import unhexlify
 
 from fwcore.errors import FwError
-from helpers import noise, raises, vectors
+from helpers import raises, vectors
 from ufota.decoders import decrypt, errors
+from ufota_testkit.noise import noise
 
 BOTH = True  # runs on CPython and on MicroPython
 

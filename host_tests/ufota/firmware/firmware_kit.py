@@ -8,7 +8,7 @@ import struct
 from hashlib import sha256
 
 from fwcore.manifest import version_word
-from simdisk import Disk
+from ufota_testkit.simdisk import Disk
 
 FIRST = version_word("1.0.0")
 SIZE = 64 << 10

@@ -2,7 +2,6 @@
 
 from hashlib import sha256
 
-import simboard
 from firmware_kit import FIRST, SIZE, Esp, Partition, Rom
 from fwcore import errors, errors_boot, errors_net
 from fwcore.errors import FwError
@@ -11,8 +10,6 @@ from fwcore.state import CONFIRMED, IDLE, PENDING, REVERTED, TRIAL, State
 from fwcore.storage import Storage
 from helpers import raises
 from resume_kit import board_of
-from simboard import put, trial_layout
-from simdisk import Disk, PowerCut
 from test_update_writer import bring
 from ufota.alibaba import reports
 from ufota.firmware import targets
@@ -22,6 +19,9 @@ from ufota.hawkbit import action
 from ufota.trial import confirm, last_result
 from ufota.update import client_store
 from ufota.update.writer import UpdateWriter
+from ufota_testkit import simboard
+from ufota_testkit.simboard import put, trial_layout
+from ufota_testkit.simdisk import Disk, PowerCut
 from update_kit import OLD, Key, payload, signed, staged
 
 BOTH = True  # runs on CPython and on MicroPython

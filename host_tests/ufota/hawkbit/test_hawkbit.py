@@ -7,14 +7,12 @@ import json
 import time
 
 import fake_hawkbit
-import simboard
 from fake_hawkbit import FakeHawkbit
 from fwboot import main
 from fwcore import errors, errors_boot, errors_net
 from fwcore.errors import FwError
 from fwcore.state import CONFIRMED, REVERTED, TRIAL, State
 from helpers import raises, vectors
-from simdisk import every_cut
 from ufota import client as states
 from ufota import trial
 from ufota.fleet_client import FleetClient
@@ -26,6 +24,8 @@ from ufota.sources.http import HttpSource
 from ufota.sources.poll import Pace
 from ufota.sources.retry import Retry
 from ufota.update import client_store
+from ufota_testkit import simboard
+from ufota_testkit.simdisk import every_cut
 from update_kit import OLD, Key, bundle, running, staged
 
 BOTH = True

@@ -17,7 +17,7 @@ from fwtool.images import factory, image
 from fwtool.signing import keys, manifests
 from fwtool.virtual import virtual_board
 from goosebit_kit import ERROR, FINISHED, REGISTERED, RUNNING, UNKNOWN, Goosebit
-from helpers import noise
+from ufota_testkit.noise import noise
 from virtual_kit import CLASS, VENDOR, own_layout, result
 
 pytestmark = pytest.mark.timeout(240)

@@ -8,12 +8,12 @@ both interpreters.
 
 import sys
 
-import simboard
 from fwcore.errors import FwError
-from helpers import noise
 from ufota.fleet_client import FleetClient
 from ufota.sources.http import HttpSource
 from ufota.sources.poll import Poll
+from ufota_testkit import simboard
+from ufota_testkit.noise import noise
 from update_kit import Key
 
 

@@ -4,7 +4,6 @@ import os
 import struct
 from hashlib import sha256
 
-import simboard
 from card_kit import ON_MICROPYTHON, make_card, names, write
 from fragments_kit import client_store_of, restarted, simple_board, trial_board
 from fwboot import main
@@ -13,12 +12,14 @@ from fwcore import state as states
 from fwcore.errors import FwError
 from fwcore.manifest import version_word
 from fwcore.state import State
-from helpers import noise, raises
+from helpers import raises
 from ufota.client import FAILED, READY
 from ufota.fleet_client import FleetClient
 from ufota.sources.card import CardSource
 from ufota.sources.group import Group
 from ufota.trial import confirm, reject
+from ufota_testkit import simboard
+from ufota_testkit.noise import noise
 from update_kit import OLD as FIRST
 from update_kit import FakeSource, bundle, payload, signed, staged
 

@@ -6,11 +6,11 @@ from card_kit import ON_MICROPYTHON, make_card, names, write
 from fragments_kit import simple_board, trial_board
 from fwcore import errors
 from fwcore.errors import FwError
-from helpers import noise
-from simdisk import ALL, every_cut
 from test_card import BUNDLE, OLD, SMALL, boot, poll, start, with_card
 from ufota.client import FAILED
 from ufota.trial import confirm
+from ufota_testkit.noise import noise
+from ufota_testkit.simdisk import ALL, every_cut
 from update_kit import OLD as FIRST
 from update_kit import bundle, payload, staged
 

@@ -7,7 +7,7 @@ from fwcore.errors import FwError
 from helpers import raises
 from ufota.client import DOWNLOAD, FAILED, READY
 from ufota.sources import group
-from virtual_clock import Clock
+from ufota_testkit.virtual_clock import Clock
 
 BOTH = True  # runs on CPython and on MicroPython
 

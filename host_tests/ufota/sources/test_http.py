@@ -17,7 +17,12 @@ from pathlib import Path
 import pytest
 
 import http_driver
-from badserver import (
+from fwcore import errors
+from fwcore.manifest import version_word
+from fwtool import paths
+from ufota.sources import http
+from ufota_testkit.noise import noise
+from ufota_testkit.server.badserver import (
     BadServer,
     FullServer,
     endless,
@@ -28,11 +33,6 @@ from badserver import (
     resets,
     silent,
 )
-from fwcore import errors
-from fwcore.manifest import version_word
-from fwtool import paths
-from helpers import noise
-from ufota.sources import http
 from update_kit import bundle, payload, signed
 
 TIMEOUT_MS = 600

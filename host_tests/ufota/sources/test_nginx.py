@@ -16,8 +16,8 @@ import pytest
 import servers
 import tls_kit
 from fwcore import errors, errors_net
-from helpers import noise
 from http_lab import PATIENT_MS, Lab, Trial, bundle, eq, signed
+from ufota_testkit.noise import noise
 
 BODY = noise(40_000, 21)
 TEXT = b"all the same " * 4000  # worth compressing

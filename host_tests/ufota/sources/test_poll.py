@@ -9,7 +9,7 @@ from ufota.client import FAILED, READY
 from ufota.sources import poll
 from ufota.sources.relay import Relay
 from ufota.sources.retry import Retry
-from virtual_clock import Clock, high, low, middle
+from ufota_testkit.virtual_clock import Clock, high, low, middle
 
 BOTH = True  # runs on CPython and on MicroPython
 

@@ -3,7 +3,7 @@
 from fwcore import errors, errors_net
 from fwcore.errors import FwError
 from ufota.sources.retry import Retry, share, spread
-from virtual_clock import high, low, middle
+from ufota_testkit.virtual_clock import high, low, middle
 
 BOTH = True  # runs on CPython and on MicroPython
 

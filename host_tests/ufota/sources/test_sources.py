@@ -2,7 +2,6 @@
 
 import time
 
-import simboard
 from fwcore import errors, errors_net
 from fwcore.errors import FwError
 from helpers import raises
@@ -10,6 +9,8 @@ from ufota.client import FAILED, READY
 from ufota.fleet_client import FleetClient
 from ufota.sources import group, poll
 from ufota.sources.retry import Retry
+from ufota_testkit import simboard
+from ufota_testkit.virtual_clock import Clock, middle
 from update_kit import (
     BASE,
     MANIFEST_URL,
@@ -22,7 +23,6 @@ from update_kit import (
     running,
     staged,
 )
-from virtual_clock import Clock, middle
 
 BOTH = True  # runs on CPython and on MicroPython
 

@@ -1,12 +1,12 @@
 """Fragments in any order: what is taken, what is refused, and what a reset leaves of them."""
 
-import simboard
 from fragments_kit import begun, client_store_of, fragments, restarted, simple_board, trial_board
 from fwcore import errors, errors_net
 from fwcore.manifest import version_word
 from fwcore.storage import up
 from helpers import raises
 from ufota.update.writer import UpdateWriter
+from ufota_testkit import simboard
 from update_kit import payload, running, signed, staged
 
 BOTH = True  # runs on CPython and on MicroPython

@@ -4,7 +4,6 @@ After each cut, and after a cut of the recovery too, the device says what is mis
 that, and boots the whole image. A unit that is programmed twice is a Violation (simdisk.py).
 """
 
-import simboard
 from fragments_kit import (
     OLD,
     begun,
@@ -16,9 +15,10 @@ from fragments_kit import (
 )
 from fwboot import main
 from fwcore.manifest import version_word
-from helpers import noise
-from simdisk import ALL, MOODY, PowerCut, every_cut
 from ufota.trial import confirm
+from ufota_testkit import simboard
+from ufota_testkit.noise import noise
+from ufota_testkit.simdisk import ALL, MOODY, PowerCut, every_cut
 from update_kit import OLD as FIRST
 from update_kit import payload
 

@@ -1,14 +1,11 @@
 """Payloads that are not the image itself: deflated, patches, encrypted, all of it at once."""
 
-import simboard
 from fwboot import main
 from fwcore import errors, errors_net, formats
 from fwcore.errors import FwError
 from fwcore.manifest import version_word
 from helpers import raises
 from resume_kit import NoWait, board_of
-from simboard import KINDS, MODES
-from simdisk import every_cut
 from test_firmware_targets import esp_board
 from ufota import client
 from ufota.decoders import chain
@@ -18,6 +15,9 @@ from ufota.patch_client import PatchClient
 from ufota.trial import confirm
 from ufota.update import payload
 from ufota.update.writer import UpdateWriter
+from ufota_testkit import simboard
+from ufota_testkit.simboard import KINDS, MODES
+from ufota_testkit.simdisk import every_cut
 from update_kit import (
     AFTER,
     CLASS_KEY,

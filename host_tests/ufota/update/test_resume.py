@@ -1,16 +1,16 @@
 """A download goes on where it was: after broken links, after resets, after both; never wrongly."""
 
-import simboard
 from fwboot import main
 from fwcore import errors
 from fwcore.errors import FwError
 from fwcore.manifest import version_word
 from helpers import raises
 from resume_kit import board_of, fleet_of
-from simboard import KINDS, candidate_slots, put
-from simdisk import MOODY, every_cut
 from ufota import client, fleet_client
 from ufota.update import client_store
+from ufota_testkit import simboard
+from ufota_testkit.simboard import KINDS, candidate_slots, put
+from ufota_testkit.simdisk import MOODY, every_cut
 from update_kit import (
     BASE,
     MANIFEST_URL,

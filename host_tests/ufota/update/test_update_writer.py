@@ -2,15 +2,15 @@
 
 import sys
 
-import simboard
 from fwboot import main
 from fwcore import errors, errors_net, modules
 from fwcore.manifest import version_word
 from helpers import raises
 from resume_kit import board_of
-from simboard import KINDS
 from ufota.update import client_store
 from ufota.update.writer import UpdateWriter
+from ufota_testkit import simboard
+from ufota_testkit.simboard import KINDS
 from update_kit import OLD, Key, payload, running, signed, staged
 
 BOTH = True  # runs on CPython and on MicroPython

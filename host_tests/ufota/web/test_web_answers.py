@@ -7,7 +7,7 @@ import micropython  # noqa: F401  (gives CPython's time its ticks)
 
 from fwcore import errors, errors_net
 from fwcore.errors import FwError
-from helpers import noise, raises
+from helpers import raises
 from test_http_ports import Clock, Port, Select, drain
 from ufota.sources import http
 from ufota.sources.http import HttpSource
@@ -16,6 +16,7 @@ from ufota.web.chunked import Chunks
 from ufota.web.origin import origin
 from ufota.web.service import HttpService
 from ufota.web.url import resolve
+from ufota_testkit.noise import noise
 
 BOTH = True  # runs on CPython and on MicroPython
 TIMEOUT_S = 300

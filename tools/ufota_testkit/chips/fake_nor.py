@@ -16,7 +16,7 @@ Runs on CPython and on MicroPython.
 
 import struct
 
-from simdisk import Disk, PowerCut, Violation
+from ufota_testkit.simdisk import Disk, PowerCut, Violation
 
 # What there is of chips. Sizes and times as in the data sheets: erases are (log2 of bytes,
 # command, the same with 4-byte address or 0, typical ms, most ms).

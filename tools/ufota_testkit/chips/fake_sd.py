@@ -15,7 +15,7 @@ The card is as hard as the specification lets it be, or harder:
 Runs on CPython and on MicroPython.
 """
 
-from simdisk import PowerCut
+from ufota_testkit.simdisk import PowerCut
 
 BLOCK = 512
 SDSC1, SDSC2, SDHC, MMC = "v1", "v2", "hc", "mmc"
@@ -330,7 +330,7 @@ class Card:
             self._r1(_CRC)
             return
         name = number + 100 if app and number in (23, 41) else number
-        action = getattr(self, "_cmd%d" % name, None)
+        action = getattr(self, "_cmd{}".format(name), None)
         if not action or number in self.refused or self._idle and name not in _IN_IDLE:
             self._r1(_ILLEGAL)
             return

@@ -4,8 +4,8 @@ Runs on CPython and on MicroPython.
 """
 
 from bdev import norchip, spinor
-from fake_nor import FakeNor, Kind
-from fake_spi import Bus, Clock
+from ufota_testkit.chips.fake_nor import FakeNor, Kind
+from ufota_testkit.chips.fake_spi import Bus, Clock
 
 KIB = 1024
 BAUD = 20000000

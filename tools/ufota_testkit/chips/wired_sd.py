@@ -1,9 +1,9 @@
 """An SD card on a bus, and the driver over it, for tests on both interpreters."""
 
 from bdev import sdcard
-from fake_sd import AT_ONCE, BLOCK, SDHC, SDSC2, Card, Socket, Sparse, Times
-from fake_spi import Bus, Clock
-from simdisk import Disk
+from ufota_testkit.chips.fake_sd import AT_ONCE, BLOCK, SDHC, SDSC2, Card, Socket, Sparse, Times
+from ufota_testkit.chips.fake_spi import Bus, Clock
+from ufota_testkit.simdisk import Disk
 
 
 class Rig:

@@ -11,7 +11,7 @@ import socket
 import struct
 import time
 
-from listener import Listener
+from ufota_testkit.server.listener import Listener
 
 _PATIENCE_S = 20  # nothing here outlives a test by more
 

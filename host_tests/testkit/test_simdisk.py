@@ -1,7 +1,7 @@
 """The simulated disk keeps its own contract, or no power-cut test proves a thing."""
 
-from helpers import noise
-from simdisk import ALL, TEARS, Disk, Power, PowerCut, Violation, every_cut
+from ufota_testkit.noise import noise
+from ufota_testkit.simdisk import ALL, TEARS, Disk, Power, PowerCut, Violation, every_cut
 
 BOTH = True  # runs on CPython and on MicroPython
 
