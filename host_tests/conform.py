@@ -19,7 +19,8 @@ import sys
 
 ROOT = __file__.rsplit("/", 1)[0] + "/.." if "/" in __file__ else ".."
 ON_DEVICE = sys.implementation.name == "micropython"
-_FOLDERS = "device bootloader tools host_tests/conform host_tests/bench host_tests/kit host_tests/simulators"
+_FOLDERS = """device bootloader tools
+    host_tests/conform host_tests/bench host_tests/kit host_tests/simulators"""
 sys.path[0:0] = [ROOT + "/" + name for name in _FOLDERS.split()]
 if not ON_DEVICE:
     sys.path.insert(0, ROOT + "/tools/hostshim")
