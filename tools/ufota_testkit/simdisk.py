@@ -305,14 +305,10 @@ class Disk:
         """What an operation leaves on the medium; as _put(), which dies of the tear."""
         if tear == "nothing":
             return
-        size = len(new)
-        units = range(start // self.program_size, (start + size) // self.program_size)
-        if tear == "half":
-            new = new[: size // 2]
-        elif tear == "junk":
-            new = noise(size, self.power.ops)
-        elif tear == "bits":
-            new = _mixed(memoryview(self.data)[start : start + size], new, self.power.ops)
+        units = range(start // self.program_size, (start + len(new)) // self.program_size)
+        if tear in ("half", "junk", "bits"):
+            old = memoryview(self.data)[start : start + len(new)]
+            new = torn(tear, old, new, self.power.ops)
         elif tear == "moody":
             for unit in units:
                 at = unit * self.program_size
@@ -337,10 +333,22 @@ class Disk:
         self.data[unit * len(old) : (unit + 1) * len(old)] = face
 
 
-def _mixed(old, new, seed):
-    """Bytes between old and new: of the bits that differ, a random half is new."""
-    dice = noise(len(new), seed)
-    return bytes([old[i] ^ ((old[i] ^ new[i]) & dice[i]) for i in range(len(new))])
+def torn(tear, old, new, seed):
+    """What a cut leaves of a unit that held `old` and was to hold `new`; moody is more than bytes.
+
+    old, new:  bytes of one length
+    seed:      number of the operation: the same junk in each run
+    """
+    if tear == "nothing":
+        return bytes(old)
+    if tear == "half":
+        return bytes(new[: len(new) // 2]) + bytes(old[len(new) // 2 :])
+    if tear == "junk":
+        return noise(len(new), seed)
+    if tear == "bits":  # of the bits that differ, a random half is new
+        dice = noise(len(new), seed)
+        return bytes([old[i] ^ ((old[i] ^ new[i]) & dice[i]) for i in range(len(new))])
+    return new
 
 
 def every_cut(make, act, check, tears=TEARS):

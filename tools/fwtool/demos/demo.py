@@ -29,7 +29,7 @@ from fwcore.state import FORWARD, PENDING, State
 from fwtool import explain, paths
 from fwtool.exits import REFUSED, Failure
 from fwtool.images import factory, image, layouts
-from fwtool.server import serve
+from fwtool.server import serve, threaded
 from fwtool.signing import keys, manifests
 from fwtool.virtual import boot, virtual_board
 
@@ -81,7 +81,7 @@ class Demo:
 
     def play(self):
         self.prepare()
-        with Server(self.folder / "server") as server:
+        with server_of(self.folder / "server") as server:
             self.board = virtual_board.VirtualBoard(
                 self.folder / "board", "512k", on_line=self.hear
             )
@@ -340,35 +340,16 @@ def _is_in_swap(chips):
     return boot.active_slot(chips).digest(head.size, buf, lambda: None) != head.digest
 
 
-class Server:
-    """`fwtool serve` on a free port, in a thread.
-
-    It ignores a device's report on its last update, and so offers again what was rejected: the
-    demo shows that the device refuses it.
-    """
-
-    def __init__(self, folder):
-        import uvicorn
-
-        self._listener = serve.listen("127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/"
-        config = uvicorn.Config(_deaf(serve.application(str(folder))), log_level="error")
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(
-            target=self._server.run, kwargs={"sockets": [self._listener]}, daemon=True
-        )
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._server.should_exit = True
-        self._thread.join()
+def server_of(folder):
+    """`fwtool serve` of a folder, in a thread, for `with`."""
+    return threaded.Server(_deaf(serve.application(str(folder))))
 
 
 def _deaf(application):
-    """An ASGI application that does not get the header with a device's last result."""
+    """An ASGI application that does not get the header with a device's last result.
+
+    So it offers again what was rejected: the demo shows that the device refuses it.
+    """
 
     async def answer(scope, receive, send):
         name = serve.RESULT_HEADER.encode()

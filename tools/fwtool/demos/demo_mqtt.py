@@ -20,7 +20,7 @@ from fwcore.errors import FwError
 from fwcore.manifest import version_word
 from fwtool import explain, paths
 from fwtool.demos import demo
-from fwtool.demos.demo import CLASS, VENDOR, Server, make_scratch
+from fwtool.demos.demo import CLASS, VENDOR, make_scratch, server_of
 from fwtool.demos.demo_mqtt_client import fetch
 from fwtool.exits import DEVICE, Failure
 from fwtool.images import factory, image, layouts
@@ -57,7 +57,7 @@ def _parts():
     try:
         from fwtool.demos import demo_mqtt_broker, demo_mqtt_cloud
     except ImportError as error:
-        raise Failure(f"no {error.name}: pip install amqtt paho-mqtt", DEVICE) from None
+        raise Failure(f"no {error.name}: {paths.SIM}", DEVICE) from None
     return demo_mqtt_broker, demo_mqtt_cloud
 
 
@@ -81,7 +81,7 @@ class Story:
     def play(self):
         self.prepare()
         with (
-            Server(self.folder / "server") as self.server,
+            server_of(self.folder / "server") as self.server,
             self._broker.Broker({(KEY, NAME): SECRET}) as broker,
             self._cloud.Cloud(broker.port) as self.cloud,
         ):

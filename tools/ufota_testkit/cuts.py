@@ -1,0 +1,87 @@
+"""Power cuts of a board under test: in each operation of something it does, once.
+
+The thing is done a single time, and its operations are recorded. The contents of the chips after
+a cut follow from the record: the operations before it, and the tear. What the device held in RAM
+is lost either way.
+"""
+
+import shutil
+from typing import NamedTuple
+
+from ufota_testkit.on_device import records
+from ufota_testkit.simdisk import TEARS
+
+
+class Cut(NamedTuple):
+    """number: of the operation, from 1, or 0: no cut;  of: how many there are;  what: it is"""
+
+    number: int
+    of: int
+    tear: str
+    what: str
+
+    def __str__(self):
+        if not self.number:
+            return f"no cut, {self.of} operations"
+        return f"operation {self.number} of {self.of} ({self.what}), tear {self.tear!r}"
+
+
+def every_cut(device, act, *args, tears=TEARS, step=1, **named):
+    """Do act(*args, **named) on a device; then cut power in each operation, with each tear.
+
+    A generator of Cut, the first one without a cut: after each the power is off, the chips are
+    as that cut leaves them, and the body of the loop switches on and checks.
+
+    tears:   of simdisk.TEARS, or bits or whole
+    step:    2: every second operation
+    raises:  AssertionError when act() writes nothing
+    """
+    __tracebackhide__ = True
+    before = _Chips(device)
+    device.count_from_here()
+    act(*args, **named)
+    done = device.operations()
+    if not done:
+        raise AssertionError("nothing was written: there is no operation to cut power in")
+    device.cut = Cut(0, len(done), "", "")
+    yield device.cut
+    for number, operation in enumerate(done, 1):
+        for tear in tears if (number - 1) % step == 0 else ():
+            before.back()
+            device.tear(operation, tear, number)
+            device.cut = Cut(number, len(done), tear, str(operation))
+            yield device.cut
+        before.apply(operation)
+    device.cut = None
+    before.close()
+
+
+class _Chips:
+    """A copy of a device's chips, to which they go back again and again."""
+
+    def __init__(self, device):
+        self._device = device
+        self._folder = device.folder.with_name(device.folder.name + ".before")
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.mkdir()
+        for path in device.folder.glob("*.bin"):
+            shutil.copyfile(path, self._folder / path.name)
+
+    def back(self):
+        """The chips become as the copy is, where anything was written since the last time."""
+        for operation in self._device.operations():
+            name = operation.chip + ".bin"
+            with open(self._folder / name, "rb") as file:
+                file.seek(operation.start)
+                data = file.read(operation.size)
+            with open(self._device.folder / name, "r+b") as file:
+                file.seek(operation.start)
+                file.write(data)
+        self._device.count_from_here()
+
+    def apply(self, operation):
+        with open(self._folder / f"{operation.chip}.bin", "r+b") as file:
+            records.put(file, operation)
+
+    def close(self):
+        shutil.rmtree(self._folder)
