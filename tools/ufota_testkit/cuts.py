@@ -64,12 +64,13 @@ class _Chips:
         self._folder = device.folder.with_name(device.folder.name + ".before")
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir()
+        self._applied = []  # since the chips were the same
         for path in device.folder.glob("*.bin"):
             shutil.copyfile(path, self._folder / path.name)
 
     def back(self):
         """The chips become as the copy is, where anything was written since the last time."""
-        for operation in self._device.operations():
+        for operation in self._applied + self._device.operations():
             name = operation.chip + ".bin"
             with open(self._folder / name, "rb") as file:
                 file.seek(operation.start)
@@ -77,9 +78,12 @@ class _Chips:
             with open(self._device.folder / name, "r+b") as file:
                 file.seek(operation.start)
                 file.write(data)
+        self._applied = []
         self._device.count_from_here()
 
     def apply(self, operation):
+        """The copy is from now on as after this operation."""
+        self._applied.append(operation)
         with open(self._folder / f"{operation.chip}.bin", "r+b") as file:
             records.put(file, operation)
 

@@ -234,6 +234,7 @@ class _Run:
         self.lines = []
         self.said = False
         self._says = says
+        self._is_application = False  # who prints now
         made_of = device._interpreter
         command = [*made_of.command, str(device.folder), "_boot"]
         self.board = virtual_board.Supervisor(
@@ -241,9 +242,12 @@ class _Run:
         )
 
     def _hear(self, line):
-        if not self.said:
-            self.lines.append(line)
-        if self._says is not None and self._says in line:
+        if self.said:
+            return
+        self.lines.append(line)
+        if line in (boot.FIRST_WORDS, boot.LAST_WORDS):
+            self._is_application = line == boot.LAST_WORDS
+        elif self._is_application and self._says is not None and self._says in line:
             self.said = True
             self.board.kill()
 

@@ -21,6 +21,7 @@ from fwtool.exits import Failure
 from fwtool.images import headers, layouts
 
 FIRST_WORDS = "Mbed Bootloader"  # of the boot stage's log, behind an empty line
+LAST_WORDS = "booting..."  # before the application
 TIMEOUT_S = 300  # verifying and copying 16 MB takes a tenth of it
 
 

@@ -1,0 +1,117 @@
+"""Power cuts of a board under test: what every_cut() leaves is what a real cut leaves."""
+
+import pytest
+
+from ufota_testkit.simdisk import ALL
+
+TEARS = [tear for tear in ALL if tear != "moody"]
+LAYOUTS = ["virtual", "RPI_PICO_W", "NUCLEO_F429ZI"]  # swap, direct; overwrite, from a card
+CONFIRMS = """
+from board import Board
+from ufota.trial import confirm
+
+confirm(Board())
+"""
+KEEPS = """
+with open("/user/kept", "w") as file:
+    file.write("kept")
+"""
+
+
+@pytest.fixture
+def application(board, release, tmp_path):
+    """application(text): a release of it is on the board."""
+
+    def make(text, version="1.0.0"):
+        folder = tmp_path / f"app{version}"
+        folder.mkdir(exist_ok=True)
+        (folder / "main.py").write_text(text)
+        return release(folder, version)
+
+    return make
+
+
+def chips(board):
+    return {path.name: path.read_bytes() for path in board.folder.glob("*.bin")}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(each, marks=pytest.mark.board(each)) for each in LAYOUTS]
+)
+def test_a_cut_leaves_what_the_sweep_leaves(name, board, application, server, cut_at, every_cut):
+    # No file is written: LittleFS keeps the time of that, which is another one in each run.
+    board.program(application(CONFIRMS))
+    board.start()
+    board.update(server(application(CONFIRMS + "print(2)\n", "2.0.0")))
+    before = chips(board)
+    swept = {}
+    for cut in every_cut(board.start, tears=TEARS, step=5):
+        if cut.number:
+            swept[cut.number, cut.tear] = chips(board)
+    assert len(swept) == -(-cut.of // 5) * len(TEARS) > 2 * len(TEARS)
+    for (number, tear), found in sorted(swept.items())[:: len(TEARS) + 1]:
+        for chip, data in before.items():
+            (board.folder / chip).write_bytes(data)
+        with cut_at(number, tear):
+            board.start()
+        assert chips(board) == found, (number, tear)
+
+
+def test_power_that_went_stays_away(board, application, cut_at):
+    text = """
+try:
+    with open("/user/kept", "w") as file:
+        file.write("kept")
+except BaseException:
+    print("an exception")
+finally:
+    print("the end")
+"""
+    board.program(application(text))
+    with cut_at(1):
+        board.start()
+    assert board.lines[-1] == ""
+    assert board.read("/user/kept") is None
+
+
+def test_operations_are_counted_through_resets(board, application, cut_at):
+    text = """
+import os, machine
+if len(os.listdir("/user")) < 4:
+    open("/user/" + str(len(os.listdir("/user"))), "w").close()
+    machine.reset()
+"""
+    board.program(application(text))
+    board.count_from_here()
+    board.start()
+    count = len(board.operations())
+    board.program(application(text))
+    with cut_at(count, "half"):
+        board.start()
+    assert len(board.operations()) == count
+    with pytest.raises(AssertionError, match="no operation number"), cut_at(1):
+        board.start()
+
+
+def test_a_board_that_writes_nothing_cannot_be_swept(board, application, every_cut):
+    board.program(application("print('idle')"))
+    with pytest.raises(AssertionError, match="nothing was written"):
+        next(every_cut(board.start))
+    assert board.lines[-1] == "idle"
+
+
+def test_the_first_of_a_sweep_is_without_a_cut(board, application, every_cut):
+    board.program(application(KEEPS))
+    sweep = every_cut(board.start, tears=["whole"])
+    assert next(sweep).number == 0 and board.read("/user/kept") == b"kept"
+    assert next(sweep).number == 1 and not board.read("/user/kept")
+
+
+def test_flash_that_is_programmed_twice_fails_the_test(board, application):
+    text = """
+from board import Board
+Board().device("flash").writeblocks(16, bytes(256), 0)
+"""
+    board.program(application(text))
+    with pytest.raises(AssertionError, match="programmed twice"):
+        board.start()
