@@ -168,7 +168,7 @@ class Device:
         done = subprocess.run(
             [*interpreter.command, str(self.folder), name, *map(str, arguments)],
             cwd=interpreter.folder,
-            env=interpreter.env,
+            env=paths.environment(*interpreter.path),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -238,7 +238,7 @@ class _Run:
         made_of = device._interpreter
         command = [*made_of.command, str(device.folder), "_boot"]
         self.board = virtual_board.Supervisor(
-            device.folder, command, made_of.folder, made_of.env, self._hear
+            device.folder, command, made_of.folder, made_of.path, self._hear
         )
 
     def _hear(self, line):

@@ -1,5 +1,6 @@
 """What a board under test is made of: real MicroPython, or CPython, in a process."""
 
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,11 +13,14 @@ _MODULES = ("simdisk", "noise")  # of the kit, that a board needs
 
 
 class Interpreter(NamedTuple):
-    """command: a list; STATE MODULE [ARGUMENT ...] follow;  folder, env: of its processes"""
+    """command: a list; STATE MODULE [ARGUMENT ...] follow
+
+    folder:  where its processes run;  path: folders their modules are in
+    """
 
     command: list
     folder: Path
-    env: dict
+    path: list
 
 
 def compile_all(out):
@@ -33,4 +37,11 @@ def micropython(code, more=()):
     folders = ("on_device", "device", "bootloader", "virtual", "kit")
     path = [*more, *(code / name for name in folders)]
     command = [paths.micropython(), "-X", f"heapsize={HEAP}", "-m", "powered"]
-    return Interpreter(command, code / "virtual", paths.environment(*path))
+    return Interpreter(command, code / "virtual", path)
+
+
+def cpython(more=()):
+    """CPython, this very one, on the sources. more: folders searched first."""
+    path = [*more, _HERE / "on_device", paths.device(), paths.bootloader(), paths.board()]
+    command = [sys.executable, "-m", "ufota_testkit.on_cpython.start", "-m", "powered"]
+    return Interpreter(command, paths.board(), path)

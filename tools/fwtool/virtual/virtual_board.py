@@ -32,16 +32,17 @@ class Supervisor:
 
     state_dir:    folder with its chips and identity (fwtool factory)
     command:      what its processes run, a list
-    folder, env:  where, and with which environment variables
+    folder:       where they run
+    path:         folders their modules are in
     on_line:      called with every line of output, in the supervisor's thread; it may kill()
     max_resets:   per minute; one more ends the supervision, with exit code RESET
     """
 
-    def __init__(self, state_dir, command, folder, env, on_line=print, max_resets=20):
+    def __init__(self, state_dir, command, folder, path, on_line=print, max_resets=20):
         self._state = Path(state_dir).resolve()
         self._command = command
         self._folder = folder
-        self._env = env
+        self._path = path
         self._on_line = on_line
         self._max_resets = max_resets
         self._lock = threading.Lock()  # around _off and _process: no start after a kill
@@ -109,7 +110,7 @@ class Supervisor:
     def _spawn(self, cause):
         """Start a process, unless the power is off. Returns True when one runs."""
         self._watchdog().unlink(missing_ok=True)
-        env = {**self._env, "RESET_CAUSE": str(cause)}
+        env = {**paths.environment(*self._path), "RESET_CAUSE": str(cause)}
         with self._lock:
             if self._off:
                 return False
@@ -176,7 +177,7 @@ class VirtualBoard(Supervisor):
         command = [paths.micropython(interpreter), "-X", f"heapsize={heap}"]
         command += ["-m", "_boot", os.path.realpath(state_dir)]
         # MicroPython looks into the folder it starts in first: no `board` of the caller's.
-        super().__init__(state_dir, command, path[-1], paths.environment(*path), **more)
+        super().__init__(state_dir, command, path[-1], path, **more)
 
 
 def _popen(command, folder, env):
