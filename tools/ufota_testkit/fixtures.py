@@ -36,7 +36,10 @@ class Lab:
     def device(self, request, folder):
         """The Device a test asks for. Raises Failure, FwError."""
         mark = request.node.get_closest_marker("board")
-        name, stand_ins = _marked(*mark.args, **mark.kwargs) if mark else _marked()
+        try:
+            name, stand_ins = _marked(*mark.args, **mark.kwargs) if mark else _marked()
+        except TypeError:
+            raise Failure("a mark `board` has a name and stand_ins, and nothing else") from None
         more = [request.config.rootpath / stand_ins] if stand_ins else []
         if request.param == "micropython":
             made_of = interpreters.micropython(self._compiled(), more)
