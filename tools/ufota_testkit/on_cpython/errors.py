@@ -3,6 +3,7 @@
 import builtins
 import ctypes
 import errno as numbers
+import gc
 import re
 import sys
 from os.path import abspath, dirname
@@ -33,6 +34,7 @@ _HIDDEN = (dirname(__file__), "<frozen ")  # MicroPython does the work of these 
 
 _FIRST_FOLDER = abspath("") + "/"
 
+_UNKNOWN = "the test kit does not know this Python: use CPython 3.11 to 3.13 for 64 bits"
 _FLAGS_AT = 168  # of a PyTypeObject: tp_flags, with 64 bits
 _IMMUTABLE = 1 << 8
 
@@ -57,16 +59,20 @@ def patch():
         return f"[Errno {code}] {name}"
 
     _set(OSError, errno=property(errno, number.__set__), __str__=describe)
+    if (OSError(2).errno, str(OSError(2))) != (2, "[Errno 2] ENOENT"):
+        raise RuntimeError(_UNKNOWN)
 
 
 def _set(cls, **members):
     """Set members of a class that is written in C: Python refuses that, but for one flag."""
     flags = ctypes.c_ulong.from_address(id(cls) + _FLAGS_AT)
     if flags.value != cls.__flags__:
-        raise RuntimeError("the test kit does not know this Python: use CPython for 64 bits")
+        raise RuntimeError(_UNKNOWN)
+    real = gc.get_referents(cls.__dict__)[0]  # from 3.12 on setattr() does not reach it
     flags.value &= ~_IMMUTABLE
     for name, value in members.items():
-        setattr(cls, name, value)
+        real[name] = value
+        setattr(cls, name, value)  # renews what C code has noted of the class
     flags.value |= _IMMUTABLE
 
 
