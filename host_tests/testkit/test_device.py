@@ -21,8 +21,8 @@ def test_an_endless_application_is_stopped_when_it_is_ready(board, application):
 
 
 def test_an_application_that_never_says_it_is_told_so(board, application, monkeypatch):  # noqa: F811
-    monkeypatch.setattr("ufota_testkit.device.TIMEOUT_S", 1)
     board.program(application(ENDLESS))
+    monkeypatch.setattr("ufota_testkit.device.TIMEOUT_S", 1)
     with pytest.raises(AssertionError, match="in 1 s the application has not printed 'up'"):
         board.start(says="up")
     with pytest.raises(AssertionError, match="in 1 s the application has not ended"):
