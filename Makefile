@@ -28,13 +28,18 @@ EMULATOR_READY := $(EMULATOR)/node_modules/ready
 PICO_RUN := PYTHONPATH=tools/hostshim:device:bootloader:tools:$(EMULATOR) $(PY) \
 	$(EMULATOR)/pico_run.py
 
-.PHONY: help demo demo-mqtt test test-pico lint types bench powercut fuzz clean
+PYTEST := $(PY) -m pytest -q -n $(JOBS) --maxschedchunk 1
+# Compiled files are kept, as is usual: each process compiles what it imports, or finds it.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help demo demo-mqtt test test-long test-pico lint types bench powercut fuzz clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    a virtual device updates itself, and refuses what it must"
 	@echo "make demo-mqtt  the same over MQTT, as Alibaba Cloud's OTA tells it"
-	@echo "make test    lint, types, and the tests on CPython and MicroPython"
+	@echo "make test    lint, types, and the tests on CPython and MicroPython, in minutes"
+	@echo "make test-long  the tests that take longer: shares of sweeps and of fuzzing, whole benches"
 	@echo "make test-pico FIRMWARE=firmware.uf2 BOOTROM=bootrom.bin  that firmware on an emulated Pico"
 	@echo "make lint    ruff only"
 	@echo "make types   type check of the device code only"
@@ -82,7 +87,10 @@ types: $(READY)
 	$(PY) host_tests/system/check_types.py
 
 test: lint types $(ARM_READY)
-	$(PY) -m pytest -q -n $(JOBS) --maxschedchunk 1
+	$(PYTEST) --part short
+
+test-long: $(READY) $(ARM_READY)
+	$(PYTEST) --part long
 
 # FIRMWARE, BOOTROM: files of yours; without them this says where they come from, installs nothing.
 # KEEP: a file for the figures; host_tests/stack/stack_pico.json has those of the tree.

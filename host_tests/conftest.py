@@ -6,7 +6,11 @@ crash, a hang or a leak of one test stays its own. Such files hold plain functio
 without arguments and import what both interpreters have. Two more lines may follow:
 
     HEAP = "512k"    heap of the MicroPython runs, as -X heapsize takes it; 4M if not given
-    TIMEOUT_S = 600  seconds a MicroPython run may take; 120 if not given
+    TIMEOUT_S = 900  seconds a MicroPython run may take; 600 if not given
+
+In any test file one more line may say what is for `make test-long`, not for `make test`:
+
+    LONG = True      all of the file; or the names of tests: ("test_a", "test_b")
 
 MICROPYTHON overrides the interpreter. When it is missing these items fail: the suite
 never passes on half of its interpreters.
@@ -33,10 +37,11 @@ sys.path[0:0] = [str(folder) for folder in FOLDERS]
 
 from servers import pytest_terminal_summary  # noqa: E402, F401  (a hook)
 
-DEFAULTS = {"BOTH": False, "HEAP": "4M", "TIMEOUT_S": 120}
+# A limit is for what hangs: it is at least ten times what the longest step of its kind takes.
+DEFAULTS = {"BOTH": False, "HEAP": "4M", "TIMEOUT_S": 600, "LONG": ()}
 
 
-def run_micropython(*command, heap="4M", timeout_s=120, folders=()):
+def run_micropython(*command, heap="4M", timeout_s=600, folders=()):
     """Run MicroPython on a script; the device's modules and those of the tests are importable.
 
     command: script and arguments
@@ -62,6 +67,10 @@ def micropython():
     return run_micropython
 
 
+def pytest_addoption(parser):
+    parser.addoption("--part", choices=("short", "long"), help="only this part; else all")
+
+
 def pytest_collect_file(file_path, parent):
     if file_path.suffix == ".py" and file_path.name.startswith("test_"):
         if _settings(file_path)["BOTH"]:
@@ -69,19 +78,34 @@ def pytest_collect_file(file_path, parent):
     return None
 
 
-def pytest_collection_modifyitems(items):
-    """What may take longest comes first, or at the end one process would be busy alone."""
+def pytest_collection_modifyitems(config, items):
+    part = config.getoption("part")
+    if part:
+        config.hook.pytest_deselected(items=[item for item in items if _part(item) != part])
+        items[:] = [item for item in items if _part(item) == part]
+    # What may take longest comes first, or at the end one process would be busy alone.
     items.sort(key=lambda item: -_settings(item.path)["TIMEOUT_S"])
+
+
+def _part(item):
+    """Which of the two parts of the suite a test belongs to."""
+    long = _settings(item.path)["LONG"]
+    name = getattr(item, "originalname", item.name)  # without parameters
+    return "long" if long is True or name in long else "short"
 
 
 @functools.cache
 def _settings(path):
-    """The constants of DEFAULTS as the file's module level sets them."""
-    found = dict(DEFAULTS)
+    """The constants of DEFAULTS as the file sets them, and TESTS: {name: its function}."""
+    found = dict(DEFAULTS, TESTS={})
     for node in ast.parse(path.read_bytes()).body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            if node.targets[0].id in found:
+            if node.targets[0].id in DEFAULTS:
                 found[node.targets[0].id] = ast.literal_eval(node.value)
+        elif isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            found["TESTS"][node.name] = node
+    if found["LONG"] is not True and set(found["LONG"]) - found["TESTS"].keys():
+        raise pytest.UsageError(f"{path}: LONG names what is no test of this file")
     return found
 
 
@@ -94,11 +118,10 @@ class TwiceFile(pytest.File):
 
 class MicroPython(pytest.Collector):
     def collect(self):
-        for node in ast.parse(self.path.read_bytes()).body:
-            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-                item = MicroPythonTest.from_parent(self, name=node.name)
-                item.function = node
-                yield item
+        for name, node in _settings(self.path)["TESTS"].items():
+            item = MicroPythonTest.from_parent(self, name=name)
+            item.function = node
+            yield item
 
 
 class MicroPythonTest(pytest.Item):

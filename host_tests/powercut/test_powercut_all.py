@@ -13,6 +13,13 @@ BOTH = True  # runs on CPython and on MicroPython
 HEAP = "8M"  # the larger the slower: the client asks for the free part, which is counted
 TIMEOUT_S = 900
 
+LONG = (
+    "test_every_scene_of_an_update_survives_every_single_cut",
+    "test_every_scene_of_what_is_seldom_survives_every_single_cut",
+    "test_a_share_of_all_pairs_of_cuts_is_survived",
+    "test_storms_of_cuts_in_whole_lives_are_survived",
+)
+
 # MicroPython takes three times as long: it cuts every second operation, of every scene, and
 # has a third of the pairs and of the storms.
 SLOW = sys.implementation.name == "micropython"
@@ -20,6 +27,7 @@ SHARES = 2 if SLOW else 1
 OF_MORE = 3 if SLOW else 1
 # A download takes ten times as long as an installation, and on MicroPython ten times that.
 FETCH = 32 if SLOW else 2
+QUICK = 16 * OF_MORE  # the share of all of it that `make test` has
 HALF = (("half", 0),)
 JUNK = (("junk", 0),)
 
@@ -31,17 +39,21 @@ def scene(row, name):
 SELDOM = ("selector", "rescue", "recovery", "state on a card")
 
 
-def single_cuts(scenes):
-    """Cases of these scenes, of which none may go wrong."""
+def single_cuts(scenes, shares=SHARES, of_fetch=FETCH):
+    """Cases of these scenes, of which none may go wrong. shares: of operations, one is cut."""
     cases = 0
     for row, name, make in scenes:
-        count, shares = Count(), FETCH if row == "fetch" else SHARES
-        sweep(row + " " + name, make, count, share=1 % shares, shares=shares)
-        cases += count.single * shares
+        count, of = Count(), of_fetch if row == "fetch" else shares
+        sweep(row + " " + name, make, count, share=1 % of, shares=of)
+        cases += count.single * of
         if row in MORE and not SLOW:
             MORE[row](row + " " + name, make, count)
         assert not count.wrong, count.wrong[:5]
     return cases
+
+
+def test_every_scene_survives_a_share_of_single_cuts():
+    assert single_cuts(SCENES, QUICK, 4 * QUICK) > 40000
 
 
 def test_every_scene_of_an_update_survives_every_single_cut():
@@ -52,7 +64,8 @@ def test_every_scene_of_what_is_seldom_survives_every_single_cut():
     assert single_cuts([scene for scene in SCENES if scene[0] in SELDOM]) > 15000
 
 
-def test_a_share_of_all_pairs_of_cuts_is_survived():
+def pairs_of_cuts(first, second):
+    """Cases of a share of the pairs with these tears, as many as CPython has."""
     count = Count()
     for row, name, shares in (
         ("client write", "swap sd", 16),
@@ -70,9 +83,19 @@ def test_a_share_of_all_pairs_of_cuts_is_survived():
         ("kv put", "nor", 1),
     ):
         shares *= OF_MORE
-        sweep(row + " " + name, scene(row, name), count, TEARS, PAIRS, 1 % shares, shares)
+        sweep(row + " " + name, scene(row, name), count, first, second, 1 % shares, shares)
     assert not count.wrong, count.wrong[:5]
-    assert count.pairs * OF_MORE > 24000, count.pairs
+    return count.pairs * OF_MORE
+
+
+def test_a_share_of_pairs_of_cuts_that_leave_junk_is_survived():
+    found = pairs_of_cuts(JUNK, PAIRS[:2])
+    assert found > 1100, found
+
+
+def test_a_share_of_all_pairs_of_cuts_is_survived():
+    found = pairs_of_cuts(TEARS, PAIRS)
+    assert found > 24000, found
 
 
 def test_a_share_of_pairs_of_cuts_in_a_download_is_survived():
@@ -83,13 +106,22 @@ def test_a_share_of_pairs_of_cuts_in_a_download_is_survived():
     assert count.pairs * shares > 1300, count.pairs
 
 
-def test_storms_of_cuts_in_whole_lives_are_survived():
+def storms(most):
+    """Storms in each life, fewer on MicroPython; returns how many in all, on CPython."""
     count = Count()
     for row, name, make in lives():
-        seeds = 10 if row == "fetch" and SLOW else 40 // OF_MORE
+        seeds = most // 4 if row == "fetch" and SLOW else most // OF_MORE
         storm(row + " " + name, make, count, range(seeds))
     assert not count.wrong, count.wrong[:5]
-    assert count.storms * OF_MORE > 36 * len(lives()) - 120
+    return count.storms * OF_MORE
+
+
+def test_a_few_storms_of_cuts_in_whole_lives_are_survived():
+    assert storms(6) > 4 * len(lives())
+
+
+def test_storms_of_cuts_in_whole_lives_are_survived():
+    assert storms(40) > 36 * len(lives()) - 120
 
 
 def test_every_bug_on_purpose_is_seen():

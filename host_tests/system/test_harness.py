@@ -19,6 +19,7 @@ import sys
 BOTH = True
 HEAP = "256k"
 TIMEOUT_S = 1
+LONG = ("test_good", "test_exit")
 ON_CPYTHON = sys.implementation.name == "cpython"
 
 
@@ -92,10 +93,24 @@ def test_each_way_to_fail_on_micropython_is_a_failure(suite, options):
 
 def test_failure_shows_the_traceback_of_micropython(suite):
     out = suite("test_suite.py::micropython::test_wrong")
-    assert 'test_suite.py", line 15, in test_wrong\nAssertionError' in out
+    assert 'test_suite.py", line 16, in test_wrong\nAssertionError' in out
     assert "no end after 1 s" in suite("test_suite.py::micropython::test_endless")
 
 
 def test_missing_interpreter_is_no_skip(suite):
     out = suite("-k", "micropython and good", MICROPYTHON="/nowhere/micropython")
     assert "1 failed" in out and "no MicroPython at /nowhere/micropython" in out
+
+
+def test_each_test_belongs_to_one_part_of_the_suite(suite):
+    """To both interpreters the same one."""
+    short, long = (suite("--co", "-q", "--part", part) for part in ("short", "long"))
+    assert [long.count(f"::test_{name}\n") for name in ("good", "exit", "wrong")] == [2, 2, 0]
+    assert [short.count(f"::test_{name}\n") for name in ("good", "exit", "wrong")] == [0, 0, 2]
+    assert "4/16 tests collected (12 deselected)" in long
+    assert "12/16 tests collected (4 deselected)" in short
+
+
+def test_a_name_that_is_no_test_is_in_no_part(suite, tmp_path):
+    (tmp_path / "test_suite.py").write_text(SUITE.replace("def test_exit", "def test_other"))
+    assert "LONG names what is no test of this file" in suite("--co")
