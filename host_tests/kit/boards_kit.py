@@ -10,6 +10,7 @@ from fake_ports import Hardware, Installed
 from helpers import here, vectors
 from ufota_testkit import simboard
 from ufota_testkit.simdisk import Disk, Power
+from ufota_testkit.virtual_clock import Clock
 
 NAMES = (
     "RPI_PICO_W",
@@ -41,6 +42,7 @@ class World:
 
     name:    of its folder, or None: its modules are where imports find them
     layout:  the board's; more: fields of it that are others here
+    clock:   what its reset waits by: nobody waits for it
     disks:   name -> Disk, made when somebody asks
     absent:  names of devices that are not there
     """
@@ -49,6 +51,7 @@ class World:
         self._places = []
         if name:
             self._places = [folder(name)] + [here(place) for place in _FOLDERS]
+        self.clock = Clock()
         self._module = self._load()
         self.layout.update(more)
         self.power = Power()
@@ -64,7 +67,9 @@ class World:
         sys.path[:] = self._places + path
         try:
             board = __import__("board")
-            self._base = sys.modules["board_base"].BaseBoard
+            base = sys.modules["board_base"]
+            base.time = self.clock
+            self._base = base.BaseBoard
             self.layout = dict(sys.modules["layout"].LAYOUT)
             return board
         finally:

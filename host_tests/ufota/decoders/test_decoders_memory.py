@@ -30,8 +30,10 @@ class Null:
 
 def used():
     """Bytes of heap in use; nothing is known of CPython's."""
+    if not hasattr(gc, "mem_alloc"):
+        return 0
     gc.collect()
-    return gc.mem_alloc() if hasattr(gc, "mem_alloc") else 0
+    return gc.mem_alloc()
 
 
 def makers():
