@@ -87,10 +87,10 @@ types: $(READY)
 	$(PY) host_tests/system/check_types.py
 
 test: lint types $(ARM_READY)
-	$(PYTEST) --part short
+	$(PYTEST) --part=short
 
 test-long: $(READY) $(ARM_READY)
-	$(PYTEST) --part long
+	$(PYTEST) --part=long
 
 # FIRMWARE, BOOTROM: files of yours; without them this says where they come from, installs nothing.
 # KEEP: a file for the figures; host_tests/stack/stack_pico.json has those of the tree.

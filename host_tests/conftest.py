@@ -10,7 +10,7 @@ without arguments and import what both interpreters have. Two more lines may fol
 
 In any test file one more line may say what is for `make test-long`, not for `make test`:
 
-    LONG = True      all of the file; or the names of tests: ("test_a", "test_b")
+    LONG = True      all of the file; or the names of tests: ("test_a", "test_b[spi]")
 
 MICROPYTHON overrides the interpreter. When it is missing these items fail: the suite
 never passes on half of its interpreters.
@@ -90,8 +90,8 @@ def pytest_collection_modifyitems(config, items):
 def _part(item):
     """Which of the two parts of the suite a test belongs to."""
     long = _settings(item.path)["LONG"]
-    name = getattr(item, "originalname", item.name)  # without parameters
-    return "long" if long is True or name in long else "short"
+    names = item.name, item.name.partition("[")[0]  # with its parameters, and without
+    return "long" if long is True or set(names) & set(long) else "short"
 
 
 @functools.cache
@@ -104,7 +104,8 @@ def _settings(path):
                 found[node.targets[0].id] = ast.literal_eval(node.value)
         elif isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
             found["TESTS"][node.name] = node
-    if found["LONG"] is not True and set(found["LONG"]) - found["TESTS"].keys():
+    long = found["LONG"]
+    if long is not True and {name.partition("[")[0] for name in long} - found["TESTS"].keys():
         raise pytest.UsageError(f"{path}: LONG names what is no test of this file")
     return found
 

@@ -1,5 +1,6 @@
 """The MicroPython half of the suite fails when it should: whatever happens in there."""
 
+import collections
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 from fwtool import paths
 
 HERE = Path(__file__).resolve().parent.parent
+LONG = ("test_both_parts_together_are_the_whole_suite",)
 
 SUITE = """\
 import os
@@ -18,7 +20,7 @@ import sys
 
 BOTH = True
 HEAP = "256k"
-TIMEOUT_S = 1
+TIMEOUT_S = 2
 LONG = ("test_good", "test_exit")
 ON_CPYTHON = sys.implementation.name == "cpython"
 
@@ -94,7 +96,7 @@ def test_each_way_to_fail_on_micropython_is_a_failure(suite, options):
 def test_failure_shows_the_traceback_of_micropython(suite):
     out = suite("test_suite.py::micropython::test_wrong")
     assert 'test_suite.py", line 16, in test_wrong\nAssertionError' in out
-    assert "no end after 1 s" in suite("test_suite.py::micropython::test_endless")
+    assert "no end after 2 s" in suite("test_suite.py::micropython::test_endless")
 
 
 def test_missing_interpreter_is_no_skip(suite):
@@ -104,7 +106,7 @@ def test_missing_interpreter_is_no_skip(suite):
 
 def test_each_test_belongs_to_one_part_of_the_suite(suite):
     """To both interpreters the same one."""
-    short, long = (suite("--co", "-q", "--part", part) for part in ("short", "long"))
+    short, long = (suite("--co", "-q", f"--part={part}") for part in ("short", "long"))
     assert [long.count(f"::test_{name}\n") for name in ("good", "exit", "wrong")] == [2, 2, 0]
     assert [short.count(f"::test_{name}\n") for name in ("good", "exit", "wrong")] == [0, 0, 2]
     assert "4/16 tests collected (12 deselected)" in long
@@ -114,3 +116,16 @@ def test_each_test_belongs_to_one_part_of_the_suite(suite):
 def test_a_name_that_is_no_test_is_in_no_part(suite, tmp_path):
     (tmp_path / "test_suite.py").write_text(SUITE.replace("def test_exit", "def test_other"))
     assert "LONG names what is no test of this file" in suite("--co")
+
+
+def collected(*options):
+    """Ids of the tests of the repository, in no order."""
+    command = [sys.executable, "-m", "pytest", "--co", "-q", "-p", "no:cacheprovider", *options]
+    done = subprocess.run(command, cwd=HERE.parent, capture_output=True, text=True, check=True)
+    return collections.Counter(line for line in done.stdout.splitlines() if "::" in line)
+
+
+def test_both_parts_together_are_the_whole_suite():
+    short, long, whole = collected("--part=short"), collected("--part=long"), collected()
+    assert short + long == whole and set(whole.values()) == {1}
+    assert len(short) > 4000 and len(long) > 60
