@@ -6,6 +6,7 @@ A name that is only known at run time counts as every module of its package.
 """
 
 import ast
+import functools
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -38,11 +39,17 @@ def circle(files):
     return []
 
 
+@functools.cache
+def parsed(text):
+    """The tree of a file: many tests look at all of them."""
+    return ast.parse(text)
+
+
 class Graph:
     """Which file imports which."""
 
     def __init__(self, files):
-        self._trees = {file: ast.parse(text) for file, text in files.items()}
+        self._trees = {file: parsed(text) for file, text in files.items()}
         self._modules = {_module(file): file for file in files if file.split("/")[0] in ROOTS}
         self._loose = {}  # files that are imported by their bare names
         for file in files:
@@ -66,7 +73,7 @@ class Graph:
                     name = f"{node.module}.{alias.name}"
                     found |= self._named(name, file) or self._named(node.module, file)
             elif isinstance(node, ast.Call):
-                strings |= ast.unparse(node.func).endswith("import_module")
+                strings |= _last_name(node.func) == "import_module"
                 found |= self._called(node, file)
         if strings:  # a table of names, of which one is imported
             for node in ast.walk(tree):
@@ -76,7 +83,7 @@ class Graph:
 
     def _called(self, node, file):
         """Files that a call imports by a string."""
-        name = ast.unparse(node.func).rpartition(".")[2]
+        name = _last_name(node.func)
         if name in BY_NAME and node.args:
             return set().union(*(self._named(each, file) for each in self._words(node.args[0])))
         if name == "load" and len(node.args) == 2:
@@ -111,6 +118,11 @@ class Graph:
         near = [each for each in places if Path(each).parent == beside]
         shared = [each for each in places if each.startswith(("host_tests/", "boards/common/"))]
         return set(near or shared[:1])
+
+
+def _last_name(function):
+    """ "run" of `run` and of `a.b.run`; None of what has no name."""
+    return getattr(function, "attr", getattr(function, "id", None))
 
 
 def _module(file):
