@@ -1,9 +1,10 @@
 """A device of Alibaba's cloud whose first connection is an attacker's; MicroPython.
 
-    micropython host_tests/ufota/alibaba/alibaba_attacked.py PORT PRODUCT_KEY DEVICE_NAME SECRET
+    micropython .../alibaba_attacked.py PORT PRODUCT_KEY DEVICE_NAME SECRET WAIT_MS
 
-Prints one line of JSON: the first error and when it came, the longest call, and of the file
-that the next connection brings, its size and digest.
+WAIT_MS is what it waits for an answer of the attacker. Prints one line of JSON: the first error
+and when it came, the longest call, and of the file that the next connection brings, its size
+and digest.
 """
 
 import gc
@@ -17,10 +18,12 @@ from hashlib import sha256
 from umqtt.simple import MQTTClient
 
 from fwcore.errors import FwError
+from ufota.alibaba import link
 from ufota.alibaba.login import login
 from ufota.sources.alibaba import AlibabaSource
 
-_END_MS = 15000
+_END_MS = 300000
+_REST_MS = 6000  # the longest wait before the second attempt to connect
 
 
 class Today(MQTTClient):
@@ -43,6 +46,16 @@ class Today(MQTTClient):
         self._sock = sock
 
 
+class Later:
+    """`time` of a device that has waited long enough to connect again."""
+
+    ticks_diff = staticmethod(time.ticks_diff)
+    sleep_ms = staticmethod(time.sleep_ms)
+
+    def ticks_ms(self):
+        return time.ticks_add(time.ticks_ms(), _REST_MS)
+
+
 class Board:
     """No storage: what is fetched here is only looked at."""
 
@@ -53,9 +66,9 @@ class Board:
         self.fed += 1
 
 
-def attack(cloud):
+def attack(cloud, wait_ms):
     """Poll until the first error: {code, ms, longest}."""
-    cloud.link.patience_ms = 2000
+    cloud.link.patience_ms = wait_ms
     start = time.ticks_ms()
     found = {"longest": 0}
     while "code" not in found and time.ticks_diff(time.ticks_ms(), start) < _END_MS:
@@ -72,6 +85,8 @@ def attack(cloud):
 
 def fetch(cloud):
     """What comes over the next connection: (size, digest)."""
+    cloud.link.patience_ms = 30000
+    link.time = Later()
     start = time.ticks_ms()
     while time.ticks_diff(time.ticks_ms(), start) < _END_MS:
         try:
@@ -100,13 +115,13 @@ def drain(cloud, url):
             return size, hexlify(digest.digest()).decode()
 
 
-def main(port, product_key, device_name, secret):
+def main(port, product_key, device_name, secret, wait_ms):
     gc.threshold(512)  # as firmware does: garbage of imports would end as holes
     board = Board()
     name, user, password = login(product_key, device_name, secret)
     mqtt = Today(name, "127.0.0.1", int(port), user, password, keepalive=60)
     cloud = AlibabaSource(board, mqtt, product_key, device_name, version="1.0.0")
-    found = attack(cloud)
+    found = attack(cloud, int(wait_ms))
     found["fed"] = board.fed
     gc.collect()
     found["file"] = fetch(cloud)
