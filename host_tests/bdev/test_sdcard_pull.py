@@ -20,7 +20,15 @@ from ufota_testkit.chips.wired_sd import Rig
 from ufota_testkit.noise import noise
 
 BOTH = True  # runs on CPython and on MicroPython
-TIMEOUT_S = 280
+LONG = (
+    "test_pulled_at_every_byte",
+    "test_pulled_from_a_bus_whose_line_then_is_low",
+    "test_pulled_while_a_slow_card_is_busy_or_searches",
+    "test_power_lost_for_a_moment_at_every_byte",
+    "test_a_bit_that_comes_wrong_at_any_byte_is_harmless_or_an_error",
+    "test_a_reset_of_the_board_at_any_byte_leaves_a_card_that_starts",
+)
+FEW = 17  # the step of what `make test` has of these
 
 OLD = noise(16 * BLOCK, 1)
 NEW = noise(16 * BLOCK, 2)
@@ -119,6 +127,18 @@ def sweep(name, event, floats=0xFF, times=QUICK, step=1):
     return length, outlived
 
 
+def test_pulled_or_without_power_at_a_share_of_the_bytes():
+    for name in ACTS:
+        for event, floats, times in (
+            (PULL, 0xFF, QUICK),
+            (PULL, 0x00, QUICK),
+            (PULL, 0xFF, TYPICAL),
+            (BOUNCE, 0xFF, QUICK),
+        ):
+            length, outlived = sweep(name, event, floats, times, FEW)
+            assert length > 520 and outlived <= 1 + length // 520, (name, event, outlived)
+
+
 def test_pulled_at_every_byte():
     for name in ACTS:
         length, outlived = sweep(name, PULL)
@@ -190,6 +210,19 @@ def flipped(name, way, step, bits):
     return cases, outlived
 
 
+def test_a_bit_that_comes_wrong_at_a_share_of_the_bytes_is_harmless_or_an_error():
+    for way in ("flip_out", "flip_in"):
+        for name in ACTS:
+            cases, outlived = flipped(name, way, FEW, (4,))
+            looked_at = (way == "flip_out") == act_reads(name)
+            assert cases > 30 and (outlived <= cases // 10 + 1 or not looked_at), (
+                way,
+                name,
+                cases,
+                outlived,
+            )
+
+
 def test_a_bit_that_comes_wrong_at_any_byte_is_harmless_or_an_error():
     for way in ("flip_out", "flip_in"):
         for name in ACTS:
@@ -249,27 +282,36 @@ def test_a_start_that_hears_wrong_is_an_error_or_right():
             assert read(rig.start(), 2)
 
 
-def test_a_reset_of_the_board_at_any_byte_leaves_a_card_that_starts():
-    """The card still waits for the rest of a block, for a token or a stop, or goes on sending."""
+def test_a_reset_of_the_board_at_a_share_of_the_bytes_leaves_a_card_that_starts():
     for name in ACTS:
-        act, count = ACTS[name]
-        rig = rig_of()
-        for at in range(0, clocked(rig, act, count), steps(name)):
-            renew(rig)
-            card = rig.start()
-            rig.socket.event, rig.socket.event_in = RESET, at
-            try:
-                act(card, count)
-                raise AssertionError("no reset")
-            except Reset:
-                pass
-            honest(rig, act, count, False)
-            rig.connect()
-            card, ms = rig.took_ms(rig.start)
-            assert not isinstance(card, OSError), (name, at, card)
-            assert ms < 600, (at, ms)
-            honest(rig, act, count, False)  # nothing was written by starting it
-            assert act(card, count)
+        resets(name, FEW)
+
+
+def test_a_reset_of_the_board_at_any_byte_leaves_a_card_that_starts():
+    for name in ACTS:
+        resets(name, steps(name))
+
+
+def resets(name, step):
+    """The card still waits for the rest of a block, a token or a stop, or goes on sending."""
+    act, count = ACTS[name]
+    rig = rig_of()
+    for at in range(0, clocked(rig, act, count), step):
+        renew(rig)
+        card = rig.start()
+        rig.socket.event, rig.socket.event_in = RESET, at
+        try:
+            act(card, count)
+            raise AssertionError("no reset")
+        except Reset:
+            pass
+        honest(rig, act, count, False)
+        rig.connect()
+        card, ms = rig.took_ms(rig.start)
+        assert not isinstance(card, OSError), (name, at, card)
+        assert ms < 600, (at, ms)
+        honest(rig, act, count, False)  # nothing was written by starting it
+        assert act(card, count)
 
 
 def test_a_reset_while_the_slowest_card_is_busy():

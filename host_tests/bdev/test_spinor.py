@@ -15,7 +15,6 @@ from ufota_testkit.noise import noise
 from ufota_testkit.simdisk import PowerCut
 
 BOTH = True  # runs on CPython and on MicroPython
-TIMEOUT_S = 300
 
 EROFS, EILSEQ = 30, 84
 FEED_MS = 13  # no board has a shorter watchdog

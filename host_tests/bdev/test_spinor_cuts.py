@@ -18,7 +18,6 @@ from ufota_testkit.simboard import candidate_slots as candidate_slots_of
 from ufota_testkit.simdisk import ALL, PowerCut, Violation, every_cut
 
 BOTH = True  # runs on CPython and on MicroPython
-TIMEOUT_S = 300
 
 ERASE, PAGE = 1024, 256
 SIZE = 16 * KIB

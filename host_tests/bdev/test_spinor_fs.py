@@ -14,7 +14,14 @@ from nor_fs import ON_MICROPYTHON, Story, fat, lfs
 from ufota_testkit.chips.wired_nor import KIB, Device, Wired, dice_of
 
 BOTH = True  # runs on CPython and on MicroPython
-TIMEOUT_S = 300
+LONG = (
+    "test_littlefs_keeps_what_a_model_keeps",
+    "test_littlefs_loses_to_a_cut_at_most_what_was_cut",
+    "test_fat_keeps_what_a_model_keeps",
+    "test_fat_may_lose_all_to_a_cut_but_never_hangs",
+)
+OPERATIONS = 1000
+FEW = 150  # of them for `make test`
 
 TEARS = ("nothing", "half", "junk", "bits", "whole")  # moody flash is beyond file systems
 
@@ -28,10 +35,10 @@ def prepared(make, size=256 * KIB, **options):
     return world, files, Story(files, dice_of(7))
 
 
-def run(make):
-    """1,000 operations without a cut, mounted anew 10 times."""
+def run(make, operations):
+    """So many operations without a cut, mounted anew after every hundred."""
     world, files, story = prepared(make)
-    for i in range(1000):
+    for i in range(operations):
         story.step()
         if i % 100 == 99:
             assert files.all() == story.model
@@ -41,12 +48,12 @@ def run(make):
     assert not world.chip.illegal and not world.chip.unknown
 
 
-def cut(make, judge):
-    """1,000 operations, a cut planned in every second; judge(files, story). Returns the cuts."""
+def cut(make, judge, operations):
+    """Operations, a cut planned in every second; judge(files, story). Returns the cuts."""
     world, files, story = prepared(make)
     dice = dice_of(8)
     cuts = 0
-    for _ in range(1000):
+    for _ in range(operations):
         world.power.reset()
         if dice(2) == 0:
             world.power.cut_at(1 + dice(dice(40) + 1), TEARS[dice(len(TEARS))])
@@ -64,11 +71,23 @@ def cut(make, judge):
     return cuts
 
 
+def test_littlefs_keeps_few_things():
+    run(lfs, FEW)
+
+
 def test_littlefs_keeps_what_a_model_keeps():
-    run(lfs)
+    run(lfs, OPERATIONS)
+
+
+def test_littlefs_loses_to_few_cuts_at_most_what_was_cut():
+    littlefs_cut(FEW)
 
 
 def test_littlefs_loses_to_a_cut_at_most_what_was_cut():
+    littlefs_cut(OPERATIONS)
+
+
+def littlefs_cut(operations):
     kept = []
 
     def judge(files, story):
@@ -78,17 +97,30 @@ def test_littlefs_loses_to_a_cut_at_most_what_was_cut():
         kept.append(found == story.allowed[1])
         story.model = found
 
-    cuts = cut(lfs, judge)
+    cuts = cut(lfs, judge, operations)
     print(cuts, "cuts,", sum(kept), "operations done")
-    assert cuts > 200 and 0 < sum(kept) < cuts, (cuts, sum(kept))
+    assert cuts > 0.2 * operations and 0 < sum(kept) < cuts, (cuts, sum(kept))
+
+
+def test_fat_keeps_few_things():
+    if ON_MICROPYTHON:
+        run(fat, FEW)
 
 
 def test_fat_keeps_what_a_model_keeps():
     if ON_MICROPYTHON:
-        run(fat)
+        run(fat, OPERATIONS)
+
+
+def test_fat_may_lose_all_to_few_cuts_but_never_hangs():
+    fat_cut(FEW)
 
 
 def test_fat_may_lose_all_to_a_cut_but_never_hangs():
+    fat_cut(OPERATIONS)
+
+
+def fat_cut(operations):
     if not ON_MICROPYTHON:
         return
     lost = []
@@ -104,9 +136,9 @@ def test_fat_may_lose_all_to_a_cut_but_never_hangs():
         files.mount()
         story.model = {}
 
-    cuts = cut(fat, judge)
+    cuts = cut(fat, judge, operations)
     print(cuts, "cuts, lost in", sum(lost))
-    assert cuts > 200
+    assert cuts > 0.2 * operations
 
 
 def test_littlefs_goes_round_worn_sectors():

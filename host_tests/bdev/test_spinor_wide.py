@@ -9,7 +9,6 @@ from ufota_testkit.chips.wired_nor import Wired, error_of, read, write
 
 BOTH = True  # runs on CPython and on MicroPython
 HEAP = "140M"
-TIMEOUT_S = 300
 
 MIB = 1 << 20
 SIZE = 32 * MIB

@@ -1,6 +1,6 @@
 """Every scene cut everywhere once, some twice, some in storms; and bugs on purpose are seen.
 
-The share of `make powercut` that runs with the tests.
+The shares of `make powercut` that run with the tests: a small one, and one of `make test-long`.
 """
 
 import sys

@@ -23,13 +23,18 @@ from update_kit import MANIFEST_URL, OLD, FakeSource, Key, bundle, payload
 
 BOTH = True  # runs on CPython and on MicroPython
 HEAP = "8M"
-TIMEOUT_S = 300
+LONG = (
+    "test_a_cut_in_any_operation_leaves_old_or_new",
+    "test_power_goes_at_any_clock",
+    "test_storms_of_cuts_are_survived",
+)
 
 # MicroPython takes three times as long: it does with fewer tears, clocks and storms.
 SLOW = sys.implementation.name == "micropython"
 TEARS = (("half", 0), ("junk", 0)) if SLOW else (("half", 0), ("junk", 0), ("moody", 0))
 CLOCKS = 14 if SLOW else 28  # of each act and chip
 STORMS = 5 if SLOW else 10  # of each life
+FEW_CLOCKS = 4 if SLOW else 7  # `make test` has so many, and one tear, and one storm
 NEW = version_word("2.0.0"), payload("small")
 NEWER = version_word("3.0.0"), payload("later")
 
@@ -44,32 +49,57 @@ OPERATIONS = {
 }
 
 
+def test_a_cut_in_any_operation_that_leaves_junk_leaves_old_or_new():
+    cut_in_any_operation((("junk", 0),))
+
+
 def test_a_cut_in_any_operation_leaves_old_or_new():
+    cut_in_any_operation(TEARS)
+
+
+def cut_in_any_operation(tears):
     found = {}
     for row, name, make in WIRED:
         count = Count()
-        sweep(row + " " + name, make, count, TEARS)
+        sweep(row + " " + name, make, count, tears)
         assert not count.wrong, count.wrong[:5]
         world = row + " " + name.split(",")[0]
-        found[world] = found.get(world, ()) + (count.single // len(TEARS),)
+        found[world] = found.get(world, ()) + (count.single // len(tears),)
     assert found == OPERATIONS, found
 
 
+def test_power_goes_at_few_clocks():
+    cut_at_clocks(FEW_CLOCKS)
+
+
 def test_power_goes_at_any_clock():
+    cut_at_clocks(CLOCKS)
+
+
+def cut_at_clocks(clocks_of_each):
     """Or the board is reset, at every seventh moment, and the chips go on."""
     count = Count()
     for row, name, make in WIRED:
-        clocks(row + " " + name, make, count, CLOCKS)
+        clocks(row + " " + name, make, count, clocks_of_each)
     assert not count.wrong, count.wrong[:5]
-    assert count.single == CLOCKS * (len(WIRED) + 3), count.single  # 3 scenes have two chips
+    # 3 scenes have two chips
+    assert count.single == clocks_of_each * (len(WIRED) + 3), count.single
+
+
+def test_a_storm_of_cuts_is_survived():
+    storms(1)
 
 
 def test_storms_of_cuts_are_survived():
+    storms(STORMS)
+
+
+def storms(of_each):
     count = Count()
     for row, name, make in wired_lives():
-        storm(row + " " + name, make, count, range(STORMS))
+        storm(row + " " + name, make, count, range(of_each))
     assert not count.wrong, count.wrong[:5]
-    assert count.storms == STORMS * 2 * len(CHIPS), count.storms
+    assert count.storms == of_each * 2 * len(CHIPS), count.storms
 
 
 def test_what_a_chip_keeps_half_of_is_copied_again():

@@ -17,11 +17,19 @@ from update_kit import MANIFEST_URL, OLD, FakeSource, Key, bundle, payload, tria
 
 BOTH = True  # runs on CPython and on MicroPython
 HEAP = "2M"  # the client counts the free part of it in each update, and here are thousands
-TIMEOUT_S = 300
+TIMEOUT_S = 900
+LONG = (
+    "test_cut_in_the_first_update_leaves_old_or_new",
+    "test_cut_in_an_update_over_a_kept_image_leaves_old_or_new",
+    "test_cut_in_a_permanent_update_leaves_old_or_new",
+    "test_cut_in_an_update_over_one_that_waits_leaves_a_whole_image",
+    "test_cut_in_the_update_after_a_cut_leaves_old_or_new",
+)
 
 NEW = version_word("2.0.0"), payload("small")
 LATER = version_word("3.0.0"), payload("later")
 PLACES = [(mode, kind) for mode in MODES for kind in ("flash", "spi", "sd")]
+FEW = PLACES[::4]  # each mode once, and each kind: a share for `make test`
 
 
 def fresh(mode, kind, **options):
@@ -91,15 +99,23 @@ def sweep(start, act, check=finish, tears=MOODY, places=PLACES):
     return sum(cases)
 
 
+def test_cut_in_a_first_update_of_few_leaves_old_or_new():
+    assert sweep(fresh, download, places=FEW) > 200
+
+
 def test_cut_in_the_first_update_leaves_old_or_new():
     assert sweep(fresh, download) > 600
+
+
+def test_cut_in_an_update_of_few_over_a_kept_image_leaves_old_or_new():
+    assert sweep(used, download, places=FEW) > 200
 
 
 def test_cut_in_an_update_over_a_kept_image_leaves_old_or_new():
     assert sweep(used, download) > 600
 
 
-def test_cut_in_a_permanent_update_leaves_old_or_new():
+def permanent_updates(places):
     def check(board):
         if boot(board) != NEW:
             download(board, permanent=True)
@@ -110,10 +126,18 @@ def test_cut_in_a_permanent_update_leaves_old_or_new():
     def act(board):
         download(board, permanent=True)
 
-    assert sweep(fresh, act, check) > 600
+    return sweep(fresh, act, check, places=places)
 
 
-def test_cut_in_an_update_over_one_that_waits_leaves_a_whole_image():
+def test_cut_in_a_permanent_update_of_few_leaves_old_or_new():
+    assert permanent_updates(FEW) > 200
+
+
+def test_cut_in_a_permanent_update_leaves_old_or_new():
+    assert permanent_updates(PLACES) > 600
+
+
+def updates_over_one_that_waits(places):
     def waiting(mode, kind):
         board = used(mode, kind)
         download(board)
@@ -132,11 +156,19 @@ def test_cut_in_an_update_over_one_that_waits_leaves_a_whole_image():
             assert boot(board) == LATER
         assert confirm(board) and boot(board) == LATER
 
-    assert sweep(waiting, act, check) > 600
+    return sweep(waiting, act, check, places=places)
 
 
-def test_cut_in_the_update_after_a_cut_leaves_old_or_new():
-    """The second cut anywhere in the update that is begun again."""
+def test_cut_in_an_update_of_few_over_one_that_waits_leaves_a_whole_image():
+    assert updates_over_one_that_waits(FEW) > 200
+
+
+def test_cut_in_an_update_over_one_that_waits_leaves_a_whole_image():
+    assert updates_over_one_that_waits(PLACES) > 600
+
+
+def updates_after_a_cut(places, first, second):
+    """Cut anywhere, then anywhere in the update that is begun again; returns cases of both."""
     inner = []
 
     def check(board):
@@ -150,8 +182,17 @@ def test_cut_in_the_update_after_a_cut_leaves_old_or_new():
             board.power.restore(snapshot)
             return board
 
-        inner.append(every_cut(booted, download, finish, ("half", "moody")))
+        inner.append(every_cut(booted, download, finish, second))
 
+    return sweep(fresh, download, check, first, places), inner
+
+
+def test_cut_in_the_update_of_one_after_a_cut_leaves_old_or_new():
+    outer, inner = updates_after_a_cut(FEW[-1:], ("half",), ("moody",))
+    assert outer > 7 and len(inner) > 7 and min(inner) > 5, (outer, inner)
+
+
+def test_cut_in_the_update_after_a_cut_leaves_old_or_new():
     places = (("swap", "spi"), ("overwrite", "sd"), ("direct", "flash"))
-    assert sweep(fresh, download, check, ("half", "moody"), places) > 50
-    assert len(inner) > 50 and min(inner) > 10
+    outer, inner = updates_after_a_cut(places, ("half", "moody"), ("half", "moody"))
+    assert outer > 50 and len(inner) > 50 and min(inner) > 10
