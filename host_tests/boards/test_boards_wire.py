@@ -11,7 +11,6 @@ from ufota_testkit.chips.fake_spi import Bus, Clock
 
 BOTH = True  # runs on CPython and on MicroPython
 HEAP = "128M"  # chips of 8 MiB and more
-TIMEOUT_S = 300
 
 
 def wired(name):

@@ -11,7 +11,7 @@ import pytest
 from boards_kit import NAMES
 from frozen_kit import BOARDS, OURS, ROOT, TARGETS, build, checkout, is_ours, missing, resolve
 from fwtool import paths
-from helpers import here
+from helpers import PATIENCE_S, here
 
 FILES = {"manifest_boot.py": "boot", "manifest.py": "all"}
 # What a module imports where the layout asks for it, and these boards' layouts do not: the
@@ -165,7 +165,7 @@ def start(micropython_tree, tmp_path):
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=PATIENCE_S,
         )
         assert not done.returncode, done.stdout + done.stderr
         return done.stdout

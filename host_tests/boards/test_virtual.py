@@ -19,6 +19,7 @@ from fwcore.state import BACK, CONFIRMED, REVERTED
 from fwtool import paths
 from fwtool.images import factory, image, layouts
 from fwtool.virtual import virtual_board
+from helpers import PATIENCE_S
 from ufota_testkit.noise import noise
 from virtual_kit import (
     CLASS,
@@ -40,7 +41,7 @@ def play(state, **options):
     """Run a board to its end: (lines of the application, exit code, VirtualBoard)."""
     lines = []
     with virtual_board.VirtualBoard(state, on_line=lines.append, **options) as board:
-        code = board.wait(20)
+        code = board.wait(PATIENCE_S)
     return after_boot(lines), code, board
 
 
@@ -279,7 +280,7 @@ def test_a_reset_is_a_restart_with_nothing_left(tmp_path, how):
     seen = []
     source = textwrap.dedent(RESET).format(textwrap.indent(textwrap.dedent(RESETS[how]), "    "))
     with virtual_board.VirtualBoard(make(tmp_path, source), on_line=seen.append) as board:
-        assert board.wait(20) == 0
+        assert board.wait(PATIENCE_S) == 0
     words = ("boot ", "swallowed", "finally", "went on", "end")
     told = [line for line in seen if line.startswith(words)]
     assert told == ["boot 1 False 8", "boot 2 False 8", "end"]
@@ -293,8 +294,8 @@ def test_the_watchdog_bites_when_nobody_feeds(tmp_path):
             print("bitten")
         else:
             dog = machine.WDT(timeout=1500)
-            for _ in range(8):
-                time.sleep_ms(250)
+            for _ in range(20):
+                time.sleep_ms(100)
                 dog.feed()
             print("fed")
             while True:
@@ -302,7 +303,7 @@ def test_the_watchdog_bites_when_nobody_feeds(tmp_path):
     """
     seen = []
     with virtual_board.VirtualBoard(make(tmp_path, source), on_line=seen.append) as board:
-        assert board.wait(20) == 0
+        assert board.wait(PATIENCE_S) == 0
     assert seen.index("fed") < seen.index("bitten") and board.resets == 1
 
 
@@ -327,7 +328,7 @@ def test_a_board_with_nothing_to_start_tries_again_until_the_storm_ends(tmp_path
     before = read_chip(state, 0, 0x400000)
     seen = []
     with virtual_board.VirtualBoard(state, on_line=seen.append, max_resets=3) as board:
-        assert board.wait(20) == virtual_board.RESET
+        assert board.wait(PATIENCE_S) == virtual_board.RESET
     assert board.resets == 3
     assert seen.count("Failed to jump to application!") == 4 and "runs" not in seen
     assert read_chip(state, 0, 0x400000) == before
@@ -355,7 +356,7 @@ def test_a_board_recovers_when_what_it_needs_comes_back(tmp_path, name):
             (tmp_path / name).rename(state / name)
 
     with virtual_board.VirtualBoard(state, on_line=hear) as board:
-        assert board.wait(20) == 0
+        assert board.wait(PATIENCE_S) == 0
     assert seen[-1] == "new" and board.resets >= 3
     assert play(state)[:2] == (["new"], 0)
 
@@ -379,7 +380,6 @@ WRITER = """
 """
 
 
-@pytest.mark.timeout(60)
 def test_a_power_cut_loses_nothing_that_was_flushed(tmp_path):
     state = make(tmp_path, WRITER)
     flushed = 0
@@ -405,7 +405,7 @@ def write_and_cut(state, size):
 
     board = virtual_board.VirtualBoard(state, on_line=hear)
     board.start()
-    assert board.wait(20) == -signal.SIGKILL
+    assert board.wait(PATIENCE_S) == -signal.SIGKILL
     return lines
 
 
@@ -464,7 +464,7 @@ def test_a_pulled_card_is_no_candidate(tmp_path):
     (state / "sd.bin").unlink()
     seen = []
     with virtual_board.VirtualBoard(state, on_line=seen.append) as board:
-        assert board.wait(20) == 0
+        assert board.wait(PATIENCE_S) == 0
     assert seen.count("No Update image") == 2 and seen[-1] == "runs"
 
 
@@ -506,13 +506,13 @@ def test_a_board_can_be_switched_off_and_on(tmp_path):
     board = virtual_board.VirtualBoard(state, on_line=seen.append)
     for times in (1, 2):
         board.start()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE_S
         while seen.count("up") < times and time.monotonic() < deadline:
             time.sleep(0.01)
         with pytest.raises(TimeoutError):
             board.wait(0.01)
         board.kill()
-        assert board.wait(5) == -signal.SIGKILL
+        assert board.wait(PATIENCE_S) == -signal.SIGKILL
     assert seen.count("up") == 2
 
 
@@ -523,7 +523,7 @@ def run_to_end(state, **options):
     """All lines of a board that must end well, and the VirtualBoard."""
     lines = []
     with virtual_board.VirtualBoard(state, on_line=lines.append, **options) as board:
-        assert board.wait(40) == 0, lines
+        assert board.wait(PATIENCE_S) == 0, lines
     return lines, board
 
 
@@ -606,7 +606,6 @@ HANGING = """
 """
 
 
-@pytest.mark.timeout(60)
 def test_an_application_that_hangs_on_trial_goes_back(tmp_path):
     state = make(tmp_path, "print('old')")
     offer(state, application(HANGING), tries=2)
@@ -665,7 +664,7 @@ def test_the_recovery_key_starts_the_recovery_image_and_ends_the_trial(tmp_path)
             (state / "recovery").touch()
 
     with virtual_board.VirtualBoard(state, on_line=hear) as board:
-        assert board.wait(20) == 0
+        assert board.wait(PATIENCE_S) == 0
     assert seen[-1] == "recovery" and "[DBG ] Recovery asked for" in seen
     made = boot_state(state)
     assert (made.phase, made.reason) == (BACK, errors_boot.NOT_CONFIRMED)
@@ -685,11 +684,10 @@ def test_a_layout_that_cannot_work_is_told_and_tried_again(tmp_path):
     state = make(tmp_path, "print('runs')", layout={**own_layout(), "mode": "sideways"})
     seen = []
     with virtual_board.VirtualBoard(state, on_line=seen.append, max_resets=2) as board:
-        assert board.wait(20) == virtual_board.RESET
+        assert board.wait(PATIENCE_S) == virtual_board.RESET
     assert seen.count("[ERR ] Boot stage failed, error 60") == 3 and "runs" not in seen
 
 
-@pytest.mark.timeout(120)
 def test_a_swap_whose_power_is_cut_again_and_again_is_finished(tmp_path):
     main = textwrap.dedent(CONFIRMING) + "print(len(open('data.bin', 'rb').read()))"
     tree = {"main.py": main.encode(), "data.bin": DATA * 4}
@@ -712,4 +710,4 @@ def cut_after(state, words, wait_ms):
 
     board = virtual_board.VirtualBoard(state, on_line=hear)
     board.start()
-    board.wait(20)
+    board.wait(PATIENCE_S)

@@ -11,7 +11,7 @@ from email.utils import formatdate
 from hashlib import sha256
 
 from fwcore import errors, errors_net
-from http_lab import HASTY_MS, eq
+from http_lab import HASTY_MS, LATE_MS, PATIENT_MS, eq
 from ufota_testkit.noise import noise
 from ufota_testkit.server.badserver import (
     BadServer,
@@ -296,7 +296,7 @@ def c04(trial):
     whole(found)
     slow = trial.server(in_pieces(lines(CHUNKED, body=chunked(BODY, 1)), 997, 0.01))
     whole(trial.fetch(slow))
-    assert time.monotonic() - start < 30
+    assert time.monotonic() - start < 100
     if not trial.on_device:
         return "allocations are counted on MicroPython only"
     assert found["allocated"] < 6000, found["allocated"]
@@ -394,11 +394,11 @@ def h09(trial):
         answer = keeps_open(lines(start=b"HTTP/1.1 %d X" % status))
         found = trial.fetch(trial.server(answer), errors.HTTP_STATUS)
         eq("status", (found["where"], found["status"]), (status, status))
-        assert found["ms"] < 3000
+        assert found["ms"] < PATIENT_MS
         if status != 304:
             found = trial.calls(trial.server(answer), [("POST", "/x", "{}")])
             eq("answers", found["answers"], [[status, "", ""]])
-            assert found["ms"] < 3000
+            assert found["ms"] < PATIENT_MS
 
 
 def h10(trial):
@@ -523,7 +523,7 @@ def d06(trial):
 def d07(trial):
     slow = trial.server({"/end": silent})
     found = trial.fetch(trial.server(_to(slow.url("/end"))), errors.TIMEOUT, timeout_ms=HASTY_MS)
-    assert HASTY_MS <= found["ms"] < 8 * HASTY_MS
+    assert HASTY_MS <= found["ms"] < LATE_MS
     drip = trial.server({"/end": in_pieces(page(BODY), 300, 0.2)})
     first = trial.server(_to(drip.url("/end")))
     trial.fetch(first, errors_net.TOO_SLOW, limit_ms=HASTY_MS)
@@ -545,17 +545,17 @@ def t01(trial):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     found = trial.fetch(f"http://127.0.0.1:{port}/", errors.CONNECT)
-    assert found["ms"] < 2000
+    assert found["ms"] < PATIENT_MS
     with FullServer() as full:
         found = trial.fetch(f"http://127.0.0.1:{full.port}/", errors.CONNECT, timeout_ms=HASTY_MS)
-    assert HASTY_MS // 2 <= found["ms"] < 8 * HASTY_MS
+    assert HASTY_MS // 2 <= found["ms"] < LATE_MS
     return "back-off: test_retry.py"
 
 
 def t02(trial):
     for answer in (silent, keeps_open(b"HTTP/1.0 200 OK\r\nX"), keeps_open(lines(LENGTH))):
         found = trial.fetch(trial.server(answer), errors.TIMEOUT, timeout_ms=HASTY_MS)
-        assert HASTY_MS <= found["ms"] < 8 * HASTY_MS
+        assert HASTY_MS <= found["ms"] < LATE_MS
 
 
 def t03(trial):
@@ -566,14 +566,14 @@ def t03(trial):
     trial.fetch(drip, errors.TIMEOUT, timeout_ms=HASTY_MS)
     lively = trial.server(in_pieces(page(BODY), 300, 0.1))
     found = trial.fetch(lively, errors_net.TOO_SLOW, limit_ms=HASTY_MS)
-    assert found["ms"] < 8 * HASTY_MS
+    assert found["ms"] < LATE_MS
 
 
 def t05(trial):
     listener = trial.server(silent)  # reads, and never speaks TLS
     url = listener.url("/x").replace("http:", "https:")
     found = trial.fetch(url, errors.CONNECT, timeout_ms=HASTY_MS, **trial.tls())
-    assert HASTY_MS <= found["ms"] < 8 * HASTY_MS
+    assert HASTY_MS <= found["ms"] < LATE_MS
     return "the next address is tried, so it counts as not connected"
 
 
@@ -581,9 +581,9 @@ def t06(trial):
     for answer in (page(BODY), lines(CHUNKED, body=chunked(BODY, 800))):
         found = trial.fetch(trial.server(keeps_open(answer)))
         whole(found)
-        assert found["ms"] < 3000
+        assert found["ms"] < PATIENT_MS
     found = trial.fetch(trial.server(keeps_open(part(BODY, 5, 2999))), at=5)
-    assert found["ms"] < 3000
+    assert found["ms"] < PATIENT_MS
 
 
 def t07(trial):

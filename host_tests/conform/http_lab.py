@@ -24,9 +24,10 @@ from fwtool.signing import manifests
 from ufota_testkit.server.badserver import BadServer
 
 HEAP = "64k"
-LONGEST_S = 60  # of one process; a case that hangs fails
-PATIENT_MS = 5000  # for cases in which nothing is to time out, on a busy machine too
+LONGEST_S = 600  # of one process; a case that hangs fails
+PATIENT_MS = 30000  # for cases in which nothing is to time out
 HASTY_MS = 500
+LATE_MS = 20 * HASTY_MS  # what takes that long has an end
 _MODULES = ("conform/http_case", "conform/case_board", "conform/case_update", "bench/bench_board")
 
 Update = namedtuple(

@@ -23,6 +23,7 @@ from fwtool.images import factory, image
 from fwtool.payloads import packing, payloads
 from fwtool.signing import keys, manifests
 from fwtool.virtual import virtual_board
+from helpers import PATIENCE_S
 from serve_kit import serving
 from ufota_testkit.noise import noise
 from virtual_kit import CLASS, VENDOR, boot_state, own_layout
@@ -32,15 +33,13 @@ MOST_LINES = 16  # of code
 WAYS = ("http_poll", "mqtt", "sd_card")
 NAMES = ["http_patches"] + [way + form for way in WAYS for form in ("", "_asyncio")]
 OLD, NEW = "1.0.0", "2.0.0"
-LONG, SHORT = noise(700_000), noise(60_000)  # what makes a download take a while
-PATIENCE_S = 30
+LARGE, SMALL = noise(700_000), noise(60_000)  # what makes a download take a while
 WATCHDOG_MS = 20_000
 CLASS_KEY = bytes(range(16))
 BLINKS = 2  # of the task beside a download, at least
 PACE = {"asyncio.sleep(0.1)": "asyncio.sleep(0.01)"}
 
 both = pytest.mark.parametrize("form", ["", "_asyncio"], ids=["plain", "asyncio"])
-pytestmark = pytest.mark.timeout(90)
 
 
 def source(name):
@@ -147,7 +146,7 @@ def test_http_poll(tmp_path, form):
     (tmp_path / "public").mkdir()
     with serving(tmp_path / "public") as server:
         url = {"http://updates.example/app.fw": server.url + "app.fw"}
-        field = Field(tmp_path, "http_poll" + form, url, data=LONG)
+        field = Field(tmp_path, "http_poll" + form, url, data=LARGE)
         (tmp_path / "public" / "app.fw").write_bytes(field.bundle())
         field.updates()
     assert not form or field.downloading().count("blink") >= BLINKS
@@ -162,7 +161,7 @@ def test_http_patches(tmp_path, damaged):
     shared.write_bytes(CLASS_KEY)
     with serving(public, "--log", log) as server:
         url = {"http://updates.example/": server.url}
-        field = Field(tmp_path, "http_patches", url, CLASS_KEY, data=LONG)
+        field = Field(tmp_path, "http_patches", url, CLASS_KEY, data=LARGE)
         (tmp_path / "old.img").write_bytes(field.old)
         how = packing.How((str(tmp_path / "old.img"),), payloads.AUTO, None, str(shared))
         whole, patch = field.bundle(), field.bundle(how)
@@ -194,7 +193,7 @@ def test_mqtt(tmp_path, form):
             '"updates.example", 1883': f'"127.0.0.1", {broker.port}',
             '"a1B2c3D4e5F", "dev001", "SECRET"': f'"{KEY}", "{NAME}", "{SECRET}"',
         }
-        more = {"umqtt/simple.py": umqtt.read_bytes(), "data": SHORT}
+        more = {"umqtt/simple.py": umqtt.read_bytes(), "data": SMALL}
         field = Field(tmp_path, "mqtt" + form, changes, **more)
         package = Package(NEW, field.bundle())
         with Cloud(broker.port, lambda event: field.lines.append(event[0])) as cloud:
@@ -202,13 +201,13 @@ def test_mqtt(tmp_path, form):
             field.updates(lambda: package.status == "succeeded")
     said = field.downloading()
     blocks = [place for place, line in enumerate(said) if line == "block"]
-    assert len(blocks) * 2048 >= len(SHORT)
+    assert len(blocks) * 2048 >= len(SMALL)
     assert not form or said[blocks[0] : blocks[-1]].count("blink") >= BLINKS
 
 
 @both
 def test_sd_card(tmp_path, form):
-    field = Field(tmp_path, "sd_card" + form, {}, data=LONG)
+    field = Field(tmp_path, "sd_card" + form, {}, data=LARGE)
     with open(field.path / "sd.bin", "r+b") as card:
         card.write(image.build({"update.bin": field.bundle()}, "fat", 512))
     field.updates(lambda: b"UPDATE~1DON" in (field.path / "sd.bin").read_bytes()[:65536])

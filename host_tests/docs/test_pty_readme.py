@@ -10,7 +10,8 @@ from pathlib import Path
 from fwtool.demos import demo
 from fwtool.device import deploy_packages
 from fwtool_cli import python_environment
-from pty_kit import PATIENCE_S, console, new_key, publish, wait_for
+from helpers import PATIENCE_S
+from pty_kit import console, new_key, publish, wait_for
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
 URL = "http://updates.example/"

@@ -3,14 +3,13 @@
 import re
 from pathlib import Path
 
-import pytest
-
 from fwcore.manifest import version_word
 from fwtool import paths
 from fwtool.demos import demo
 from fwtool.images import factory, image, layouts
 from fwtool.signing import keys, manifests
 from fwtool.virtual import virtual_board
+from helpers import PATIENCE_S
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 
@@ -31,7 +30,6 @@ def test_the_main_py_of_the_readme_has_at_most_15_lines():
     assert len(_main_py("").splitlines()) <= 15
 
 
-@pytest.mark.timeout(60)
 def test_the_main_py_of_the_readme_updates_a_board(tmp_path):
     lines = []
     keys.create(str(tmp_path / "maker.pem"))
@@ -53,10 +51,10 @@ def test_the_main_py_of_the_readme_updates_a_board(tmp_path):
         )
         board = virtual_board.VirtualBoard(tmp_path / "board", on_line=lines.append)
         board.start()
-        assert board.wait(30) == 0
+        assert board.wait(PATIENCE_S) == 0
         assert board.resets == 1
         assert lines[-2:] == ["no update, error 85", "this is 2.0.0"]  # on trial, then confirmed
         board.start()
-        assert board.wait(30) == 0
+        assert board.wait(PATIENCE_S) == 0
         assert board.resets == 0
         assert lines[-2:] == ["no update, error 27", "this is 2.0.0"]

@@ -28,14 +28,13 @@ from fwtool.images import factory, image
 from fwtool.signing import keys, manifests
 from fwtool.virtual import virtual_board
 from goosebit_kit import FINISHED, Goosebit
-from helpers import here
+from helpers import PATIENCE_S, here
 from serve_kit import ask, serving
 from ufota_testkit.noise import noise
 from virtual_kit import CLASS, VENDOR, boot_state, own_layout, result
 
 DOC = Path(here("../docs/SERVERS.md")).read_text()
 IMAGE = noise(300_000)
-PATIENCE_S = 60
 # What a snippet may import although it is not ours: MicroPython's, micropython-lib's.
 FOREIGN = {"binascii", "machine", "os", "time", "umqtt.simple"}
 FOREIGN |= {"board", "updates"}  # each device's own
@@ -59,9 +58,9 @@ def free_port():
 
 def wait_for(port):
     """Until somebody listens."""
-    for _ in range(100):
+    for _ in range(20 * PATIENCE_S):
         with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", port), 1).close()
+            socket.create_connection(("127.0.0.1", port), PATIENCE_S).close()
             return
         time.sleep(0.05)
     raise AssertionError("the server does not listen")
@@ -98,7 +97,9 @@ class Nginx:
 
     def __enter__(self):
         command = [self._program, "-c", str(self._config)]
-        tried = subprocess.run([*command, "-t"], capture_output=True, text=True, timeout=20)
+        tried = subprocess.run(
+            [*command, "-t"], capture_output=True, text=True, timeout=PATIENCE_S
+        )
         assert tried.returncode == 0 and "[warn]" not in tried.stderr, tried.stderr
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
         wait_for(self.port)
@@ -106,7 +107,7 @@ class Nginx:
 
     def __exit__(self, *_):
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(PATIENCE_S)
 
 
 @pytest.fixture
@@ -298,7 +299,7 @@ def http_server(folder):
         yield port
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE_S)
 
 
 def test_a_board_with_these_lines_updates_from_http_server(tmp_path):

@@ -27,7 +27,7 @@ from fwtool.images import factory, image, stage
 from fwtool.signing import keys, manifests
 from fwtool.virtual import virtual_board
 from fwtool_cli import FOR_LAMP, application, fwtool
-from helpers import here
+from helpers import PATIENCE_S, here
 
 sys.path.append(here("../boards/virtual"))
 
@@ -36,7 +36,6 @@ from board import Board  # noqa: E402
 VENDOR = uuid.UUID(int=1)
 CLASS = uuid.UUID(int=2)
 SIZE = 0x30000  # of a stage slot
-PATIENCE_S = 40
 
 
 def chain_layout(form="lfs2", **more):

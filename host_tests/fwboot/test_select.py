@@ -26,7 +26,6 @@ sys.path.append(here("../boards/virtual"))
 import stage  # noqa: E402
 
 BOTH = True
-TIMEOUT_S = 300
 
 SIZE = 3 * BLOCK  # of a stage slot, header included
 OLD, NEW, NEWER = noise(900, 1), noise(1000, 2), noise(1100, 3)

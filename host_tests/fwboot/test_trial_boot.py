@@ -49,7 +49,6 @@ from ufota_testkit.simboard import (
 from ufota_testkit.simdisk import PowerCut, every_cut
 
 BOTH = True  # runs on CPython and on MicroPython
-TIMEOUT_S = 300
 
 
 def refused(board, code):

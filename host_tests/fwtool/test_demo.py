@@ -14,6 +14,7 @@ from fwtool.exits import Failure
 from fwtool.images import image
 from fwtool.virtual import virtual_board
 from fwtool_cli import fwtool, python_environment
+from helpers import PATIENCE_S
 from ufota_testkit.noise import noise
 from virtual_kit import boot_state, make, offer
 
@@ -25,12 +26,11 @@ def _same(text):
     return [line for line in text.strip().splitlines() if "trusts key" not in line]
 
 
-@pytest.mark.timeout(120)
 def test_the_demo_prints_what_the_readme_shows(tmp_path):
     (tmp_path / "beside").write_text("x")
     command = [sys.executable, "-m", "fwtool.cli", "demo", "--dir", str(tmp_path / "demo")]
     env = python_environment()
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, env=env)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, env=env)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "\x1b" not in done.stdout and "progress" not in done.stdout
     shown = README.read_text().split("$ make demo\n")[1].split("```")[0]
@@ -91,7 +91,7 @@ def test_the_power_is_cut_amid_a_swap_and_the_board_finishes_it(tmp_path):
     assert boot_state(board).phase == FORWARD
     lines = []
     with virtual_board.VirtualBoard(board, on_line=lines.append) as machine:
-        assert machine.wait(20) == 0
+        assert machine.wait(PATIENCE_S) == 0
     assert lines[-1] == "confirmed True" and machine.resets == 0
 
 
@@ -114,7 +114,7 @@ def test_a_cut_that_came_too_late_is_taken_back(tmp_path, monkeypatch):
 
 
 def wait_until_later(board):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     while boot_state(board).phase in (PENDING, FORWARD):
         assert time.monotonic() < deadline
         time.sleep(0.001)

@@ -10,6 +10,7 @@ from fwtool import demos
 from fwtool.demos import demo_mqtt
 from fwtool.exits import Failure
 from fwtool_cli import fwtool, python_environment
+from helpers import PATIENCE_S
 
 # Less the sizes of images, which change with every line of the application.
 CLOUD = """\
@@ -49,12 +50,11 @@ confirmed 3.0.1
 """.splitlines()
 
 
-@pytest.mark.timeout(120)
 def test_the_demo_tells_the_whole_story_in_under_a_minute(tmp_path):
     (tmp_path / "beside").write_text("x")
     command = [sys.executable, "-m", "fwtool.cli", "demo-mqtt", "--dir", str(tmp_path / "demo")]
     env = python_environment()
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=env)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, env=env)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "\x1b" not in done.stdout and not done.stderr
     lines = done.stdout.splitlines()

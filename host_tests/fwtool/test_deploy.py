@@ -18,8 +18,8 @@ from fwtool.device import deploy, deploy_packages, deploy_scripts, provision
 from fwtool.device.device_link import Link
 from fwtool.signing import keys
 from fwtool_cli import fwtool
+from helpers import PATIENCE_S
 from pty_kit import (
-    PATIENCE_S,
     console,
     mpremote,
     new_key,

@@ -14,7 +14,7 @@ from fwcore.p256 import PublicKey
 from fwtool.images import image
 from fwtool.signing import keys, manifests
 from fwtool_cli import BY_KEY, FOR_LAMP, LAYOUT, fwtool
-from helpers import here
+from helpers import PATIENCE_S, here
 from ufota_testkit.noise import noise
 
 VECTORS = here("vectors/manifests/")
@@ -308,7 +308,9 @@ def arms_words():
     """What Arm's tool says of m.der, which it has to accept."""
     command = [MANIFEST_TOOL, "parse", "m.der", "-p", "key.point"]
     environment = {name: os.environ[name] for name in os.environ if name != "PYTHONPATH"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=environment, timeout=PATIENCE_S
+    )
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
     return said

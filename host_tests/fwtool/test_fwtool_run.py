@@ -7,6 +7,7 @@ import pytest
 
 from fwtool.virtual import virtual_board
 from fwtool_cli import fwtool, new_board
+from helpers import PATIENCE_S
 
 
 @pytest.fixture
@@ -42,21 +43,21 @@ def test_the_end_of_the_supervisor_is_no_success_of_the_board(board):
     machine = virtual_board.VirtualBoard(board, on_line=hear)
     machine.start()
     with pytest.raises(OSError, match="reader is gone"):
-        machine.wait(20)
+        machine.wait(PATIENCE_S)
 
 
 def test_a_board_switched_off_before_it_began_did_not_end_well(board, monkeypatch):
     machine = virtual_board.VirtualBoard(board)
     monkeypatch.setattr(machine, "_spawn", lambda cause: False)
     machine.start()
-    assert machine.wait(20) == virtual_board.NO_POWER
+    assert machine.wait(PATIENCE_S) == virtual_board.NO_POWER
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_supervisor_that_died_of_a_bug_is_no_success(board):
     machine = virtual_board.VirtualBoard(board, on_line=None)
     machine.start()
-    assert machine.wait(20) == virtual_board.NO_POWER
+    assert machine.wait(PATIENCE_S) == virtual_board.NO_POWER
 
 
 def test_files_that_are_no_board_are_named_before_anything_runs(board):

@@ -9,6 +9,7 @@ import trustme
 
 from fwtool.server import serve_faults
 from fwtool_cli import fwtool
+from helpers import PATIENCE_S
 from serve_kit import ask, serving
 from ufota_testkit.noise import noise
 
@@ -52,7 +53,7 @@ def test_a_body_that_is_shorter_is_not_cut(folder):
 
 def test_stall_sends_so_many_bytes_and_then_nothing(folder):
     with faulty(folder, "stall:70000") as process:
-        connection = http.client.HTTPConnection(process.server, timeout=30)
+        connection = http.client.HTTPConnection(process.server, timeout=PATIENCE_S)
         connection.request("GET", "/image.bin")
         response = connection.getresponse()
         assert response.read(70_000) == IMAGE[:70_000]
@@ -61,12 +62,12 @@ def test_stall_sends_so_many_bytes_and_then_nothing(folder):
             response.read(1)
         connection.close()
         began = time.monotonic()
-    assert time.monotonic() - began < 20  # whoever waits for it does not hold up its end
+    assert time.monotonic() - began < 60  # whoever waits for it does not hold up its end
 
 
 def test_a_stall_does_not_outlive_the_server(folder):
     with faulty(folder, "stall:0") as process:
-        connection = http.client.HTTPConnection(process.server, timeout=30)
+        connection = http.client.HTTPConnection(process.server, timeout=PATIENCE_S)
         connection.request("GET", "/image.bin")
         connection.getresponse()
     assert connection.sock.recv(1) == b""

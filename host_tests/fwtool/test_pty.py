@@ -14,7 +14,8 @@ from fwcore.state import IDLE, TRIAL
 from fwtool import paths
 from fwtool.virtual import boot, pty_interpreter
 from fwtool_cli import fwtool, python_environment
-from pty_kit import PATIENCE_S, Terminal, console, mpremote, wait_for
+from helpers import PATIENCE_S
+from pty_kit import Terminal, console, mpremote, wait_for
 from virtual_kit import application, boot_state, make, offer
 
 CAUSE = "import machine; print(machine.reset_cause())"

@@ -47,7 +47,7 @@ class Device:
     more:       for AlibabaSource
     """
 
-    def __init__(self, port, timeout_s=30, layout=None, http=False, retry=None, **more):
+    def __init__(self, port, timeout_s=300, layout=None, http=False, retry=None, **more):
         self.port = port
         self.timeout_ms = int(timeout_s) * 1000
         layout = layout or with_client_store(simboard.trial_layout("swap", "spi", 4))
@@ -184,7 +184,7 @@ def reverted(device):
     return found
 
 
-def main(port, scene, timeout_s=30):
+def main(port, scene, timeout_s=300):
     found = globals()[scene](Device(int(port), timeout_s))
     print(json.dumps(found))
 

@@ -4,6 +4,9 @@ import json
 
 from fwcore.errors import FwError
 
+# For what may hang: no step that is waited for takes a tenth of it on an idle machine.
+PATIENCE_S = 300
+
 
 def here(name):
     """Path of a file in host_tests."""

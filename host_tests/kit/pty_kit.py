@@ -11,8 +11,7 @@ from fwtool.demos import demo
 from fwtool.images import image
 from fwtool.signing import keys, manifests
 from fwtool.virtual.pty_board import PtyBoard
-
-PATIENCE_S = 30
+from helpers import PATIENCE_S
 
 UPDATE = """\
 import ufota

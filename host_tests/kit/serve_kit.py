@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 from fwtool_cli import python_environment
+from helpers import PATIENCE_S
 
 
 class Process:
@@ -45,7 +46,7 @@ def serving(folder, *options, quiet=True, stderr=None):
     finally:
         popen.send_signal(signal.SIGINT)
         try:
-            _, said = popen.communicate(timeout=60)
+            _, said = popen.communicate(timeout=PATIENCE_S)
         except subprocess.TimeoutExpired:
             popen.kill()
             raise
@@ -56,7 +57,7 @@ def serving(folder, *options, quiet=True, stderr=None):
         stderr.append(said)
 
 
-def ask(server, path, method="GET", context=None, timeout_s=60, **headers):
+def ask(server, path, method="GET", context=None, timeout_s=PATIENCE_S, **headers):
     """(response, body) of one request. context: an SSL context, for https"""
     if context:
         connection = http.client.HTTPSConnection(server, timeout=timeout_s, context=context)

@@ -8,6 +8,7 @@ import servers
 from alibaba_driver import KEY, NAME, SECRET
 from fwtool.demos import demo_mqtt_cloud as cloud
 from fwtool.demos.demo_mqtt_broker import Broker, free_port, wait_for_port
+from helpers import PATIENCE_S
 from ufota.alibaba.login import login
 
 KINDS = ("amqtt", "mosquitto")
@@ -45,5 +46,5 @@ class Mosquitto:
 
     def __exit__(self, *_):
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(PATIENCE_S)
         self._folder.cleanup()

@@ -21,10 +21,9 @@ from contextlib import closing
 from hashlib import sha1
 from pathlib import Path
 
-from helpers import here
+from helpers import PATIENCE_S, here
 
-START_S = 60  # it takes about 2; a machine may be busy
-_STOP_S = 10
+_STOP_S = 60
 UNKNOWN, REGISTERED, RUNNING, ERROR, FINISHED = range(1, 6)  # states of a device
 
 # state: one of those above; log: all details of its feedback; version: that it runs
@@ -85,7 +84,7 @@ class Goosebit:
 
     def _wait(self):
         """Until it answers. Raises RuntimeError with its log when it does not."""
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, START_S)) as probe:
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, PATIENCE_S)) as probe:
             try:
                 probe.request("GET", "/")
                 probe.getresponse().read()
@@ -145,9 +144,9 @@ class Goosebit:
         return self._run("INSERT INTO hardware (model, revision) VALUES ('default', 'default')")
 
     def _run(self, command, *values):
-        with closing(sqlite3.connect(self._base, timeout=START_S)) as base, base:
+        with closing(sqlite3.connect(self._base, timeout=PATIENCE_S)) as base, base:
             return base.execute(command, values).lastrowid
 
     def _ask(self, command, *values):
-        with closing(sqlite3.connect(self._base, timeout=START_S)) as base:
+        with closing(sqlite3.connect(self._base, timeout=PATIENCE_S)) as base:
             return base.execute(command, values).fetchone()

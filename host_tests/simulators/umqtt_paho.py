@@ -8,7 +8,7 @@ import threading
 
 from paho.mqtt import client as paho
 
-_PATIENCE_S = 5
+_PATIENCE_S = 300
 
 
 class MQTTClient:

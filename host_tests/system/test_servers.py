@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 from fwtool_cli import python_environment
+from helpers import PATIENCE_S
 
 CONFTEST = """
 import servers
@@ -34,7 +35,7 @@ def tried(folder, *programs, **env):
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     return done.returncode, done.stdout
 

@@ -20,7 +20,7 @@ from fwtool import paths
 from fwtool.demos.demo_mqtt_broker import Broker
 from fwtool.demos.demo_mqtt_client import fetch
 from fwtool.demos.demo_mqtt_cloud import Cloud, Package
-from helpers import here
+from helpers import PATIENCE_S, here
 from ufota.alibaba.login import login
 from ufota_testkit.noise import noise
 from umqtt_paho import MQTTClient
@@ -29,7 +29,6 @@ from update_kit import bundle
 WHERE = f"{KEY}/{NAME}"
 SMALL = bundle("small")
 HEAP = "512k"  # with the sources of all this to compile in it
-pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +47,7 @@ def run(request):
     """run(port, scene) -> what the scene of alibaba_driver found, on one interpreter."""
     if request.param == "cpython":
 
-        def act(port, scene, timeout_s=30):
+        def act(port, scene, timeout_s=PATIENCE_S):
             made = alibaba_driver.Device(port, timeout_s)
             try:
                 return getattr(alibaba_driver, scene)(made)
@@ -58,9 +57,9 @@ def run(request):
     else:
         folder = request.getfixturevalue("umqtt")
 
-        def act(port, scene, timeout_s=30):
+        def act(port, scene, timeout_s=PATIENCE_S):
             command = here("kit/alibaba_driver.py"), port, scene, timeout_s
-            done = run_micropython(*command, heap=HEAP, folders=[folder], timeout_s=100)
+            done = run_micropython(*command, heap=HEAP, folders=[folder])
             assert done.returncode == 0, done.stdout + done.stderr
             return json.loads(done.stdout)
 

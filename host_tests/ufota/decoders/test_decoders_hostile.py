@@ -26,7 +26,6 @@ from ufota.decoders.inflate import Inflate
 from ufota_testkit.noise import noise
 
 BOTH = True
-TIMEOUT_S = 300
 OLD = Old(noise(200, 1))
 SIZE = 200
 RECORDS = (

@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from fake_hawkbit import FakeHawkbit
 
-_PATIENCE_S = 30
+_PATIENCE_S = 300
 _PIECE = 4096
 
 

@@ -17,11 +17,10 @@ from fwtool.images import factory, image
 from fwtool.signing import keys, manifests
 from fwtool.virtual import virtual_board
 from goosebit_kit import ERROR, FINISHED, REGISTERED, RUNNING, UNKNOWN, Goosebit
+from helpers import PATIENCE_S
 from ufota_testkit.noise import noise
 from virtual_kit import CLASS, VENDOR, own_layout, result
 
-pytestmark = pytest.mark.timeout(240)
-PATIENCE_S = 60
 NAME = "dev-1"
 TOKEN = "0123456789abcdef"
 HEAP = "512k"  # modules are compiled from source in it

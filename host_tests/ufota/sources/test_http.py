@@ -20,6 +20,7 @@ import http_driver
 from fwcore import errors
 from fwcore.manifest import version_word
 from fwtool import paths
+from helpers import PATIENCE_S
 from ufota.sources import http
 from ufota_testkit.noise import noise
 from ufota_testkit.server.badserver import (
@@ -35,8 +36,9 @@ from ufota_testkit.server.badserver import (
 )
 from update_kit import bundle, payload, signed
 
-TIMEOUT_MS = 600
-PATIENT_MS = 5000  # for programs that may be slow on a busy machine
+TIMEOUT_MS = 600  # where it is to pass
+LATE_MS = 20 * TIMEOUT_MS
+PATIENT_MS = 30000  # elsewhere: a machine may be busy
 HEAP = {
     "fetch": "128k",
     "update": "384k",
@@ -190,7 +192,7 @@ class Sockets:
 def drive(request, micropython, monkeypatch):
     """drive(verb, url): what http_driver prints, on either interpreter; sockets are checked."""
 
-    def run(verb, url, timeout_ms=TIMEOUT_MS):
+    def run(verb, url, timeout_ms=PATIENT_MS):
         if request.param == "cpython":
             sockets = Sockets()
             monkeypatch.setattr(http, "socket", sockets)
@@ -198,11 +200,11 @@ def drive(request, micropython, monkeypatch):
             found["sockets"] = sockets.still_open()
         else:
             script = HERE / "kit" / "http_driver.py"
-            done = micropython(script, verb, url, timeout_ms, heap=HEAP[verb], timeout_s=30)
+            done = micropython(script, verb, url, timeout_ms, heap=HEAP[verb])
             assert done.returncode == 0, done.stdout + done.stderr
             found = json.loads(done.stdout)
         assert found["sockets"] == 0
-        assert found["ms"] < 10 * timeout_ms
+        assert found["ms"] < 20 * timeout_ms
         return found
 
     return run
@@ -225,24 +227,26 @@ def server():
 @pytest.mark.parametrize("name", FETCH)
 def test_fetch(name, drive, server):
     _answer, wanted, *at = FETCH[name]
-    found = drive("fetch", server.url("/fetch/" + name))
+    limit_ms = TIMEOUT_MS if wanted == errors.TIMEOUT else PATIENT_MS
+    found = drive("fetch", server.url("/fetch/" + name), limit_ms)
     if wanted == OK:
         body = b"" if name == "T06-empty" else BODY
         assert found.get("digest") == sha256(body).hexdigest(), found
         assert found["length"] in (None, len(body))
         if name.startswith("T06"):
-            assert found["ms"] < TIMEOUT_MS
+            assert found["ms"] < PATIENT_MS
     else:
         assert found.get("code") == wanted, found
         assert not at or found["at"] == at[0]
     if wanted == errors.TIMEOUT:
-        assert TIMEOUT_MS <= found["ms"] < 4 * TIMEOUT_MS
+        assert TIMEOUT_MS <= found["ms"] < LATE_MS
 
 
 @pytest.mark.parametrize("name", UPDATE)
 def test_update(name, drive, server):
     _answer, wanted, erases = UPDATE[name]
-    found = drive("update", server.url("/update/" + name))
+    limit_ms = TIMEOUT_MS if wanted == errors.TIMEOUT else PATIENT_MS
+    found = drive("update", server.url("/update/" + name), limit_ms)
     if wanted == OK:
         assert found.get("ready") and found["staged"] == V2, found
     else:
@@ -293,14 +297,14 @@ def test_refused_connection(drive):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     found = drive("fetch", f"http://127.0.0.1:{port}/")
-    assert found["code"] == errors.CONNECT and found["ms"] < TIMEOUT_MS
+    assert found["code"] == errors.CONNECT and found["ms"] < PATIENT_MS
 
 
 def test_connection_that_never_completes_is_bounded(drive):
     with FullServer() as server:
-        found = drive("fetch", f"http://127.0.0.1:{server.port}/")
+        found = drive("fetch", f"http://127.0.0.1:{server.port}/", TIMEOUT_MS)
     assert found["code"] == errors.CONNECT
-    assert TIMEOUT_MS // 2 <= found["ms"] < 3 * TIMEOUT_MS
+    assert TIMEOUT_MS // 2 <= found["ms"] < LATE_MS
 
 
 @pytest.mark.parametrize("host", ["no.such.name.invalid", "a..b", "x" * 64, "[::zz]", "."])
@@ -342,10 +346,10 @@ def real_server(request, tmp_path):
 
 
 def _await(port):
-    end = time.monotonic() + 20
+    end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
         try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
+            socket.create_connection(("127.0.0.1", port), PATIENCE_S).close()
             return
         except OSError:
             time.sleep(0.05)
@@ -366,7 +370,7 @@ def test_image_that_was_rejected_is_gone_on_our_server_and_refused_from_others(d
         assert (found.get("code"), found.get("at")) == (errors.HTTP_STATUS, 410)
     else:
         assert found.get("ready")  # black-listed it was not, in this test
-    found = drive("again", real_server + "later", PATIENT_MS)
+    found = drive("again", real_server + "later")
     assert found.get("ready"), found
 
 

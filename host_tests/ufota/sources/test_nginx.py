@@ -16,6 +16,7 @@ import pytest
 import servers
 import tls_kit
 from fwcore import errors, errors_net
+from helpers import PATIENCE_S
 from http_lab import PATIENT_MS, Lab, Trial, bundle, eq, signed
 from ufota_testkit.noise import noise
 
@@ -76,11 +77,11 @@ def free_ports(count):
 
 
 def wait_for(port, process):
-    end = time.monotonic() + 20
+    end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
         assert process.poll() is None, "the server ended at once"
         try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
+            socket.create_connection(("127.0.0.1", port), PATIENCE_S).close()
             return
         except OSError:
             time.sleep(0.05)
@@ -193,7 +194,7 @@ def test_server_without_ranges_gives_the_whole(nginx, trial):
 
 
 def test_slow_server_is_waited_for_within_the_limit(nginx, trial):
-    found = trial.fetch(nginx.url("slow/body"), timeout_ms=5000)
+    found = trial.fetch(nginx.url("slow/body"))
     whole(found)
     assert found["ms"] > 900
     trial.fetch(nginx.url("slow/body"), errors_net.TOO_SLOW, limit_ms=700)

@@ -47,5 +47,5 @@ def test_a_manifest_that_was_not_newer_costs_a_304_on_cpython(server, capsys):
 
 
 def test_a_manifest_that_was_not_newer_costs_a_304_on_micropython(server, micropython):
-    done = micropython(here("ufota/sources/poll_driver.py"), address(server), timeout_s=60)
+    done = micropython(here("ufota/sources/poll_driver.py"), address(server))
     check(server, done.stdout + done.stderr)

@@ -35,7 +35,6 @@ from update_kit import (
 from update_kit import payload as payload_of
 
 BOTH = True  # runs on CPython and on MicroPython
-TIMEOUT_S = 300
 
 NEW = version_word("2.0.0"), AFTER
 GOOD = (

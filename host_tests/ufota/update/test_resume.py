@@ -27,7 +27,6 @@ from update_kit import (
 )
 
 BOTH = True  # runs on CPython and on MicroPython
-TIMEOUT_S = 300
 
 NEW = version_word("2.0.0"), payload("two")
 LATER = version_word("3.0.0"), payload("later")

@@ -19,7 +19,6 @@ from ufota.web.url import resolve
 from ufota_testkit.noise import noise
 
 BOTH = True  # runs on CPython and on MicroPython
-TIMEOUT_S = 300
 
 BODY = noise(300, 5)
 

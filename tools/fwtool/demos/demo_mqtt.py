@@ -30,7 +30,7 @@ from fwtool.virtual import virtual_board
 OLD, NEW, BROKEN, BLOCKS = "1.0.0", "2.0.0", "3.0.0", "3.0.1"
 KEY, NAME, SECRET = "a1B2c3D4e5F", "dev001", "0123456789abcdef0123456789abcdef"
 WHERE = f"{KEY}/{NAME}"
-_PATIENCE_S = 20
+_PATIENCE_S = 60
 _NOISE = ("Traceback ", "  File ")  # the last line says enough
 
 

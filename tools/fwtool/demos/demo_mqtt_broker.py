@@ -18,7 +18,7 @@ from amqtt.plugins.base import BaseAuthPlugin
 from fwtool.demos.demo_mqtt_cloud import HOST, LOGIN
 from fwtool.exits import Failure
 
-_PATIENCE_S = 10
+_PATIENCE_S = 60
 
 
 class Broker:

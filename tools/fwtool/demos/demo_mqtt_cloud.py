@@ -18,7 +18,7 @@ from fwtool.exits import Failure
 HOST = "127.0.0.1"
 LOGIN = ("cloud", "of clouds")  # user and password
 MAX_REQUEST = 131072  # bytes of a block, in the service's documentation
-_PATIENCE_S = 10
+_PATIENCE_S = 60
 
 
 @dataclass
@@ -120,7 +120,7 @@ class Cloud:
         offer = {"code": "1000", "id": self._id, "message": "success", "data": data}
         self.client.publish(f"/ota/device/upgrade/{where}", json.dumps(offer), 1)
 
-    def wait_for(self, wanted, timeout_s=20, start=0):
+    def wait_for(self, wanted, timeout_s=_PATIENCE_S, start=0):
         """Wait until an event satisfies wanted(event).
 
         start:    the first one that is looked at
