@@ -31,6 +31,8 @@ client = FleetClient(board, cloud, Retry())
 while True:
     try:
         if client.poll() and client.run():
+            # Answered when all before it was read: a reset may lose what is on its way.
+            mqtt.publish("demo/restart", b"", qos=1)
             print("the update is committed, restarting")
             machine.reset()
         if cloud.link.up and trial.confirm(board):
