@@ -44,7 +44,7 @@ def test_the_transcript_of_the_readme_is_what_happens(tmp_path, monkeypatch):
         (tmp_path / "app.fw").rename(f"app-{version}.fw")
     steps = _steps()
     assert steps.pop(0) == ["fwtool run --pty board &", f"mpremote connect {PORT}\n"]
-    with demo.Server(tmp_path / "public") as server, console(tmp_path / "board") as board:
+    with demo.server_of(tmp_path / "public") as server, console(tmp_path / "board") as board:
         for command, shown in steps:
             said = _play(command.replace(PORT, board.port), shown, server.url)
             assert _masked(said.replace(board.port, PORT)) == _masked(shown), command

@@ -35,7 +35,7 @@ def test_the_main_py_of_the_readme_updates_a_board(tmp_path):
     keys.create(str(tmp_path / "maker.pem"))
     key = keys.load_private(str(tmp_path / "maker.pem"))
     (tmp_path / "server").mkdir()
-    with demo.Server(tmp_path / "server") as server:
+    with demo.server_of(tmp_path / "server") as server:
         url = server.url + "app.fw"
         new = _image(url, "2.0.0")
         made = manifests.create(key, new, demo.VENDOR, demo.CLASS, "2.0.0")

@@ -355,7 +355,7 @@ class World:
 
 def test_the_client_updates_the_stage_by_the_signed_path(tmp_path):
     world = World(tmp_path)
-    with demo.Server(tmp_path / "server") as server:
+    with demo.server_of(tmp_path / "server") as server:
         urls = [
             world.publish(server, "two", stage_image(), "2.0.0"),
             world.publish(server, "three", stage_image(), "3.0.0"),
@@ -379,7 +379,7 @@ def test_a_board_by_the_commands_alone_boots_its_stage_and_updates_it(tmp_path, 
     signed = ("--key", "key.pem", *FOR_LAMP)
     fwtool("bundle", "stage.img", "-o", "server/two.fw", *bundle, *signed)
     (tmp_path / "app").mkdir()
-    with demo.Server(tmp_path / "server") as server:
+    with demo.server_of(tmp_path / "server") as server:
         main = textwrap.dedent(UPDATES).format(urls=[server.url + "two.fw"])
         (tmp_path / "app" / "main.py").write_text(main)
         fwtool("image", "app", "-o", "app.img")
@@ -398,7 +398,7 @@ def test_the_client_refuses_what_is_no_stage_for_this_board(tmp_path):
     keys.create(str(tmp_path / "other.pem"))
     other = keys.load_private(str(tmp_path / "other.pem"))
     data = stage_image()
-    with demo.Server(tmp_path / "server") as server:
+    with demo.server_of(tmp_path / "server") as server:
         urls = [
             world.publish(server, "application", data, "2.0.0", "MAIN"),
             world.publish(server, "other", data, "2.0.0", key=other),
@@ -418,7 +418,7 @@ def test_the_client_refuses_what_is_no_stage_for_this_board(tmp_path):
 
 def test_a_stage_that_crashed_is_not_installed_again(tmp_path):
     world = World(tmp_path)
-    with demo.Server(tmp_path / "server") as server:
+    with demo.server_of(tmp_path / "server") as server:
         bad = world.publish(server, "bad", stage_image(CRASHES), "2.0.0")
         good = world.publish(server, "good", stage_image(), "2.0.1")
         state = world.board([bad, bad, good])
@@ -460,7 +460,7 @@ def test_the_application_and_its_way_back_are_the_stages_work(tmp_path):
         "state": {"device": "flash", "start": 0xF0000, "size": 0x6000},
         "mode": "direct",
     }
-    with demo.Server(tmp_path / "server") as server:
+    with demo.server_of(tmp_path / "server") as server:
         url = world.publish(server, "app", broken, "2.0.0", "MAIN")
         main = main.format(urls=[url])
         state = make(tmp_path, main, [stage_image(), stage_image()], world.key, **own)
@@ -515,7 +515,7 @@ def test_power_lost_in_the_trial_of_a_bad_stage_is_made_up_for(tmp_path, text, t
 
 def test_power_lost_in_the_download_leaves_the_stage_that_runs(tmp_path):
     world = World(tmp_path)
-    with demo.Server(tmp_path / "server") as server:
+    with demo.server_of(tmp_path / "server") as server:
         url = world.publish(server, "two", stage_image(), "2.0.0")
         state = world.board([url] * 9)
         for pause_s in (0.05, 0.1, 0.2, 0.3):

@@ -272,7 +272,7 @@ def test_the_first_image_comes_through_the_client(made, board, tmp_path):
     (tmp_path / "server").mkdir()
     mpremote(board, "reset")
     assert b"Failed to jump to application!" in wait_for(board, b">>> ")
-    with demo.Server(tmp_path / "server") as server:
+    with demo.server_of(tmp_path / "server") as server:
         publish(tmp_path / "server", key, "1.0.0")
         said = mpremote(board, "run", update_script(tmp_path, server.url))
         assert said.endswith("ready\n")

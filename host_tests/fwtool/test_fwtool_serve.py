@@ -86,7 +86,7 @@ def test_a_folder_below_a_hidden_one_is_served(tmp_path):
     (tmp_path / ".cache").mkdir()
     (tmp_path / ".cache" / "app.fw").write_bytes(b"x")
     (tmp_path / ".cache" / "app.fw").chmod(0o644)
-    with demo.Server(tmp_path / ".cache") as server:
+    with demo.server_of(tmp_path / ".cache") as server:
         address = server.url.removeprefix("http://").rstrip("/")
         assert ask(address, "/app.fw")[1] == b"x"
 
