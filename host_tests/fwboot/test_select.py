@@ -25,6 +25,7 @@ sys.path.append(here("../boards/virtual"))
 
 import stage  # noqa: E402
 
+LONG = ("test_a_second_cut_at_each_operation_of_the_recovery_changes_nothing",)
 BOTH = True
 
 SIZE = 3 * BLOCK  # of a stage slot, header included

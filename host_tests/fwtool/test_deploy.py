@@ -28,6 +28,22 @@ from pty_kit import (
     wait_for,
 )
 
+# The transcript of the README (docs/test_pty_readme.py) deploys in `make test` as well.
+LONG = (
+    "test_an_identity_that_reads_back_otherwise_is_told",
+    "test_a_board_is_provisioned_once",
+    "test_a_board_is_provisioned_alone",
+    "test_a_first_start_takes_what_fwtool_has_written",
+    "test_an_identity_is_a_file_only_its_owner_reads",
+    "test_a_class_key_comes_from_a_file_only",
+    "test_a_deploy_may_change_form_and_leaves_no_stale_file",
+    "test_the_first_image_comes_through_the_client",
+    "test_a_board_whose_files_are_in_flash_and_whose_watchdog_runs",
+    "test_no_board_and_a_busy_board",
+    "test_errors_of_the_device_are_told_in_words",
+    "test_usage_of_provision",
+    "test_the_identity_is_whole_and_its_secret_was_on_no_command_line",
+)
 ROOT = Path(__file__).resolve().parents[2]
 IDENTITY = ("--vendor-domain", "vendor.example", "--model", "demo-board")
 

@@ -27,7 +27,7 @@ SHARES = 2 if SLOW else 1
 OF_MORE = 3 if SLOW else 1
 # A download takes ten times as long as an installation, and on MicroPython ten times that.
 FETCH = 32 if SLOW else 2
-QUICK = 16 * OF_MORE  # the share of all of it that `make test` has
+QUICK = 32 * OF_MORE  # the share of all of it that `make test` has
 HALF = (("half", 0),)
 JUNK = (("junk", 0),)
 

@@ -25,6 +25,7 @@ BOTH = True  # runs on CPython and on MicroPython
 HEAP = "8M"
 LONG = (
     "test_a_cut_in_any_operation_leaves_old_or_new",
+    "test_a_cut_in_any_operation_that_leaves_junk_leaves_old_or_new",
     "test_power_goes_at_any_clock",
     "test_storms_of_cuts_are_survived",
 )
@@ -34,7 +35,8 @@ SLOW = sys.implementation.name == "micropython"
 TEARS = (("half", 0), ("junk", 0)) if SLOW else (("half", 0), ("junk", 0), ("moody", 0))
 CLOCKS = 14 if SLOW else 28  # of each act and chip
 STORMS = 5 if SLOW else 10  # of each life
-FEW_CLOCKS = 4 if SLOW else 7  # `make test` has so many, and one tear, and one storm
+FEW_CLOCKS = 4 if SLOW else 7  # `make test` has so many, one tear, and one storm
+FEW_OPERATIONS = 7  # the step of those it cuts
 NEW = version_word("2.0.0"), payload("small")
 NEWER = version_word("3.0.0"), payload("later")
 
@@ -47,6 +49,14 @@ OPERATIONS = {
     "SD card state on it": (26,),
     "both chips swap": (15, 31, 19),
 }
+
+
+def test_a_cut_in_few_operations_leaves_old_or_new():
+    count = Count()
+    for row, name, make in WIRED:
+        sweep(row + " " + name, make, count, (("junk", 0),), share=1, shares=FEW_OPERATIONS)
+    assert not count.wrong, count.wrong[:5]
+    assert count.single > 300 // FEW_OPERATIONS, count.single
 
 
 def test_a_cut_in_any_operation_that_leaves_junk_leaves_old_or_new():

@@ -5,6 +5,10 @@ import pytest
 from ufota_testkit.simdisk import ALL
 
 TEARS = [tear for tear in ALL if tear != "moody"]
+LONG = (
+    "test_a_cut_leaves_what_the_sweep_leaves[micropython-NUCLEO_F429ZI]",
+    "test_a_cut_leaves_what_the_sweep_leaves[cpython-NUCLEO_F429ZI]",
+)
 # Layout and every how many operations: swap has hundreds; direct; overwrite, from a card.
 SWEEPS = [("virtual", 41), ("RPI_PICO_W", 5), ("NUCLEO_F429ZI", 11)]
 CONFIRMS = """

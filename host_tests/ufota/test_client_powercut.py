@@ -11,6 +11,7 @@ from ufota_testkit.simboard import candidate_slots, make, put
 from ufota_testkit.simdisk import every_cut
 from update_kit import FakeSource, Key, bundle, payload, running, signed
 
+LONG = ("test_cut_in_the_update_after_a_cut_leaves_one_of_the_three",)
 BOTH = True  # runs on CPython and on MicroPython
 
 OLD = 1, noise(1200, 1)
