@@ -1,13 +1,10 @@
-"""The rows of payload decoders, on MicroPython. bench.py starts it:
+"""What the payload decoders do for bench_time.py, on MicroPython.
 
-    micropython -m bench_decoders FOLDER REPEATS
-
-FOLDER holds `sizes`, the image before as `old`, that after as `new`, and payloads of it. Prints
-a JSON object, {name: ratio to sha256 of the image}; a digest is in each ratio.
+A folder holds `sizes`, the image before as `old`, that after as `new`, and payloads of it. A
+digest of the image is in each work.
 """
 
 import json
-import sys
 from hashlib import sha256
 
 from fwcore.slot import Slot
@@ -106,24 +103,15 @@ class Payloads:
                 sink.write(out[: lz4.unpack(block, out)])
         sink.end()
 
-
-def times(payloads, repeats):
-    from bench_time import Bench, hash_image
-
-    works = {
-        "inflate an image": payloads.deflated,
-        "lz4 blocks, bytecode": payloads.lz4,
-        "detools patch, bytecode": lambda: payloads.patch(False),
-        "detools patch, machine code": lambda: payloads.patch(True),
-        "deflated detools patch, bytecode": lambda: payloads.deflated_patch(False),
-        "deflated detools patch, machine code": lambda: payloads.deflated_patch(True),
-        "Arm patch, bytecode": lambda: payloads.arm(False),
-        "Arm patch, machine code": lambda: payloads.arm(True),
-    }
-    floor = lambda: hash_image(payloads.size, payloads.buf)  # noqa: E731
-    ratios = Bench(repeats).ratios(floor, *works.values())
-    return dict(zip(works, ratios)), ratios[-1]
-
-
-if __name__ == "__main__":
-    print(json.dumps(times(Payloads(sys.argv[1]), int(sys.argv[2]))))
+    def works(self):
+        """[(name, function)]"""
+        return [
+            ("inflate an image", self.deflated),
+            ("lz4 blocks, bytecode", self.lz4),
+            ("detools patch, bytecode", lambda: self.patch(False)),
+            ("detools patch, machine code", lambda: self.patch(True)),
+            ("deflated detools patch, bytecode", lambda: self.deflated_patch(False)),
+            ("deflated detools patch, machine code", lambda: self.deflated_patch(True)),
+            ("Arm patch, bytecode", lambda: self.arm(False)),
+            ("Arm patch, machine code", lambda: self.arm(True)),
+        ]

@@ -118,6 +118,15 @@ class Lab:
         image = self.image(size)
         return (self.served / f"{size}.der").read_bytes() + image
 
+    def answers(self, size):
+        """What the server says of image(size) and its manifest, as files, for bench_time."""
+        self.image(size)
+        folder = self.state / "answers"
+        folder.mkdir(exist_ok=True)
+        for name in (f"{size}.bin", f"{size}.der"):
+            body = (self.served / name).read_bytes()
+            (folder / name).write_bytes(_head(len(body)) + body)
+
     def blank(self):
         """A card with nothing on it."""
         with open(self.state / "storage", "wb") as file:
@@ -239,6 +248,9 @@ def _answer(connection, folder):
     name = request.split()[1].decode().lstrip("/")
     with open(folder / name, "rb") as file:
         size = os.fstat(file.fileno()).st_size
-        head = f"HTTP/1.0 200 OK\r\nServer: bench\r\nContent-Length: {size}\r\n\r\n"
-        connection.sendall(head.encode())
+        connection.sendall(_head(size))
         connection.sendfile(file)
+
+
+def _head(size):
+    return b"HTTP/1.0 200 OK\r\nServer: bench\r\nContent-Length: %d\r\n\r\n" % size

@@ -19,15 +19,19 @@ PICTURES = {"fleet": ROOT / "build" / "fleet.svg"}  # plots that rows draw thems
 HEAD = """\
 # Performance
 
-Written by `make bench`; `python host_tests/bench/bench.py ROW --page` measures one row anew. What
-has the unit x is a ratio within one run of one process, the floor and the measured in turns, the
-fastest of each: it can be compared between machines. It moves by some percent from run to run, and
-by more on a machine that has other things to do, which is when bounds are missed; `instructions`
-has counts, which do not move. Heaps are bisected to a quarter of a KiB; what the collector takes
-for an address is chance. The interpreter is MicroPython's unix port, 64 bit; nothing here was
-measured on silicon.
+Written by `make bench`; `python host_tests/bench/bench.py ROW --page` measures one row anew. Times
+are ratios within one run of one process, the floor and the measured in turns, the fastest of each;
+the notes say what the middle half of the rounds gave. Another processor or other work moves them,
+so they have no bounds: `instructions` counts the same works, and does not move. Heaps are bisected
+to a quarter of a KiB; what the collector takes for an address is chance. The interpreter is
+MicroPython's unix port, 64 bit; nothing here was measured on silicon.
 
 """
+
+
+def spread(low, high):
+    """What the middle half of the rounds gave."""
+    return f"half of the rounds {low:.2f} to {high:.2f}"
 
 
 def keep(facts, found, path=KEPT):

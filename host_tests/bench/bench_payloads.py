@@ -15,7 +15,7 @@ LZ4_BLOCK = 1024
 
 def write(folder):
     """Make the files. Returns the bytes of the image."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     row, old = next(cases("mpycross_1024"))
     size, delta = row["new_size"], read("mpycross_1024.arm")
     new = made(arm(old, size, row["frame"]), delta, size)

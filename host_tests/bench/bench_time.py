@@ -1,9 +1,10 @@
-"""The timed rows, on MicroPython. bench.py starts it:
+"""The timed and counted rows, on MicroPython. bench.py starts it:
 
-    micropython -m bench_time ROW FOLDER URL SIZE REPEATS
+    micropython -m bench_time ROW FOLDER URL SIZE REPEATS [WORK]
 
-Prints one JSON object: {name: [ratio..., milliseconds of the floor]}. Each
-figure is taken against a floor that runs in turn with it, in this one process.
+Times all works of a row against its floor, in turns, in this one process, and prints what
+ratios() returns, as JSON. With WORK it looks at no clock: it does that work REPEATS times, for
+a tool that counts instructions, and a file takes the place of the server.
 """
 
 import gc
@@ -24,24 +25,24 @@ from fwcore.storage import Storage
 BUFFER = 4096
 
 
-class Bench:
-    """`repeats` rounds of all works in turn. Of each the fastest counts: what disturbs a round
-    only ever adds to it.
+def ratios(works, repeats):
+    """Rounds of all works in turn.
+
+    works:    [(name, function)], the floor first
+    returns:  (ms of the floor, {name: (ratio, low, high)}): of each the fastest over the fastest
+              of the floor, as what disturbs a round only ever adds to it; low and high are
+              the quartiles of what the rounds give by themselves
     """
-
-    def __init__(self, repeats):
-        self.repeats = repeats
-
-    def ratios(self, *works):
-        """works: the floor, then what is held against it
-
-        returns: [fastest of each but the floor / fastest of the floor..., the latter in ms]
-        """
-        best = [_clock(work) for work in works]
-        for _ in range(self.repeats):
-            for i, work in enumerate(works):
-                best[i] = min(best[i], _clock(work))
-        return [us / best[0] for us in best[1:]] + [best[0] / 1000]
+    functions = [work for _, work in works]
+    for work in functions:
+        work()  # imports what it needs
+    rounds = [[_clock(work) for work in functions] for _ in range(repeats)]
+    fastest = [min(times) for times in zip(*rounds)]
+    found = {}
+    for i, (name, _) in enumerate(works[1:], 1):
+        each = sorted([times[i] / times[0] for times in rounds])
+        found[name] = fastest[i] / fastest[0], each[repeats // 4], each[-1 - repeats // 4]
+    return fastest[0] / 1000, found
 
 
 def _clock(function):
@@ -80,11 +81,27 @@ def hash_image(size, mv):
     digest.digest()
 
 
-def writer(bench, folder, url, size):
-    def of(mv):
-        return bench.ratios(lambda: hash_image(size, mv), lambda: write_image(size, mv))
+def writer(piece):
+    def works(folder, url, size):
+        mv = memoryview(bytearray(piece))
+        return [
+            ("floor", lambda: hash_image(size, mv)),
+            ("writer", lambda: write_image(size, mv)),
+        ]
 
-    return {str(length): of(memoryview(bytearray(length))) for length in (512, BUFFER)}
+    return works
+
+
+def crc(folder, url, size):
+    from bdev.sdcard import crc16, crc_tables
+
+    tables, block = crc_tables(), bytes(range(256)) * 2
+
+    def once():
+        for _ in range(size // len(block)):
+            crc16(block, tables)
+
+    return [("floor", lambda: hash_image(size, block)), ("SD CRC-16", once)]
 
 
 def signed(folder):
@@ -103,19 +120,17 @@ def check(key, digest, signature):
         raise ValueError
 
 
-def verify(bench, folder, url, size):
-    chunk = bytes(64 << 10)
+def verify(folder, url, size):
+    chunk = bytes(size)
     pair = signed(folder)
-
-    def of(name):
+    works = [("floor", lambda: sha256(chunk).digest())]
+    for name in ("PublicKey", "FixedKey"):
         key = made_key(folder, name)
-        return bench.ratios(
-            lambda: sha256(chunk).digest(),
-            lambda: check(key, *pair),
-            lambda: made_key(folder, name),
-        )
-
-    return {name: of(name) for name in ("PublicKey", "FixedKey")}
+        works += [
+            (name, lambda key=key: check(key, *pair)),
+            (name + " made", lambda name=name: made_key(folder, name)),
+        ]
+    return works
 
 
 class FileBoard(Board):
@@ -155,12 +170,12 @@ def fetch_once(folder, url, size, buf):
     fetch(board.storage, block, url, size, memoryview(buf))
 
 
-def update(bench, folder, url, size):
-    buf = bytearray(BUFFER)
-    places = folder, url, size, buf
-    return {
-        "update": bench.ratios(lambda: fetch_once(*places), lambda: update_once(*places)),
-    }
+def update(folder, url, size):
+    places = folder, url, size, bytearray(BUFFER)
+    return [
+        ("floor", lambda: fetch_once(*places)),
+        ("whole update", lambda: update_once(*places)),
+    ]
 
 
 def copy(device, source, target, size, buf):
@@ -171,7 +186,7 @@ def copy(device, source, target, size, buf):
     return read_back(device, target, size, buf)
 
 
-def install(bench, folder, url, size):
+def install(folder, url, size):
     from fwboot import install as stage
 
     board = FileBoard(folder)
@@ -185,10 +200,10 @@ def install(bench, folder, url, size):
         if stage.install(candidate, head, active, mv, board.log, board.feed) != stage.DONE:
             raise ValueError
 
-    return {"install": bench.ratios(lambda: copy(board.storage, *places), whole)}
+    return [("floor", lambda: copy(board.storage, *places)), ("install", whole)]
 
 
-def boot(bench, folder, url, size):
+def boot(folder, url, size):
     from fwboot import main
     from fwcore.state import State
 
@@ -218,60 +233,95 @@ def boot(bench, folder, url, size):
         if main.run(with_state).head.version < old.version:
             raise ValueError
 
-    installing_ratio, idle_ratio, trial_ratio, floor_ms = bench.ratios(
-        once, installing, whole, trial
-    )
-    return {
-        "installing": (installing_ratio, floor_ms),
-        "idle": (idle_ratio, floor_ms),
-        "idle, with a state": (trial_ratio, floor_ms),
-    }
+    whole()  # it installs: from here on nothing is left to do
+    return [
+        ("floor", once),
+        ("boot, installing", installing),
+        ("boot, idle", whole),
+        ("boot, idle, with a state", trial),
+    ]
 
 
-def count(bench, folder, url, size):
-    """No clock: one kind of work `size` times, for a tool that counts instructions.
+def decoders(folder, url, size):
+    from bench_decoders import Payloads
 
-    url:  KIND of work, or KIND@URL of a server
+    payloads = Payloads(folder + "/payloads")
+    works = [("floor", lambda: hash_image(payloads.size, payloads.buf))]
+    return works + payloads.works()
+
+
+class Stream:
+    """A connection to a server that has sent all before anything is read: a file.
+
+    What a socket holds each time, and how often nothing, is up to what else the machine does.
     """
-    kind, _, url = url.partition("@")
-    work = counted(kind, folder, url)
-    for _ in range(size):
+
+    folder = ""  # of the answers
+    readinto = readline = None  # until a request is sent
+
+    def __init__(self, *_):
+        pass
+
+    def connect(self, _):
+        pass
+
+    setblocking = connect
+
+    def send(self, request):
+        file = open(self.folder + str(request.split(b" ", 2)[1], "ascii"), "rb")
+        self.readinto, self.readline, self.close = file.readinto, file.readline, file.close
+        return len(request)
+
+    write = send
+
+
+class Network:
+    """In place of the modules socket and select, and of a poll object."""
+
+    SOCK_STREAM = POLLIN = POLLOUT = 0
+    socket = Stream
+
+    @staticmethod
+    def getaddrinfo(*_):
+        return [(0, None)]
+
+    @staticmethod
+    def poll(*_):
+        return Network
+
+    register = modify = poll
+
+
+def count(work, repeats, folder):
+    import bench_floor
+    from ufota.sources import http
+
+    Stream.folder = folder + "/answers"
+    bench_floor.socket = http.socket = http.select = Network
+    for _ in range(repeats):
+        gc.collect()
         work()
-    return {}
-
-
-def counted(kind, folder, url):
-    """Function that does the work once. Images are of 64 KiB, updates and boots of 1 MiB."""
-    buf = bytearray(BUFFER)
-    mv = memoryview(buf)
-    if kind in ("PublicKey", "FixedKey"):
-        key, pair = made_key(folder, kind), signed(folder)
-        return lambda: check(key, *pair)
-    if kind in ("fetch", "update"):
-        once = fetch_once if kind == "fetch" else update_once
-        return lambda: once(folder, url, 1 << 20, buf)
-    if kind in ("read", "boot"):
-        from fwboot import main
-
-        board = FileBoard(folder)
-        active = active_slot(board.layout, board.storage)
-        main.run(board)  # it installs, the further ones are idle
-        if kind == "boot":
-            return lambda: main.run(board)
-        return lambda: read_back(board.storage, active.body_at // 512, 1 << 20, mv)
-    once = write_image if kind == "writer" else hash_image
-    return lambda: once(64 << 10, mv)
 
 
 ROWS = {
-    "writer": writer,
+    "writer-512": writer(512),
+    "writer-4096": writer(BUFFER),
+    "crc": crc,
     "verify": verify,
     "update": update,
     "install": install,
     "boot": boot,
-    "count": count,
+    "decoders": decoders,
 }
 
+
+def main(row, folder, url, size, repeats, work=None):
+    works = ROWS[row](folder, url, int(size))
+    if work:
+        count(dict(works)[work], int(repeats), folder)
+    else:
+        print(json.dumps(ratios(works, int(repeats))))
+
+
 if __name__ == "__main__":
-    name, folder, url, size, repeats = sys.argv[1:]
-    print(json.dumps(ROWS[name](Bench(int(repeats)), folder, url, int(size))))
+    main(*sys.argv[1:])
