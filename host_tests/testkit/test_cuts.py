@@ -91,10 +91,11 @@ if len(os.listdir("/user")) < 4:
     board.start()
     count = len(board.operations())
     board.program(application(text))
+    before = len(board.operations())
     with cut_at(count, "half"):
         board.start()
-    assert len(board.operations()) == count
-    with pytest.raises(AssertionError, match="no operation number"), cut_at(1):
+    assert len(board.operations()) == before + count
+    with pytest.raises(AssertionError, match="there were only 0 operations"), cut_at(1):
         board.start()
 
 
@@ -120,3 +121,67 @@ Board().device("flash").writeblocks(16, bytes(256), 0)
     board.program(application(text))
     with pytest.raises(AssertionError, match="programmed twice"):
         board.start()
+
+
+@pytest.mark.parametrize(
+    "options", [{"tears": "half"}, {"tears": []}, {"tears": ["moody"]}, {"step": 0}]
+)
+def test_a_sweep_that_would_try_nothing_is_refused(board, application, every_cut, options):
+    board.program(application(KEEPS))
+    with pytest.raises(AssertionError, match="tears are some of|step is 1 or more"):
+        next(every_cut(board.start, **options))
+
+
+def test_a_cut_within_a_sweep_leaves_the_sweep_as_it_was(board, application, every_cut, cut_at):
+    text = KEEPS + "print(len(__import__('os').listdir('/user')))"
+    board.program(application(text))
+    for cut in every_cut(board.start, tears=["half"]):
+        assert board.read("/user/other") is None, cut
+        board.write("/user/other", "x")
+        with cut_at(1):
+            board.start()
+        board.start()
+        assert board.lines[-1] == "2"
+
+
+def test_one_sweep_at_a_time(board, application, every_cut):
+    board.program(application(KEEPS))
+    for _ in every_cut(board.start):
+        with pytest.raises(AssertionError, match="under way"):
+            next(every_cut(board.start))
+        with pytest.raises(AssertionError, match="cannot be programmed"):
+            board.program(application(KEEPS))
+        break
+    board.program(application(KEEPS))
+
+
+def test_the_store_is_put_back_too(board, application, every_cut):
+    text = """
+from board import Board
+store = Board().store()
+store.put(b"starts", bytes(1) + store.get(b"starts", b""))
+print(len(store.get(b"starts")))
+"""
+    board.program(application(KEEPS + text))
+    for _ in every_cut(board.start, tears=["nothing"], step=3):
+        board.start()
+        assert board.lines[-1] in ("1", "2")
+
+
+def test_threads_do_not_outlive_a_cut(board, application, cut_at):
+    text = """
+import _thread, time
+from board import Board
+chip = Board().device("spi")
+def erase(first):
+    for block in range(first, first + 100):
+        chip.ioctl(6, block)
+_thread.start_new_thread(erase, (100,))
+erase(300)
+time.sleep(1)
+"""
+    board.program(application(text))
+    before = len(board.operations())
+    with cut_at(50):
+        board.start()
+    assert len(board.operations()) <= before + 51

@@ -11,6 +11,8 @@ from typing import NamedTuple
 from ufota_testkit.on_device import records
 from ufota_testkit.simdisk import TEARS
 
+_STORE = "identity.json"  # of a virtual board; it is no chip, and no cut is made in it
+
 
 class Cut(NamedTuple):
     """number: of the operation, from 1, or 0: no cut;  of: how many there are;  what: it is"""
@@ -34,26 +36,36 @@ def every_cut(device, act, *args, tears=TEARS, step=1, **named):
 
     tears:   of simdisk.TEARS, or bits or whole
     step:    2: every second operation
-    raises:  AssertionError when act() writes nothing
+    raises:  AssertionError when act() writes nothing, or for what tears and step cannot be
     """
     __tracebackhide__ = True
+    records.check_tears(tears)
+    if step < 1:
+        raise AssertionError(f"step is 1 or more, not {step}")
+    if device.is_swept:
+        raise AssertionError("every_cut() is under way with this board; cut_at() can be within it")
     before = _Chips(device)
-    device.count_from_here()
-    act(*args, **named)
-    done = device.operations()
-    if not done:
-        raise AssertionError("nothing was written: there is no operation to cut power in")
-    device.cut = Cut(0, len(done), "", "")
-    yield device.cut
-    for number, operation in enumerate(done, 1):
-        for tear in tears if (number - 1) % step == 0 else ():
-            before.back()
-            device.tear(operation, tear, number)
-            device.cut = Cut(number, len(done), tear, str(operation))
-            yield device.cut
-        before.apply(operation)
-    device.cut = None
-    before.close()
+    device.is_swept = True
+    try:
+        device.count_from_here()
+        act(*args, **named)
+        done = device.operations()
+        if not done:
+            raise AssertionError("nothing was written: there is no operation to cut power in")
+        device.cut = Cut(0, len(done), "", "")
+        yield device.cut
+        for number, operation in enumerate(done, 1):
+            for tear in tears if (number - 1) % step == 0 else ():
+                before.back()
+                device.tear(operation, tear, number)
+                device.cut = Cut(number, len(done), tear, str(operation))
+                device.lines = []
+                yield device.cut
+            before.apply(operation)
+        device.cut = None  # not when the loop is left before: the chips are as that cut left them
+    finally:
+        device.is_swept = False
+        before.close()
 
 
 class _Chips:
@@ -65,7 +77,7 @@ class _Chips:
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir()
         self._applied = []  # since the chips were the same
-        for path in device.folder.glob("*.bin"):
+        for path in (*device.folder.glob("*.bin"), device.folder / _STORE):
             shutil.copyfile(path, self._folder / path.name)
 
     def back(self):
@@ -78,6 +90,7 @@ class _Chips:
             with open(self._device.folder / name, "r+b") as file:
                 file.seek(operation.start)
                 file.write(data)
+        shutil.copyfile(self._folder / _STORE, self._device.folder / _STORE)
         self._applied = []
         self._device.count_from_here()
 

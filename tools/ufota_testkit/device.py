@@ -5,10 +5,9 @@ outlives a reset or a power cut but what is in the chips, as the process is anot
 """
 
 import contextlib
-import os
 import shutil
 import subprocess
-from errno import ENOENT
+from errno import ENOENT, errorcode
 from pathlib import Path
 
 from fwcore.errors import FwError
@@ -18,9 +17,10 @@ from fwtool.exits import Failure
 from fwtool.images import factory, layouts
 from fwtool.virtual import boot, state, virtual_board
 from ufota_testkit.on_device import records
+from ufota_testkit.on_device.records import check_tears
+from ufota_testkit.runs import Run
 from ufota_testkit.simdisk import PowerCut
 
-TIMEOUT_S = 120  # a start takes less than a second on an idle machine
 SHOWN = 30  # lines of the board's output in a message
 _EXCHANGE = "exchange"  # file through which contents come and go
 
@@ -33,20 +33,29 @@ class Device:
     maker:    releases.Maker, whom it trusts
     interpreter: interpreters.Interpreter that it is made of
 
-    lines:    what it has printed since program()
+    timeout_s: longest a start or a download may take; one second, when the machine is idle
+    lines:    what it has printed since program(), or since the last cut of a sweep
     cut:      cuts.Cut that is tried now, or None
+    is_swept: True while every_cut() works with it
     """
+
+    timeout_s = 120
 
     def __init__(self, folder, layout, maker, interpreter):
         self.folder = Path(folder)
         self.layout = layout
         self.lines = []
         self.cut = None
+        self.is_swept = False
+        self._is_planned = False
         self._maker = maker
         self._interpreter = interpreter
 
     def program(self, release):
         """Make it new, as a factory does: an identity, this release, user files formatted."""
+        __tracebackhide__ = True
+        if self.is_swept:
+            raise AssertionError("within every_cut() a board cannot be programmed")
         shutil.rmtree(self.folder, ignore_errors=True)
         version = version_word(release.version)
         who = self._maker.point, self._maker.vendor, self._maker.class_id
@@ -58,44 +67,27 @@ class Device:
             if said:
                 raise AssertionError(f"user files cannot be formatted: {said}")
 
-    def start(self, says=None):
+    def start(self, says=None, expects=None):
         """Power on, until the application ends, or has printed the text `says`.
 
+        expects:  version that is to run; None: any
         Resets are followed. Returns the lines of output.
         raises:   AssertionError when the application raises, when it neither ends nor says that
-                  in TIMEOUT_S seconds, or when the board resets again and again;
+                  in timeout_s seconds, or when the board resets again and again;
                   PowerCut when a cut was planned, and power went
         """
         __tracebackhide__ = True
-        run = _Run(self, says)
-        run.board.start()
-        try:
-            code = run.board.wait(TIMEOUT_S)
-        except TimeoutError:
-            code = None
-        run.board.kill()
+        self._check_programmed()
+        if says is not None and not (isinstance(says, str) and says):
+            raise AssertionError(f"says is a text that the application prints, not {says!r}")
+        run = Run(self, self._interpreter, says, expects)
+        wrong = run.to_its_end(self.timeout_s)
         self.lines += run.lines
-        if code == virtual_board.NO_POWER and not run.said:
+        if wrong is True:
             raise PowerCut(f"power went: {self.cut or 'planned'}")
-        self._judge(run, code, says)
+        if wrong:
+            raise AssertionError(self._told(wrong))
         return run.lines
-
-    def _judge(self, run, code, says):
-        __tracebackhide__ = True
-        if any(line.startswith("flash: program of") for line in run.lines):
-            raise AssertionError(self._told("flash was programmed twice without an erase"))
-        if run.said or code == 0 and says is None:
-            return
-        if code == 0:
-            what = f"the application ended, and has not printed {says!r}"
-        elif code is None:
-            due = f"printed {says!r}" if says else "ended"
-            what = f"in {TIMEOUT_S} s the application has not {due}"
-        elif code == virtual_board.RESET:
-            what = "the board resets again and again"
-        else:
-            what = "the application ended by an exception"
-        raise AssertionError(self._told(what))
 
     def assert_boots(self, version, says=None):
         """The board starts, runs this version, and keeps it: it is not on trial any more.
@@ -104,11 +96,14 @@ class Device:
         raises:  AssertionError, PowerCut
         """
         __tracebackhide__ = True
-        self.start(says)
+        self.start(says, str(version))
         if self.version != str(version):
             raise AssertionError(self._told(f"{self.version} runs, not {version}"))
-        if "state" in self.layout and state.read(str(self.folder))["phase"] == "TRIAL":
+        phase = state.read(str(self.folder))["phase"] if "state" in self.layout else "IDLE"
+        if phase == "TRIAL":
             raise AssertionError(self._told(f"{version} runs on trial: nothing has confirmed it"))
+        if phase in ("FORWARD", "BACK"):
+            raise AssertionError(self._told(f"{version} runs, and the next start takes it back"))
 
     @property
     def version(self):
@@ -136,47 +131,67 @@ class Device:
         raises:  AssertionError when the file system cannot be read, PowerCut
         """
         __tracebackhide__ = True
-        exchange = self._exchange()
-        said = self._script("user_files", "get", path, exchange)
+        said = self._user_file("get", path)
         if said == f"error {ENOENT}":
             return None
         if said:
-            raise AssertionError(f"cannot read {path}: {said}")
-        return exchange.read_bytes()
+            raise AssertionError(f"cannot read {path}: {_words(said)}")
+        return (self.folder / _EXCHANGE).read_bytes()
 
     def write(self, path, data):
-        """Put a file into the user's file system. data: text or bytes. Raises AssertionError."""
-        __tracebackhide__ = True
-        exchange = self._exchange()
-        exchange.write_bytes(data.encode() if isinstance(data, str) else data)
-        said = self._script("user_files", "put", path, exchange)
-        if said:
-            raise AssertionError(f"cannot write {path}: {said}")
+        """Put a file into the user's file system, into a folder that is there.
 
-    def _exchange(self):
+        data:    text or bytes
+        raises:  AssertionError, PowerCut
+        """
+        __tracebackhide__ = True
+        self._check_programmed()
+        if not isinstance(data, (str, bytes)):
+            raise AssertionError(f"a file holds text or bytes, not {type(data).__name__}")
+        data = data.encode() if isinstance(data, str) else data
+        (self.folder / _EXCHANGE).write_bytes(data)
+        said = self._user_file("put", path)
+        if said:
+            raise AssertionError(f"cannot write {path}: {_words(said)}")
+
+    def _user_file(self, verb, path):
+        """Copy between a file of the user's and the exchange. Returns what went wrong, or ""."""
+        __tracebackhide__ = True
+        self._check_programmed()
         if not self._has_user_files():
-            raise Failure("the layout of this board has no region for user files")
-        return self.folder / _EXCHANGE
+            raise AssertionError("the layout of this board has no region for user files")
+        if not path.startswith("/user/"):
+            raise AssertionError(f"user files are below /user/, and {path} is not")
+        return self._script("user_files", verb, path, self.folder / _EXCHANGE)
 
     def _has_user_files(self):
         return "format" in self.layout.get("regions", {}).get("user", {})
+
+    def _check_programmed(self):
+        __tracebackhide__ = True
+        if not (self.folder / "trace").exists():
+            raise AssertionError("the board is blank: board.program(release) comes first")
 
     def _script(self, name, *arguments):
         """Run a script of on_device; returns what it printed. Raises Failure, PowerCut."""
         __tracebackhide__ = True
         interpreter = self._interpreter
-        done = subprocess.run(
-            [*interpreter.command, str(self.folder), name, *map(str, arguments)],
-            cwd=interpreter.folder,
-            env=paths.environment(*interpreter.path),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
-            timeout=TIMEOUT_S,
-        )
-        if done.returncode == virtual_board.NO_POWER:
+        module = f"ufota_testkit.on_device.{name}"
+        try:
+            done = subprocess.run(
+                [*interpreter.command, str(self.folder), module, *map(str, arguments)],
+                cwd=interpreter.folder,
+                env=paths.environment(*interpreter.path),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                encoding="utf-8",
+                errors="replace",
+                timeout=self.timeout_s,
+            )
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{name} has not ended in {self.timeout_s} s") from None
+        if done.returncode == virtual_board.NO_POWER and self.power_went():
             raise PowerCut(f"power went: {self.cut or 'planned'}")
         if done.returncode:
             raise AssertionError(f"{name} ended with exit code {done.returncode}: {done.stdout}")
@@ -187,9 +202,11 @@ class Device:
         text = [what]
         if "state" in self.layout:
             found = state.read(str(self.folder))
-            about = found["new"]["version"] if found["new"] else "an image"
+            about = "none"
+            if found["new"]:
+                about = f"{found['new']['version']} {found['result']}"
             reason = f", reason {found['reason']}: {found['words']}" if found["reason"] else ""
-            text.append(f"phase {found['phase']}, last update: {about} {found['result']}{reason}")
+            text.append(f"phase {found['phase']}, last update: {about}{reason}")
         text += [f"    | {line}" for line in self.lines[-SHOWN:]]
         return "\n".join(text)
 
@@ -209,54 +226,47 @@ class Device:
         with open(self.folder / f"{operation.chip}.bin", "r+b") as file:
             records.put(file, operation, tear, number)
         with open(self.folder / "trace", "ab") as file:
-            records.write(file, operation)
+            file.write(records.packed(operation))
 
     @contextlib.contextmanager
     def cut_at(self, number, tear="nothing"):
         """Within `with` power goes in operation `number`, counted from here, with this tear."""
         __tracebackhide__ = True
-        self.count_from_here()
-        plan = self.folder / "cut"
-        plan.write_text(f"{number} {tear}")
+        self._check_programmed()
+        check_tears((tear,))
+        if number < 1:
+            raise AssertionError("the first operation has the number 1")
+        before = len(self.operations())
+        self._plan().write_text(f"{before + number} {tear} {number}")
+        self._is_planned = True
         try:
             yield
         except PowerCut:
             return
         finally:
-            plan.unlink()
-        raise AssertionError(f"there was no operation number {number}")
+            self._plan().unlink(missing_ok=True)
+            self._is_planned = False
+        raise AssertionError(f"there were only {len(self.operations()) - before} operations")
+
+    def power_went(self):
+        """True when the cut that was planned has happened."""
+        return self._is_planned and not self._plan().exists()
+
+    def _plan(self):
+        return self.folder / "cut"
 
 
-class _Run:
-    """One start of a board, until it has said what is waited for."""
-
-    def __init__(self, device, says):
-        self.lines = []
-        self.said = False
-        self._says = says
-        self._is_application = False  # who prints now
-        made_of = device._interpreter
-        command = [*made_of.command, str(device.folder), "_boot"]
-        self.board = virtual_board.Supervisor(
-            device.folder, command, made_of.folder, made_of.path, self._hear
-        )
-
-    def _hear(self, line):
-        if self.said:
-            return
-        self.lines.append(line)
-        if line in (boot.FIRST_WORDS, boot.LAST_WORDS):
-            self._is_application = line == boot.LAST_WORDS
-        elif self._is_application and self._says is not None and self._says in line:
-            self.said = True
-            self.board.kill()
+def _words(said):
+    """ "error 2" -> "ENOENT" """
+    number = int(said.rpartition(" ")[2])
+    return errorcode.get(number, f"error {number}")
 
 
-def layout_of(name):
-    """LAYOUT of a board of boards/, by its name, or of a layout file. Raises Failure."""
-    if os.path.exists(name):
-        return layouts.load(name)
+def layout_of(name, root):
+    """LAYOUT of a board of boards/, or of a layout file below root. Raises Failure."""
     shipped = {path.parent.name: str(path) for path in paths.boards().glob("*/layout.py")}
+    if name not in shipped and (root / name).is_file():
+        return layouts.load(str(root / name))
     if name not in shipped:
         raise Failure(
             f"there is no board or layout file {name!r}; boards are {', '.join(sorted(shipped))}"

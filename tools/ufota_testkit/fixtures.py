@@ -40,12 +40,13 @@ class Lab:
             name, stand_ins = _marked(*mark.args, **mark.kwargs) if mark else _marked()
         except TypeError:
             raise Failure("a mark `board` has a name and stand_ins, and nothing else") from None
-        more = [request.config.rootpath / stand_ins] if stand_ins else []
+        if stand_ins is not None:
+            stand_ins = _folder(request.config.rootpath / stand_ins)
         if request.param == "micropython":
-            made_of = interpreters.micropython(self._compiled(), more)
+            made_of = interpreters.micropython(self._compiled(), stand_ins)
         else:
-            made_of = interpreters.cpython(more)
-        return Device(folder, layout_of(name), self.maker, made_of)
+            made_of = interpreters.cpython(stand_ins)
+        return Device(folder, layout_of(name, request.config.rootpath), self.maker, made_of)
 
     def _compiled(self):
         if self._code is None:
@@ -53,6 +54,12 @@ class Lab:
             interpreters.compile_all(code)
             self._code = code
         return self._code
+
+
+def _folder(path):
+    if not path.is_dir():
+        raise Failure(f"{path} is not a folder")
+    return path
 
 
 def _marked(name="virtual", stand_ins=None):
@@ -77,7 +84,8 @@ class Servers:
     def serve(self, release, faults=()):
         """Address of a release, from a server with these faults."""
         with one_sentence():
-            spoilt = [_fault(text) for text in faults]
+            texts = [faults] if isinstance(faults, str) else faults
+            spoilt = [_fault(text) for text in texts]
         self._count += 1
         folder = self._folder / f"server{self._count}"
         folder.mkdir()

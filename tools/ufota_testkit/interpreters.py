@@ -9,7 +9,7 @@ from fwtool.virtual import virtual_board
 
 HEAP = "256k"  # of a board of MicroPython: as `fwtool run` has it
 _HERE = Path(__file__).parent
-_MODULES = ("simdisk", "noise")  # of the kit, that a board needs
+_MODULES = (_HERE / "simdisk.py", _HERE / "noise.py")  # of the kit, that a board needs
 
 
 class Interpreter(NamedTuple):
@@ -26,22 +26,29 @@ class Interpreter(NamedTuple):
 def compile_all(out):
     """Compile what runs on a board of MicroPython into the folder `out`: it starts quicker."""
     virtual_board.compile_modules(out)
-    virtual_board.compile_folder(_HERE / "on_device", out / "on_device")
-    for name in _MODULES:
-        source = _HERE / f"{name}.py"
-        virtual_board.compile_module(source, f"ufota_testkit/{source.name}", out / "kit")
+    for source in (*_MODULES, *(_HERE / "on_device").glob("*.py")):
+        inside = Path("ufota_testkit") / source.relative_to(_HERE)
+        virtual_board.compile_module(source, inside, out / "kit")
 
 
-def micropython(code, more=()):
-    """MicroPython on what compile_all(code) made. more: folders searched first. Raises Failure."""
-    folders = ("on_device", "device", "bootloader", "virtual", "kit")
-    path = [*more, *(code / name for name in folders)]
-    command = [paths.micropython(), "-X", f"heapsize={HEAP}", "-m", "powered"]
-    return Interpreter(command, code / "virtual", path)
+def micropython(code, stand_ins=None):
+    """MicroPython on what compile_all(code) made. stand_ins: a folder. Raises Failure."""
+    folders = ("device", "bootloader", "virtual", "kit")
+    path = [code / name for name in folders]
+    command = [paths.micropython(), "-X", f"heapsize={HEAP}"]
+    return _powered(command, code / "virtual", path, stand_ins)
 
 
-def cpython(more=()):
-    """CPython, this very one, on the sources. more: folders searched first."""
-    path = [*more, _HERE / "on_device", paths.device(), paths.bootloader(), paths.board()]
-    command = [sys.executable, "-m", "ufota_testkit.on_cpython.start", "-m", "powered"]
-    return Interpreter(command, paths.board(), path)
+def cpython(stand_ins=None):
+    """CPython, this very one, on the sources."""
+    path = [paths.device(), paths.bootloader(), paths.board()]
+    command = [sys.executable, "-m", "ufota_testkit.on_cpython.start"]
+    return _powered(command, paths.board(), path, stand_ins)
+
+
+def _powered(command, folder, path, stand_ins):
+    if stand_ins:
+        path.insert(0, stand_ins)
+    return Interpreter(
+        [*command, "-m", "ufota_testkit.on_device.powered", str(stand_ins or "-")], folder, path
+    )

@@ -3,7 +3,6 @@
 Nothing of fwtool is imported before a fixture is used.
 """
 
-import functools
 import sys
 
 import pytest
@@ -24,7 +23,7 @@ def pytest_runtest_makereport(item, call):
     """What failed in a loop over power cuts says which cut that was."""
     outcome = yield
     device = sys.modules.get("ufota_testkit.device")  # not there: no board of ours either
-    board = getattr(item, "funcargs", {}).get("board")
+    board = (getattr(item, "funcargs", None) or {}).get("board")
     cut = board.cut if device and isinstance(board, device.Device) else None
     if cut and call.excinfo:
         alone = f"\nalone: with cut_at({cut.number}, {cut.tear!r}): ..." if cut.number else ""
@@ -40,7 +39,7 @@ def ufota_lab(tmp_path_factory):
 
 
 @pytest.fixture(params=INTERPRETERS)
-def board(request, ufota_lab, tmp_path):
+def board(request, ufota_lab, tmp_path_factory):
     """A Device, on each interpreter: blank until board.program(release).
 
     A mark `board(name)` chooses its layout; else it is that of the virtual board.
@@ -48,7 +47,7 @@ def board(request, ufota_lab, tmp_path):
     from ufota_testkit import fixtures
 
     with fixtures.one_sentence():
-        made = ufota_lab.device(request, tmp_path / "board")
+        made = ufota_lab.device(request, tmp_path_factory.mktemp("board") / "board")
     return made
 
 
@@ -69,14 +68,14 @@ def release(request, board, ufota_lab):
 
 
 @pytest.fixture
-def server(tmp_path):
+def server(tmp_path_factory):
     """server(release, faults=()): address of a bundle on a server that is `fwtool serve`.
 
     faults:  as its --fault has them: ["cut:1000x2", "status:503x1"]
     """
     from ufota_testkit import fixtures
 
-    with fixtures.Servers(tmp_path) as servers:
+    with fixtures.Servers(tmp_path_factory.mktemp("servers")) as servers:
         yield servers.serve
 
 
@@ -85,7 +84,20 @@ def every_cut(board):
     """for cut in every_cut(act, *args, tears=..., step=1): see cuts.every_cut."""
     from ufota_testkit import cuts
 
-    return functools.partial(cuts.every_cut, board)
+    waiting = set()  # sweeps that were made and have not begun
+
+    def sweep(act, *args, **options):
+        key = object()
+        waiting.add(key)
+        return begun(key, act, *args, **options)
+
+    def begun(key, *args, **options):
+        waiting.discard(key)
+        yield from cuts.every_cut(board, *args, **options)
+
+    yield sweep
+    if waiting:
+        pytest.fail("every_cut() does nothing alone: for cut in every_cut(...)", pytrace=False)
 
 
 @pytest.fixture

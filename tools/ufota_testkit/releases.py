@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from fwcore.manifest import version_word
+from fwcore.manifest import version_text, version_word
 from fwtool.images import image
 from fwtool.signing import keys, manifests
 
@@ -29,14 +29,13 @@ class Maker:
     def release(self, layout, folder, version):
         """A Release of the application in a folder, for boards of this layout.
 
-        version: as `fwtool bundle` takes it: "1.2.3", or a number
+        version: "1.2.3", each part 0 to 999
         raises:  Failure, FwError
         """
         active = layout["active"]
         block = layout["devices"][active["device"]]["erase"]
         made = image.build(image.collect(str(folder)), active["format"], block)
         image.check(layout, str(folder), made)
-        text = str(version)
-        version_word(text)
+        text = version_text(version_word(str(version)))
         signed = manifests.create(self.key, made, self.vendor, self.class_id, text)
         return Release(text, made, signed + made)

@@ -348,7 +348,8 @@ def torn(tear, old, new, seed):
     if tear == "bits":  # of the bits that differ, a random half is new
         dice = noise(len(new), seed)
         return bytes([old[i] ^ ((old[i] ^ new[i]) & dice[i]) for i in range(len(new))])
-    return new
+    assert tear == "whole", tear
+    return bytes(new)
 
 
 def every_cut(make, act, check, tears=TEARS):

@@ -34,15 +34,17 @@ class Supervisor:
     command:      what its processes run, a list
     folder:       where they run
     path:         folders their modules are in
+    patience:     a watchdog bites after so many times its timeout
     on_line:      called with every line of output, in the supervisor's thread; it may kill()
     max_resets:   per minute; one more ends the supervision, with exit code RESET
     """
 
-    def __init__(self, state_dir, command, folder, path, on_line=print, max_resets=20):
+    def __init__(self, state_dir, command, folder, path, on_line=print, max_resets=20, patience=1):
         self._state = Path(state_dir).resolve()
         self._command = command
         self._folder = folder
         self._path = path
+        self._patience = patience
         self._on_line = on_line
         self._max_resets = max_resets
         self._lock = threading.Lock()  # around _off and _process: no start after a kill
@@ -93,7 +95,7 @@ class Supervisor:
     def _supervise(self):
         try:
             self._restart()
-        except (OSError, Failure) as error:
+        except Exception as error:
             self._error = error  # for wait(): nobody would see it in this thread
 
     def _restart(self):
@@ -157,7 +159,7 @@ class Supervisor:
             age_s = time.time() - self._watchdog().stat().st_mtime
         except FileNotFoundError:
             return False
-        return 0 < timeout_ms < age_s * 1000
+        return 0 < timeout_ms * self._patience < age_s * 1000
 
     def _watchdog(self):
         return self._state / "watchdog"

@@ -8,8 +8,9 @@ import gc
 import sys
 import time
 
-from ufota_testkit.on_cpython import errors
+from ufota_testkit.on_cpython import errors, files
 
+_host_collect = gc.collect
 _FREE = 4 << 20  # bytes of heap that are told; it has no bound here
 _PERIOD = 1 << 30  # of ticks, as in hostshim
 
@@ -18,6 +19,7 @@ def patch():
     import micropython  # hostshim's; adds the millisecond clock to `time`
 
     sys.print_exception = errors.print_exception
+    _set(gc, collect=_collect)
     _set(gc, threshold=_threshold, mem_free=lambda: _FREE, mem_alloc=lambda: 0)
     _set(time, sleep_us=_sleep_us, ticks_us=_ticks_us, ticks_cpu=_ticks_us)
     _set(
@@ -47,6 +49,12 @@ def patch_json(json):
 
 def _threshold(*size):
     return None if size else -1
+
+
+def _collect(*_):
+    _host_collect()
+    files.close_lost()
+    return 0
 
 
 def _nothing(*_):

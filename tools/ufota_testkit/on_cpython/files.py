@@ -4,21 +4,23 @@ Owns what read, readline and write make of bytes; a file system gives the bytes,
 
     read(size), write(data), seek(offset, whence), tell(), sync(), close()
 
-which raise OSError. A file that is left open is closed when the script ends, and lost by a reset.
+which raise OSError. A file that is left open is closed by gc.collect(), or when the script ends;
+a reset loses it.
 """
 
 import codecs
+import weakref
 
 _LINE = 128  # bytes read ahead for a line, and given back
 
-_left_open = set()  # objects of file systems
+_left_open = {}  # object of a file system -> weak reference to its File
 
 
 class File:
     """raw: the object of the file system; text: True for str, False for bytes"""
 
     def __init__(self, raw, text):
-        _left_open.add(raw)
+        _left_open[raw] = weakref.ref(self)
         self._raw = raw
         self._text = text
         self.mode = "r" if text else "rb"  # some libraries of the host ask
@@ -80,7 +82,7 @@ class File:
     def close(self):
         raw, self._raw = self._raw, None
         if raw is not None:
-            _left_open.discard(raw)
+            _left_open.pop(raw, None)
             raw.close()
 
     def __enter__(self):
@@ -126,7 +128,17 @@ def _characters(raw, count):
 
 def close_all():
     """The script ends."""
-    for raw in list(_left_open):
+    _close(list(_left_open))
+
+
+def close_lost():
+    """The collector runs: what nobody can reach any more is closed."""
+    _close([raw for raw, file in _left_open.items() if file() is None])
+
+
+def _close(raws):
+    for raw in raws:
+        _left_open.pop(raw, None)
         try:
             raw.close()
         except OSError:
