@@ -5,8 +5,8 @@
         python -m ufota_testkit.on_cpython.start SCRIPT.py ARGUMENT...
 
 is what `micropython -m _boot STATE_DIR` and `micropython SCRIPT.py ARGUMENT...` are there: the
-same log, exit codes, and bytes in the files of the chips, but for the times of files (lfs2.py). `-X heapsize=SIZE` may be given, but the
-heap has no bound. `python PATH/TO/start.py` does as well.
+same log, exit codes, and bytes in the files of the chips, but for the times of files (lfs2.py).
+`-X heapsize=SIZE` may be given, but the heap has no bound. `python PATH/TO/start.py` does as well.
 """
 
 import gc
