@@ -95,7 +95,7 @@ class Supervisor:
     def _supervise(self):
         try:
             self._restart()
-        except Exception as error:
+        except (OSError, Failure) as error:
             self._error = error  # for wait(): nobody would see it in this thread
 
     def _restart(self):
