@@ -185,3 +185,12 @@ time.sleep(1)
     with cut_at(50):
         board.start()
     assert len(board.operations()) <= before + 51
+
+
+def test_units_before_the_cut_are_written_in_the_same_call(board, application, cut_at):
+    text = 'from board import Board\nBoard().device("spi").writeblocks(100, bytes(768), 0)'
+    board.program(application(text))
+    with cut_at(3):
+        board.start()
+    chip = (board.folder / "spi.bin").read_bytes()[100 * 4096 :]
+    assert chip[:768] == bytes(512) + b"\xff" * 256
