@@ -11,6 +11,7 @@ import import_circles
 
 ROOT = Path(__file__).resolve().parents[2]
 
+PACKAGES = {"bdev", "fwboot", "fwcore", "fwtool", "ufota", "ufota_testkit"}
 # Folder or file: what of ours it may import, its own included. The first that fits counts.
 ARROWS = {
     "device/bdev": {"bdev"},
@@ -23,27 +24,9 @@ ARROWS = {
     "tools/hostshim": set(),
     # Decoders take bytes and give bytes: a process of their own would be all ceremony.
     "tools/fwtool": {"fwtool", "fwcore", "ufota.decoders"},
-    "tools/ufota_testkit": {
-        "bdev",
-        "fwboot",
-        "fwcore",
-        "fwtool",
-        "ufota",
-        "ufota_testkit",
-        "BOARD",
-    },
-    "host_tests": {
-        "bdev",
-        "fwboot",
-        "fwcore",
-        "fwtool",
-        "ufota",
-        "ufota_testkit",
-        "BOARD",
-        "TEST",
-    },
+    "tools/ufota_testkit": PACKAGES | {"BOARD"},
+    "host_tests": PACKAGES | {"BOARD", "TEST"},
 }
-PACKAGES = {"bdev", "fwboot", "fwcore", "fwtool", "ufota", "ufota_testkit"}
 MOST_FILES = 26  # of a folder: it is seen without scrolling
 
 # These folders run on any MicroPython, on what every port has built in. `machine` and

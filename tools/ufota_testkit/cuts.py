@@ -57,7 +57,7 @@ def every_cut(device, act, *args, tears=TEARS, step=1, **named):
         for number, operation in enumerate(done, 1):
             for tear in tears if (number - 1) % step == 0 else ():
                 before.back()
-                device.tear(operation, tear, number)
+                before.tear(operation, tear, number)
                 device.cut = Cut(number, len(done), tear, str(operation))
                 device.lines = []
                 yield device.cut
@@ -76,13 +76,13 @@ class _Chips:
         self._folder = device.folder.with_name(device.folder.name + ".before")
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir()
-        self._applied = []  # since the chips were the same
+        self._differ = []  # operations that one of both has seen since they were the same
         for path in (*device.folder.glob("*.bin"), device.folder / _STORE):
             shutil.copyfile(path, self._folder / path.name)
 
     def back(self):
         """The chips become as the copy is, where anything was written since the last time."""
-        for operation in self._applied + self._device.operations():
+        for operation in self._differ + self._device.operations():
             name = operation.chip + ".bin"
             with open(self._folder / name, "rb") as file:
                 file.seek(operation.start)
@@ -91,14 +91,21 @@ class _Chips:
                 file.seek(operation.start)
                 file.write(data)
         shutil.copyfile(self._folder / _STORE, self._device.folder / _STORE)
-        self._applied = []
+        self._differ = []
         self._device.count_from_here()
 
     def apply(self, operation):
         """The copy is from now on as after this operation."""
-        self._applied.append(operation)
-        with open(self._folder / f"{operation.chip}.bin", "r+b") as file:
-            records.put(file, operation)
+        self._put(self._folder, operation, "whole", 0)
+
+    def tear(self, operation, tear, number):
+        """The chips get what a cut in this operation leaves; number: of it, for its junk."""
+        self._put(self._device.folder, operation, tear, number)
+
+    def _put(self, folder, operation, tear, number):
+        self._differ.append(operation)
+        with open(folder / f"{operation.chip}.bin", "r+b") as file:
+            records.put(file, operation, tear, number)
 
     def close(self):
         shutil.rmtree(self._folder)

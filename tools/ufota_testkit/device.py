@@ -15,10 +15,9 @@ from fwcore.manifest import version_text, version_word
 from fwtool import explain, paths
 from fwtool.exits import Failure
 from fwtool.images import factory, layouts
-from fwtool.virtual import boot, state, virtual_board
+from fwtool.virtual import boot, state
 from ufota_testkit.on_device import records
-from ufota_testkit.on_device.records import check_tears
-from ufota_testkit.runs import Run
+from ufota_testkit.runs import KILLED, Run
 from ufota_testkit.simdisk import PowerCut
 
 SHOWN = 30  # lines of the board's output in a message
@@ -83,8 +82,8 @@ class Device:
         run = Run(self, self._interpreter, says, expects)
         wrong = run.to_its_end(self.timeout_s)
         self.lines += run.lines
-        if wrong is True:
-            raise PowerCut(f"power went: {self.cut or 'planned'}")
+        if wrong == KILLED:
+            self._check_power()
         if wrong:
             raise AssertionError(self._told(wrong))
         return run.lines
@@ -191,8 +190,7 @@ class Device:
             )
         except subprocess.TimeoutExpired:
             raise AssertionError(f"{name} has not ended in {self.timeout_s} s") from None
-        if done.returncode == virtual_board.NO_POWER and self.power_went():
-            raise PowerCut(f"power went: {self.cut or 'planned'}")
+        self._check_power()
         if done.returncode:
             raise AssertionError(f"{name} ended with exit code {done.returncode}: {done.stdout}")
         return done.stdout.strip()
@@ -221,19 +219,12 @@ class Device:
         with open(self.folder / "trace", "rb") as file:
             return list(records.operations(file))
 
-    def tear(self, operation, tear, number):
-        """The chips get what a cut in this operation leaves; number: of it, for its junk."""
-        with open(self.folder / f"{operation.chip}.bin", "r+b") as file:
-            records.put(file, operation, tear, number)
-        with open(self.folder / "trace", "ab") as file:
-            file.write(records.packed(operation))
-
     @contextlib.contextmanager
     def cut_at(self, number, tear="nothing"):
         """Within `with` power goes in operation `number`, counted from here, with this tear."""
         __tracebackhide__ = True
         self._check_programmed()
-        check_tears((tear,))
+        records.check_tears((tear,))
         if number < 1:
             raise AssertionError("the first operation has the number 1")
         before = len(self.operations())
@@ -248,9 +239,11 @@ class Device:
             self._is_planned = False
         raise AssertionError(f"there were only {len(self.operations()) - before} operations")
 
-    def power_went(self):
-        """True when the cut that was planned has happened."""
-        return self._is_planned and not self._plan().exists()
+    def _check_power(self):
+        """Raises PowerCut when the cut that was planned has happened."""
+        __tracebackhide__ = True
+        if self._is_planned and not self._plan().exists():
+            raise PowerCut("power went in the operation that was planned")
 
     def _plan(self):
         return self.folder / "cut"

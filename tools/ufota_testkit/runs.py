@@ -5,6 +5,7 @@ Owns what the board's output means: when the application is up, and what went wr
 
 from fwtool.virtual import boot, virtual_board
 
+KILLED = "the interpreter was killed"  # by a power cut, or by something else
 _PATIENCE = 10  # with a watchdog, whose time is real: a busy machine must not let it bite
 _KEPT = 10_000  # lines
 _TWICE = "flash: program of"  # how blockdev.py begins when it refuses
@@ -42,7 +43,7 @@ class Run:
         )
 
     def to_its_end(self, timeout_s):
-        """Follow it. Returns what went wrong, in words, or None. True: power went."""
+        """Follow it. Returns what went wrong, in words, or None."""
         self._board.start()
         try:
             code = self._board.wait(timeout_s)
@@ -82,7 +83,7 @@ class Run:
         if self.said or self._is_reverted or (code == 0 and self._says is None):
             return None
         if code == virtual_board.NO_POWER:
-            return self._device.power_went() or "the interpreter was killed"
+            return KILLED
         if code is None:
             due = "ended" if self._says is None else f"printed {self._says!r}"
             return f"in {timeout_s} s the application has not {due}"
