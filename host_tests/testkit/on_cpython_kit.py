@@ -10,6 +10,7 @@ import littlefs
 import pytest
 
 from fwtool import paths
+from helpers import PATIENCE_S
 
 MICROPYTHON = "micropython"
 STARTS = {
@@ -29,7 +30,7 @@ def start(interpreter, *command, **more):
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
 
 

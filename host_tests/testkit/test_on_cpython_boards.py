@@ -22,7 +22,7 @@ from on_cpython_kit import (
 )
 from virtual_kit import application, make, offer, result
 
-BOARDS = sorted(path.parent.name for path in paths.board().parent.glob("*/layout.py"))
+BOARDS = list(paths.layouts())
 
 
 COUNTER = """
@@ -106,12 +106,17 @@ SCRIPT = """
 """
 
 
+def script_of(folder, text):
+    script = folder / "scripts" / "script.py"
+    script.parent.mkdir()
+    script.write_text(textwrap.dedent(text))
+    return script
+
+
 @INTERPRETERS
 def test_another_script_finds_the_modules_of_the_board(tmp_path, interpreter):
     board = make(tmp_path, "")
-    script = tmp_path / "scripts" / "script.py"
-    script.parent.mkdir()
-    script.write_text(textwrap.dedent(SCRIPT))
+    script = script_of(tmp_path, SCRIPT)
     (script.parent / "beside.py").write_text("HERE = 'beside'")
     done = start(interpreter, script, board, "more")
     assert done.stdout == "__main__ 3 swap 0\nbeside\n", done.stderr
@@ -133,9 +138,7 @@ REPLACED = """
 @INTERPRETERS
 def test_another_starter_can_replace_the_chips(tmp_path, interpreter):
     board = make(tmp_path, "import blockdev\nprint(blockdev.FileFlash.reads > 10)")
-    script = tmp_path / "scripts" / "starter.py"
-    script.parent.mkdir()
-    script.write_text(textwrap.dedent(REPLACED))
+    script = script_of(tmp_path, REPLACED)
     done = start(interpreter, script, board)
     assert after_boot(done) == ["True"], done.stdout + done.stderr
 

@@ -28,6 +28,11 @@ def boards():
     return _ROOT / "boards"
 
 
+def layouts():
+    """{name of a board: path of its layout}"""
+    return {path.parent.name: path for path in sorted(boards().glob("*/layout.py"))}
+
+
 def board():
     """Folder of the virtual board."""
     return boards() / "virtual"

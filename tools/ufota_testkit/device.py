@@ -257,11 +257,11 @@ def _words(said):
 
 def layout_of(name, root):
     """LAYOUT of a board of boards/, or of a layout file below root. Raises Failure."""
-    shipped = {path.parent.name: str(path) for path in paths.boards().glob("*/layout.py")}
+    shipped = paths.layouts()
     if name not in shipped and (root / name).is_file():
         return layouts.load(str(root / name))
     if name not in shipped:
         raise Failure(
-            f"there is no board or layout file {name!r}; boards are {', '.join(sorted(shipped))}"
+            f"there is no board or layout file {name!r}; boards are {', '.join(shipped)}"
         )
-    return layouts.load(shipped[name])
+    return layouts.load(str(shipped[name]))

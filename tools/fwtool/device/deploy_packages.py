@@ -77,10 +77,9 @@ def board_modules(name):
     returns:  dict module file -> Path; main.py among them is what starts the boot stage
     raises:   Failure
     """
-    folder = Path(name) if os.sep in name else paths.board().parent / name
+    folder = Path(name) if os.sep in name else paths.boards() / name
     if not (folder / "layout.py").is_file():
-        known = sorted(path.parent.name for path in paths.board().parent.glob("*/layout.py"))
-        raise Failure(f"no board {name}: there are {', '.join(known)}")
+        raise Failure(f"no board {name}: there are {', '.join(paths.layouts())}")
     found = {}
     _read_manifest(folder / "manifest_boot.py", found)
     if (folder / "main.py").is_file():
