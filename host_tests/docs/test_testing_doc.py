@@ -53,6 +53,7 @@ def run(*command, cwd, code=0, **more):
 
 
 _OURS = ("PYTHONPATH", "MICROPYTHON", "MICROPYPATH", "MANIFEST_TOOL", "PYTEST_XDIST_WORKER")
+_OURS += ("CI", "BUILD_NUMBER")  # with one of them pytest's summary says each message once more
 
 
 @pytest.fixture(scope="module")
