@@ -30,6 +30,7 @@ LAYOUT = {
     # Both slots can be run from, so nothing is copied: 92 blocks of 4 KiB for an image.
     "mode": "direct",
     "trials": 3,
+    "signed": True,
     "watchdog_ms": 30000,
     "state": {"device": "ufota", "start": 0, "size": 0x3000},
     "client": {"device": "ufota", "start": 0x3000, "size": 0x3000},

@@ -20,6 +20,7 @@ LAYOUT = {
     # Both slots can be run from, so nothing is copied: 511 blocks of 4 KiB for an image.
     "mode": "direct",
     "trials": 3,
+    "signed": True,
     "watchdog_ms": 30000,  # the chip can do 128000
     "state": {"device": "flash", "start": 0, "size": 0x3000},
     "client": {"device": "flash", "start": 0x3000, "size": 0x3000},

@@ -34,8 +34,9 @@ LAYOUT = {
     # The card cannot be run from: it may be pulled. 511 blocks of 4 KiB for an image.
     "mode": "overwrite",
     "trials": 3,
+    "signed": True,
     "watchdog_ms": 30000,  # the chip can do 32768
-    "state": {"device": "spi", "start": 0, "size": 0x3000},
+    "state": {"device": "spi", "start": 0, "size": 0x3000, "external": True},
     "client": {"device": "spi", "start": 0x3000, "size": 0x3000},
     "active": {
         "device": "spi",

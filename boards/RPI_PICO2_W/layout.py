@@ -20,6 +20,7 @@ LAYOUT = {
     # Both slots can be run from, so nothing is copied: 255 blocks of 4 KiB for an image.
     "mode": "direct",
     "trials": 3,
+    "signed": True,
     "watchdog_ms": 8300,  # the RP2350 can do 16777; as on the Pico W, which runs the same code
     "state": {"device": "flash", "start": 0, "size": 0x3000},
     "client": {"device": "flash", "start": 0x3000, "size": 0x3000},

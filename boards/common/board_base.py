@@ -78,19 +78,42 @@ class BaseBoard:
 
     @property
     def vendor_id(self):
-        return self.store().get(b"vendor_id", b"")
+        return self._id("VENDOR_ID", b"vendor_id")
 
     @property
     def class_id(self):
-        return self.store().get(b"class_id", b"")
+        return self._id("CLASS_ID", b"class_id")
+
+    def _id(self, frozen, stored):
+        if self._is_frozen():
+            return getattr(built_in("maker_key"), frozen)
+        return self.store().get(stored, b"")
+
+    def _is_frozen(self):
+        """True where key and ids are frozen, as no application can write them."""
+        stages = self.layout.get("stages", {})
+        return "start" in (self.layout.get("signed", False), stages.get("signed", False))
 
     def key(self):
-        """The public key updates are signed for. Raises FwError BAD_KEY, OSError."""
-        if self._key is None:
-            # Here, not above: the boot stage checks no signature and need not load it.
-            from fwcore.p256 import PublicKey
+        """The key that images and manifests are signed by, as one that verifies.
 
-            self._key = PublicKey(self.store().get(b"key", b""))
+        Where the layout says signed: "start" it is frozen, as are vendor and class id
+        (maker_key.py): the store can be written by an application. Else it is in the store.
+        raises:  FwError NO_KEY before provisioning, BAD_KEY; ImportError; OSError
+        """
+        if self._key is None:
+            # Here, not above: most starts verify no signature and need not load it.
+            load("fwcore", "p256")
+            from fwcore import errors_boot, p256
+            from fwcore.errors import FwError
+
+            if self._is_frozen():
+                self._key = p256.FixedKey(built_in("maker_key").TABLES, self.feed)
+                return self._key
+            point = self.store().get(b"key")
+            if not point:
+                raise FwError(errors_boot.NO_KEY)
+            self._key = p256.PublicKey(point, self.feed)
         return self._key
 
     def class_key(self):

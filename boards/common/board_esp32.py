@@ -9,14 +9,12 @@ from fwcore.modules import built_in
 from fwcore.window import Window
 
 _MAX_VALUE = const(65)  # bytes of the longest one, a public key
+_NOT_FOUND = const(-0x1102)  # ESP_ERR_NVS_NOT_FOUND, as the port raises it
 _CHIP_BAUD = const(20000000)
 
 
 class Nvs:
-    """Stands for KeyValue, in the port's own NVS.
-
-    A value that is not there and one that cannot be read give the same answer.
-    """
+    """Stands for KeyValue, in the port's own NVS."""
 
     def __init__(self):
         from esp32 import NVS
@@ -24,10 +22,13 @@ class Nvs:
         self._nvs = NVS("ufota")
 
     def get(self, name, default=None):
+        """The value, or default where there is none. Raises OSError when it cannot be read."""
         buf = bytearray(_MAX_VALUE)
         try:
             size = self._nvs.get_blob(name.decode(), buf)
-        except OSError:
+        except OSError as error:
+            if error.errno != _NOT_FOUND:
+                raise
             return default
         return bytes(buf[:size])
 

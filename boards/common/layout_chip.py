@@ -10,6 +10,7 @@ LAYOUT = {
     "devices": {"spi": {"size": 0x800000, "erase": 4096, "program": 256}},
     "mode": "direct",
     "trials": 3,
+    "signed": True,
     "watchdog_ms": 8300,  # the RP2040 can do 8388
     "state": {"device": "spi", "start": 0, "size": 0x3000},
     "client": {"device": "spi", "start": 0x3000, "size": 0x3000},

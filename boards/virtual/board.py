@@ -84,19 +84,43 @@ class Board:
 
     @property
     def vendor_id(self):
-        return self._store.get(b"vendor_id", b"")
+        frozen = self._frozen()
+        return frozen["VENDOR_ID"] if frozen else self._store.get(b"vendor_id", b"")
 
     @property
     def class_id(self):
-        return self._store.get(b"class_id", b"")
+        frozen = self._frozen()
+        return frozen["CLASS_ID"] if frozen else self._store.get(b"class_id", b"")
+
+    def _frozen(self):
+        """What stands for the frozen module, maker_key.json; None where nothing asks for one."""
+        stages = self.layout.get("stages", {})
+        if "start" not in (self.layout.get("signed", False), stages.get("signed", False)):
+            return None
+        found = self._json("maker_key.json")
+        if not found:
+            raise ImportError("maker_key")
+        return {name: bytes.fromhex(value) for name, value in found.items()}
 
     def key(self):
-        """The public key updates are signed for. Raises FwError BAD_KEY."""
-        if self._key is None:
-            # Here, not above: the boot stage checks no signature and need not load it.
-            from fwcore.p256 import PublicKey
+        """The key that images and manifests are signed by. Raises FwError NO_KEY, BAD_KEY.
 
-            self._key = PublicKey(self._store.get(b"key", b""))
+        Where the layout says signed: "start" it is frozen, as are vendor and class id; else it
+        is in the store.
+        """
+        if self._key is None:
+            # Here, not above: most starts verify no signature and need not load it.
+            from fwcore import errors_boot, p256
+            from fwcore.errors import FwError
+
+            frozen = self._frozen()
+            if frozen:
+                self._key = p256.FixedKey(frozen["TABLES"], self.feed)
+                return self._key
+            point = self._store.get(b"key")
+            if not point:
+                raise FwError(errors_boot.NO_KEY)
+            self._key = p256.PublicKey(point, self.feed)
         return self._key
 
     def class_key(self):

@@ -33,6 +33,7 @@ LAYOUT = {
     "state": {"device": "flash", "start": 0xD000, "size": 0x3000},
     "mode": "swap",
     "trials": 3,
+    "signed": True,
     # No watchdog_ms: it would reset every application that does not feed.
     # One block more than header and image take: the spare one, through which they swap.
     "candidates": {"device": "spi", "start": 0, "size": 0xF1000, "locations": 1},

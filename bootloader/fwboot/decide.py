@@ -19,6 +19,16 @@ A trial, with a state region (ours):
     0            any                      GO_BACK
     1 or more    not the new one, whole   GO_BACK
     1 or more    the new one, whole       START, with one try less
+
+Why an image may be started where the layout says `signed` (ours), from its digest as it was
+computed at this start:
+
+    statement                                     verdict
+    nobody asks                                   NOT_ASKED
+    in a good state, as verified, and not "start" RECORDED
+    the signature verifies now                    VERIFIED
+    the signature does not                        FORGED
+    the active image, while there is no key yet   UNPROVISIONED
 """
 
 from micropython import const
@@ -34,12 +44,22 @@ UNSIGNED = const(6)
 START = const(7)
 GO_BACK = const(8)
 
+NOT_ASKED = const(9)
+FORGED = const(10)
+RECORDED = const(11)
+VERIFIED = const(12)
+UNPROVISIONED = const(13)
+
 LINES = {
     NO_IMAGE: "No Update image",
     OLDER: "Update image is older",
     BAD_BODY: "Update image integrity check failed",
     TOO_LARGE: "Update image too large",
     UNSIGNED: "Update image signature check failed",
+    FORGED: "[ERR ] Signature check failed",
+    RECORDED: "[DBG ] Signature recorded",
+    VERIFIED: "[DBG ] Signature verified",
+    UNPROVISIONED: "[WARN] Signature not checked, no key yet",
 }
 
 

@@ -1,10 +1,14 @@
-"""Images that can be started, and whether they are whole."""
+"""Images that can be started: whether they are whole, and whether the maker signed them."""
 
 from collections import namedtuple
 
-from fwcore import header
+from fwboot import decide
+from fwcore import errors_boot, header
 from fwcore.errors import FwError
-from fwcore.regions import StageSlot, fixed_slot
+from fwcore.regions import StageSlot, fixed_slot, read_signature
+
+FLOOR = b"floor"  # keys in the board's store
+RECOVERY_FLOOR = b"floor.r"
 
 # head: its Header; slot: Slot; device: name of its device; format: its file system
 Image = namedtuple("Image", ("head", "slot", "device", "format"))
@@ -39,21 +43,72 @@ def device_key(board):
         return None
 
 
-def is_signed(board, head, signature):
-    """True when the layout asks for no signature of the image, or it is the maker's.
+def standing(board, head, signature, state=None, component=None):
+    """Has the maker signed an image whose digest was computed at this start?
 
-    signature:  64 bytes, r and s over the image's digest, or None
+    head:       Header of the image
+    signature:  64 bytes from behind its header, or b""
+    state:      State with its record of what was verified here, or None
+    component:  text; default: the layout's
+    returns:    NOT_ASKED | RECORDED | VERIFIED | FORGED, of decide.py
+    raises:     FwError NO_KEY before provisioning, NO_VERIFIER, BAD_KEY. OSError, MemoryError:
+                that is no verdict, and nothing may be written because of it
     """
-    if not board.layout.get("signed", False):
-        return True
+    asked = board.layout.get("signed", False)
+    if not asked:
+        return decide.NOT_ASKED
+    from fwcore import statement
+
+    component = component or board.layout.get("component", "MAIN")
+    if state and asked != "start":
+        if state.is_verified(statement.digest_of(board, component, head)):
+            return decide.RECORDED
     try:
-        return signature is not None and board.key().verify(head.digest, signature)
-    except (OSError, FwError):
-        return False  # without a usable key nothing is signed
+        good = statement.is_signed(board, component, head, signature)
+    except ImportError:
+        raise FwError(errors_boot.NO_VERIFIER) from None
+    return decide.VERIFIED if good else decide.FORGED
+
+
+def may_start(board, head, signature, state=None, component=None):
+    """standing() of an image that is to be started, said in the boot log; FORGED: it may not.
+
+    Where there is no key yet, its digest is all that there is: UNPROVISIONED.
+    raises:  OSError, MemoryError: no verdict
+    """
+    try:
+        found = standing(board, head, signature, state, component)
+    except FwError as error:
+        found = decide.UNPROVISIONED
+        if error.code != errors_boot.NO_KEY:
+            board.log("[ERR ] Signature cannot be verified, error {}".format(error.code))
+            return decide.FORGED
+    if found in decide.LINES:
+        board.log(decide.LINES[found])
+    return found
+
+
+def stored_floor(board, name, head, found):
+    """False when an image is older than one of its kind that was started before.
+
+    For images that no state has a floor for: simple installation, recovery.
+    name:    key in the board's store: u64
+    found:   what may_start() returned
+    raises:  OSError
+    """
+    if found not in (decide.VERIFIED, decide.RECORDED):
+        return True
+    floor = int.from_bytes(board.store().get(name, b""), "little")
+    if head.version > floor:
+        try:
+            board.store().put(name, head.version.to_bytes(8, "little"))
+        except (OSError, FwError) as error:  # that keeps no image from its start
+            board.log("[ERR ] Floor not written, error {}".format(error.args[0]))
+    return head.version >= floor
 
 
 def recovery(board, buf):
-    """The recovery image as an Image; None where there is none, or it is not whole."""
+    """The recovery image as an Image; None where there is none, or it may not start."""
     region = board.layout.get("recovery")
     if not region:
         return None
@@ -61,9 +116,21 @@ def recovery(board, buf):
         name = region["device"]
         slot = fixed_slot(board.layout, region, board.device(name))
         head = whole_header(slot, buf, board.log, board.feed)
-    except (OSError, FwError):
-        return None
-    if not head:
+        if not head or not _recovery_may_start(board, slot, head, buf):
+            return None
+    except (OSError, FwError, MemoryError):
         return None
     board.log("[DBG ] Starting the recovery image")
     return Image(head, slot, name, region["format"])
+
+
+def _recovery_may_start(board, slot, head, buf):
+    from fwcore.statement import RECOVERY
+
+    found = may_start(board, head, read_signature(slot, buf), None, RECOVERY)
+    if found == decide.FORGED:
+        return False
+    if stored_floor(board, RECOVERY_FLOOR, head, found):
+        return True
+    board.log("[ERR ] Recovery image is older than the last one")
+    return False

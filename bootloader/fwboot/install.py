@@ -15,11 +15,12 @@ REFUSED = const(1)  # nothing was touched
 FAILED = const(2)  # the active image is not whole now
 
 
-def install(candidate, head, active, buf, log, feed):
+def install(candidate, head, signature, active, buf, log, feed):
     """Copy a verified candidate over the active image.
 
     candidate:  Slot the image is read from
     head:       its Header, verified
+    signature:  what is written behind the header, b"" in a layout that asks for none
     active:     Slot the image is written to
     buf:        memoryview, whole program units of both storages
     returns:    DONE | REFUSED | FAILED
@@ -39,7 +40,7 @@ def install(candidate, head, active, buf, log, feed):
     try:
         _erase(active, head.size, separate, feed)
         log("[DBG ] Write header")
-        active.write_header(header.pack_internal(head))
+        active.write_header(header.pack_internal(head) + signature)
         log("[DBG ] Copy application")
         _copy(candidate, head.size, active, buf, feed)
         log("[DBG ] Verify application")

@@ -21,8 +21,9 @@ def run(board):
     board:    see docs/DESIGN.md, "What a board offers"
     returns:  Image, verified, ready to start; None when there is nothing to start (the
               caller resets and tries again)
-    raises:   FwError for a layout that cannot work; OSError when the active image cannot
-              be read. Nothing is erased or written because of that.
+    raises:   FwError for a layout that cannot work; OSError when the active image or the key
+              cannot be read, MemoryError when there is no heap to verify a signature. Nothing
+              is erased or written because of that.
     """
     log = board.log
     log("")
@@ -56,7 +57,7 @@ def _find(board, buf):
         from fwboot.simple import run as find
     try:
         return find(board, buf)
-    except (OSError, FwError):
+    except (OSError, FwError, MemoryError):
         found = recovery(board, buf)
         if not found:
             raise

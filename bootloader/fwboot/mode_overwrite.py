@@ -59,11 +59,13 @@ class OverwriteMode:
 
         raises:  OSError; FwError NO_SLOT
         """
-        self._install(self._state.location, self._state.new)
+        state = self._state
+        self._install(state.location, state.new, state.signature)
 
     def back(self):
         """Install the kept image. Raises as forward()."""
-        self._install(self._state.kept, self._state.old)
+        state = self._state
+        self._install(state.kept, state.old, state.old_signature)
 
     def old_is_whole(self):
         """Raises OSError; FwError NO_SLOT."""
@@ -78,10 +80,11 @@ class OverwriteMode:
             raise FwError(errors.NO_SLOT, location)
         return slots[location]
 
-    def _install(self, location, head):
-        slot, board = self._slot(location), self._board
+    def _install(self, location, head, signature):
+        slot, board, active = self._slot(location), self._board, self._active()
+        signature = signature[: active.room]
         for _ in range(board.layout.get("copy_retries", layout.COPY_RETRIES)):
-            if install(slot, head, self._active(), self._buf, board.log, board.feed) == DONE:
+            if install(slot, head, signature, active, self._buf, board.log, board.feed) == DONE:
                 break
 
     def _active(self):
@@ -100,7 +103,7 @@ class OverwriteMode:
         """Copy the active image into a slot, header last."""
         head = self._state.old
         self._board.log("[DBG ] Keeping the active firmware")
-        packed = slot.pack(head, device_key(self._board))
+        packed = slot.pack(head, device_key(self._board)) + self._state.old_signature[: slot.room]
         active = self._active()
         writer = Writer(slot, head.size)
         writer.begin()

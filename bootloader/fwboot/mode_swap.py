@@ -1,6 +1,7 @@
 """Swap mode: active and candidate change places, block by block (swap.py).
 
-The image moves with its internal header in front, so block 0 of both starts with one.
+The image moves with its internal header in front, so block 0 of both starts with one; header and
+signature that come to the active region are written from the state, not copied.
 The candidate's own header is in the spare block: gone with the first move, and known to
 the state by then.
 """
@@ -41,11 +42,13 @@ class SwapMode:
     def forward(self):
         """Go on from the last mark. Raises OSError; FwError WRITE_FAILED."""
         state = self._state
-        self._swap().forward(state.journal, state.done, lambda done: state.put())
+        front = self._front(state.new, state.signature)
+        self._swap().forward(state.journal, state.done, lambda done: state.put(), front)
 
     def back(self):
         """Put the old blocks back, as many as were moved. Raises as forward()."""
-        self._swap().back(self._state.moves())
+        state = self._state
+        self._swap().back(state.moves(), self._front(state.old, state.old_signature))
 
     def may_go_on(self):
         """True when the new image is whole, moved or not yet: it is the same card as before."""
@@ -56,6 +59,10 @@ class SwapMode:
         """True when the old image is, in the places its blocks are in now. Raises OSError."""
         state = self._state
         return self._is_whole(state.old, self._swap().old_blocks(state.moves()))
+
+    def _front(self, head, signature):
+        """What lies in front of an image: from the state, whatever the chip says by now."""
+        return header.pack_internal(head) + signature[: self._active().room]
 
     def _is_whole(self, head, places):
         """Check the internal header and the digest of an image.

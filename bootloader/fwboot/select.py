@@ -55,7 +55,7 @@ def run(board):
 def _find(view):
     """The stage to run, or None. Raises OSError, FwError."""
     buf = memoryview(bytearray(_BUFFER))
-    if State(view).journal.payload is None:
+    if State(view).is_new:
         _first_start(view, buf)
     # A rejected application is better than none. A rejected stage is not: there is the frozen one.
     return trial.run(view, buf, False)

@@ -3,15 +3,27 @@
 For layouts without a state region. Reads, decides by decide.py, acts by install.py, and
 logs the lines of mbed-bootloader. Two rules are added to its own: nothing is erased
 because a READ failed, and when one candidate cannot be installed the next best is tried.
+
+Where the layout says `signed`, nothing records what was verified: the signature of the active
+image is verified at every start, and the board's store has the floor.
 """
 
 from fwboot import decide
-from fwboot.images import Image, device_key, is_signed, recovery, whole_header
+from fwboot.images import (
+    FLOOR,
+    Image,
+    device_key,
+    may_start,
+    recovery,
+    standing,
+    stored_floor,
+    whole_header,
+)
 from fwboot.install import DONE, FAILED, REFUSED, install
 from fwcore import errors, layout
 from fwcore.errors import FwError
-from fwcore.regions import read_signature
-from fwcore.slot import active_slot, slots
+from fwcore.regions import fixed_slot, read_signature
+from fwcore.slot import slots
 
 
 def run(board, buf):
@@ -21,8 +33,8 @@ def run(board, buf):
     """
     log = board.log
     area = board.layout["active"]
-    active = active_slot(board.layout, board.device(area["device"]))
-    head = whole_header(active, buf, log, board.feed)
+    active = fixed_slot(board.layout, area, board.device(area["device"]))
+    head = _active_header(board, active, buf)
     candidates = _candidates(board)
     tried = 0
     while candidates:
@@ -46,6 +58,17 @@ def run(board, buf):
     return Image(head, active, area["device"], area["format"])
 
 
+def _active_header(board, active, buf):
+    """Header of the active image, whole and allowed to start, else None. Raises as run()."""
+    head = whole_header(active, buf, board.log, board.feed)
+    if not head:
+        return None
+    found = may_start(board, head, read_signature(active, buf))
+    if found == decide.FORGED or not stored_floor(board, FLOOR, head, found):
+        return None
+    return head
+
+
 def _candidates(board):
     """The candidate slots; none when their device does not answer (card pulled)."""
     area = board.layout.get("candidates")
@@ -62,7 +85,7 @@ def _candidates(board):
 def _select(candidates, head, active, buf, board, tried):
     """The best candidate that is newer than the active image: (Slot, Header) or (None, None)."""
     key = device_key(board)
-    version = head.version if head else 0
+    version = _least(board, head)
     best = None, None
     for slot in candidates:
         found, verdict = _judge(slot, key, version, active, buf, board)
@@ -72,6 +95,16 @@ def _select(candidates, head, active, buf, board, tried):
         elif not tried:  # said once, in the first round
             board.log(decide.LINES[verdict])
     return best
+
+
+def _least(board, head):
+    """The version that a candidate must be newer than."""
+    if head:
+        return head.version
+    if not board.layout.get("signed", False):
+        return 0
+    # The one that was started last may come back.
+    return max(0, int.from_bytes(board.store().get(FLOOR, b""), "little") - 1)
 
 
 def _judge(slot, key, version, active, buf, board):
@@ -90,16 +123,25 @@ def _judge(slot, key, version, active, buf, board):
     except OSError:
         digest = signature = None
     verdict = decide.by_body(found, digest, active.end - active.body_at)
-    if verdict == decide.BEST and not is_signed(board, found, signature):
+    if verdict == decide.BEST and not _is_signed(board, found, signature):
         verdict = decide.UNSIGNED
     return found, verdict
 
 
+def _is_signed(board, head, signature):
+    """True when a candidate may be installed. Raises OSError, MemoryError: no verdict."""
+    try:
+        return standing(board, head, signature) != decide.FORGED
+    except FwError:
+        return False  # no key: no candidate is taken
+
+
 def _install(slot, found, active, buf, board):
-    """Try one candidate up to copy_retries times: DONE | REFUSED | FAILED."""
+    """Try one candidate up to copy_retries times: DONE | REFUSED | FAILED. Raises OSError."""
     outcome = REFUSED
+    signature = read_signature(slot, buf)
     for _ in range(board.layout.get("copy_retries", layout.COPY_RETRIES)):
-        outcome = install(slot, found, active, buf, board.log, board.feed)
+        outcome = install(slot, found, signature, active, buf, board.log, board.feed)
         if outcome != FAILED:
             break
     return outcome

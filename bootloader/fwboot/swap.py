@@ -59,28 +59,30 @@ class Swap:
                 equal[i >> 3] |= 1 << (i & 7)
         return bytes(equal)
 
-    def forward(self, journal, first, save):
+    def forward(self, journal, first, save, front):
         """Exchange, from move `first` on.
 
         journal:  Journal, to which this session has put, so that marks can follow
         save:     save(k) puts the caller's snapshot anew, saying that k moves are done
+        front:    first bytes of the active region, whatever staging has there; at most 512
         raises:   OSError; FwError WRITE_FAILED. Both images are whole then
         """
         for done, (source, target) in enumerate(self._moves()):
             if done >= first:
                 if not journal.room():
                     save(done)
-                self._move(source, target)
+                self._move(source, target, front)
                 journal.mark()
 
-    def back(self, done):
+    def back(self, done, front):
         """Put back what the first `done` moves forward took away. May be done again and again.
 
+        front:   as in forward()
         raises:  OSError; FwError WRITE_FAILED
         """
         for i, place in enumerate(self.old_blocks(done)):
             if place != self._p(i):
-                self._move(place, self._p(i))
+                self._move(place, self._p(i), front)
 
     def old_blocks(self, done):
         """(Storage, address) of each block of the old image, after `done` moves forward."""
@@ -132,22 +134,29 @@ class Swap:
     def _s(self, i):
         return self._staging, self._staging_at + i * self._block
 
-    def _move(self, source, target):
+    def _move(self, source, target, front):
         """Copy one block, read back. Never skips the erase: what looks blank may be torn."""
         storage, at = target
+        if target != self._p(0):
+            front = b""
         for _ in range(TRIES):
             storage.erase(at, self._block, self._feed)
             for offset in range(0, self._block, len(self._one)):
-                source[0].read(source[1] + offset, self._one)
+                self._read(source, offset, front)
                 storage.write(at + offset, self._one)
                 self._feed()
-            if self._same(source, target):
+            if self._same(source, target, front):
                 return
         raise FwError(WRITE_FAILED, at)
 
-    def _same(self, a, b):
+    def _read(self, place, offset, front):
+        place[0].read(place[1] + offset, self._one)
+        if not offset:
+            self._one[: len(front)] = front
+
+    def _same(self, a, b, front=b""):
         for offset in range(0, self._block, len(self._one)):
-            a[0].read(a[1] + offset, self._one)
+            self._read(a, offset, front)
             b[0].read(b[1] + offset, self._other)
             self._feed()
             if self._one != self._other:

@@ -9,6 +9,10 @@ mode (mode_swap.py, mode_overwrite.py, mode_direct.py). One run:
     BACK     the mode makes the old image active, the new one is black-listed, IDLE
     IDLE     the active image is started; not whole: the best candidate, else recovery
 
+Where the layout says `signed`, the active image starts only when this state records that its
+statement was verified, or it verifies now; then that is recorded. Nothing is decided because the
+key cannot be read, or the heap is too small to verify.
+
 What a cut leaves: put() is durable or has not happened, and each act is done again from
 its start, or from the last mark. Before anything is moved this run has put (R1): a state
 that an earlier run left half-written must not be found again under a half-moved image.
@@ -18,7 +22,7 @@ While a card is pulled amid FORWARD or BACK nothing is written, however often th
 from micropython import const
 
 from fwboot import decide
-from fwboot.images import Image, device_key, is_signed, recovery, whole_header
+from fwboot.images import Image, device_key, may_start, recovery, standing, whole_header
 from fwcore import errors, errors_boot
 from fwcore.errors import FwError
 from fwcore.regions import read_signature
@@ -27,6 +31,7 @@ from fwcore.state import (
     CONFIRMED,
     FORWARD,
     IDLE,
+    NO_SIGNATURE,
     NONE,
     PENDING,
     REFUSED,
@@ -50,8 +55,8 @@ def run(board, buf, any_image=True):
 
     buf:     memoryview, 4096 bytes of work space
     any_image: False: rather None than an image that is rejected, or not proven
-    raises:  OSError when the active image cannot be read; FwError for a state region that
-             is too small
+    raises:  OSError when the active image or the key cannot be read, MemoryError when there is
+             no heap to verify; FwError for a state region that is too small
     """
     boot = _Boot(board, buf)
     try:
@@ -63,7 +68,7 @@ def run(board, buf, any_image=True):
                 return image
             if boot.lost:
                 break
-    except (OSError, FwError) as error:
+    except (OSError, FwError, MemoryError) as error:
         board.log("[ERR ] {}, update not finished".format(repr(error)))
     return boot.last_resort(any_image)
 
@@ -105,13 +110,17 @@ class _Boot:
         head = self._active_header()
         if head and head.version < state.floor:
             head = None
+        is_bad = head and state.is_bad(head.digest)
         tried = state.phase == IDLE or (head and head.digest != state.new.digest)
-        if head and tried and not state.is_bad(head.digest):
-            return self._image(head)
+        if head and tried and not is_bad:
+            image = self._image(head, False)
+            if image:
+                return image
+            head = None
         found = recovery(self.board, self.buf)
         if found or not head or not any_image:
             return found
-        return self._image(head)
+        return self._image(head, False, is_bad)
 
     def pending(self):
         state = self.state
@@ -127,7 +136,7 @@ class _Boot:
         state, mode = self.state, self.mode
         if not self._settled:  # an earlier run was cut
             state.candidate_slots(self.board)  # raises for a pulled card: go on when it is back
-            if not is_signed(self.board, state.new, state.signature):
+            if not self._is_signed(state.new, state.signature):
                 return self._go_back(errors.BAD_SIGNATURE)
             if not self._may_go_on():
                 return self._go_back(errors.CORRUPT)
@@ -170,7 +179,7 @@ class _Boot:
         state = self.state
         self.board.log("[DBG ] Going back, reason {}".format(state.reason))
         state.candidate_slots(self.board)  # raises for a pulled card: go back when it is back
-        if self._old_is_whole():
+        if self._is_signed(state.old, state.old_signature) and self._old_is_whole():
             if not self._settled:
                 self._put()
             try:
@@ -194,7 +203,9 @@ class _Boot:
         good = head and decide.may_start(head, state.floor, state.is_bad)
         if good:
             self.board.log("[DBG ] Active firmware up-to-date")
-            return self._image(head)
+            image = self._image(head)
+            if image:
+                return image
         if not self._rescue() and not self._restore():
             self.board.log("[ERR ] Active firmware invalid")
             self.lost = True
@@ -239,7 +250,7 @@ class _Boot:
         old = self.state.old
         if not decide.may_start(old, self.state.floor, self.state.is_bad):
             return False
-        if not self._old_is_whole():
+        if not self._is_signed(old, self.state.old_signature) or not self._old_is_whole():
             return False
         again = self.state.result == REVERTED  # by a start that could not read it
         self._go_back(self.state.reason if again else errors.CORRUPT)
@@ -284,13 +295,15 @@ class _Boot:
                 return errors.TOO_BIG
             if slot.digest(head.size, buf, self.board.feed) != head.digest:
                 return errors.CORRUPT
-            if not is_signed(self.board, head, self._signature(slot, head)):
-                return errors.BAD_SIGNATURE
+            signature = read_signature(slot, buf)
         except OSError:
             return errors.READ_FAILED
         except (FwError, IndexError) as error:
             return getattr(error, "code", errors.CORRUPT)
-        return 0
+        try:
+            return 0 if self._is_signed(new, signature) else errors.BAD_SIGNATURE
+        except FwError as error:
+            return error.code  # no key: no candidate is taken
 
     def _begin(self, old):
         """Make a revert possible, then FORWARD. Returns 0, or the error number."""
@@ -298,10 +311,15 @@ class _Boot:
         state.old = old or no_image()
         try:
             slot = state.candidate_slots(self.board)[state.location]
-            state.signature = self._signature(slot, state.new)
+            state.signature = read_signature(slot, self.buf) or NO_SIGNATURE
+            state.old_signature = NO_SIGNATURE
+            if old:
+                active, _ = state.active_slot(self.board)
+                state.old_signature = read_signature(active, self.buf) or NO_SIGNATURE
             self.mode.prepare()
         except (OSError, FwError):
             return errors_boot.INSTALL_FAILED
+        self._record(old, state.new)
         state.phase = FORWARD
         state.done = 0
         if self.mode.COPIES:
@@ -316,11 +334,14 @@ class _Boot:
 
     def _start_trial(self, head):
         state = self.state
+        image = self._image(head)
+        if not image:
+            return self._go_back(errors.BAD_SIGNATURE)
         state.tries -= 1
         state.reason = 0
         self._put()
         self.board.log("[DBG ] Trial boot, {} left".format(state.tries))
-        return self._image(head)
+        return image
 
     def _put(self):
         self.state.put()
@@ -330,9 +351,42 @@ class _Boot:
         slot, _ = self.state.active_slot(self.board)
         return whole_header(slot, self.buf, self.board.log, self.board.feed)
 
-    def _image(self, head):
-        slot, device = self.state.active_slot(self.board)
-        return Image(head, slot, device, self.board.layout["active"]["format"])
+    def _image(self, head, record=True, is_bad=False):
+        """The active Image; None when it may not start. This is the only way to one.
+
+        head:    of the active image, whole
+        record:  write down that it was verified
+        is_bad:  it was rejected: its signature does not help, only the record of it
+        raises:  OSError, MemoryError: no verdict; FwError WRITE_FAILED
+        """
+        state, board = self.state, self.board
+        slot, device = state.active_slot(board)
+        signature = b"" if is_bad else read_signature(slot, self.buf)
+        found = may_start(board, head, signature, state)
+        if found == decide.FORGED:
+            return None
+        if found == decide.VERIFIED and record and board.layout["signed"] != "start":
+            self._record(head)
+            self._put()
+        return Image(head, slot, device, board.layout["active"]["format"])
+
+    def _is_signed(self, head, signature):
+        """True when the maker signed this image. Raises as standing()."""
+        return standing(self.board, head, signature, self.state) != decide.FORGED
+
+    def _record(self, *heads):
+        """The last of these was verified just now; keep that, and what is known of the others."""
+        layout, state = self.board.layout, self.state
+        if not layout.get("signed", False):
+            return
+        from fwcore import statement
+
+        component = layout.get("component", "MAIN")
+        for head in heads:
+            if head:
+                said = statement.digest_of(self.board, component, head)
+                if head is heads[-1] or state.is_verified(said):
+                    state.remember(said)
 
     def _candidates(self):
         """The candidate slots; none when their device does not answer (card pulled)."""
@@ -346,13 +400,6 @@ class _Boot:
             return slot.read_header(self.buf, device_key(self.board))
         except (OSError, FwError):
             return None
-
-    def _signature(self, slot, head):
-        """The signature of a candidate: behind its header, else in the state."""
-        signature = read_signature(slot, self.buf)
-        if signature is None and head.digest == self.state.new.digest:
-            return self.state.signature
-        return signature
 
 
 _PHASES = {

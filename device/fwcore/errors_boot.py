@@ -24,3 +24,7 @@ BELOW_FLOOR = const(83)  # version is below the anti-rollback floor
 BLACK_LISTED = const(84)  # this very image was rejected on this device before
 ON_TRIAL = const(85)  # running image is not confirmed yet, so no other can come in
 NOT_ON_TRIAL = const(86)  # there is no trial to confirm or to reject
+
+# Signatures
+NO_KEY = const(87)  # this device has no key to verify with: it is not provisioned yet
+NO_VERIFIER = const(88)  # this firmware has no code that verifies, or no frozen key

@@ -15,11 +15,14 @@ same map without running board code:
                 a reset
     unsigned    True: the client takes images without a manifest, too
 
-    state       {device, start, size}: the boot state; with it, updates are on trial
+    state       {device, start, size, [external]}: the boot state; with it, updates are on trial;
+                external: on a chip that others can write, its floor is in the board's store too
     mode        swap, overwrite or direct: how a new image becomes active; with state only
     trials      trial boots of a new image, default 3
     watchdog_ms timeout of the watchdog that the boot stage starts
-    signed      True: the boot stage asks for the maker's signature
+    signed      True: what starts was verified on this device, once, by the maker's signature;
+                "start": it is verified at every start, by a key that is frozen
+    arm_signature  True: a signature over the digest alone counts too, as Arm's tool makes it
     downgrade   True: older versions are accepted, down to the floor
     recovery    like active: the image that is started when no other can be
     headers     stage: image headers are stage headers; direct mode only
@@ -37,7 +40,8 @@ from micropython import const
 from fwcore import errors, errors_boot
 from fwcore.errors import FwError
 from fwcore.header import EXTERNAL_SIZE, INTERNAL_SIZE
-from fwcore.regions import SIGNATURE_SIZE, block_size
+from fwcore.regions import block_size
+from fwcore.slot import signature_room
 from fwcore.storage import down, up
 
 FORMATS = ("lfs2", "fat", "romfs")
@@ -132,6 +136,8 @@ def _check_options(layout, name):
     # The other modes write Arm's header in front of the active image.
     if "headers" in layout and (layout["headers"] != "stage" or mode != "direct"):
         raise FwError(errors_boot.BAD_LAYOUT, (name, "headers"))
+    if layout.get("signed", False) not in (False, True, "start"):
+        raise FwError(errors_boot.BAD_LAYOUT, (name, "signed"))
     component = layout.get("component", COMPONENT)
     if not isinstance(component, str) or not 0 < len(component) <= _MAX_NAME:
         raise FwError(errors_boot.BAD_LAYOUT, (name, "component"))
@@ -174,10 +180,8 @@ def _candidate_span(layout, prefix):
     locations = _count(area, name, "locations", _MAX_COUNT)
     _check_end(name, area, spec, start + size)
     internal = area.get("internal", False)
-    head = up(_header_size(layout) if internal else EXTERNAL_SIZE, spec["program"])
-    if layout.get("signed", False) and "state" not in layout:
-        if internal or head < EXTERNAL_SIZE + SIGNATURE_SIZE:
-            raise FwError(errors.TOO_BIG, (prefix + "layout", "signed"))
+    external = EXTERNAL_SIZE + signature_room(layout)
+    head = up(_header_size(layout) if internal else external, spec["program"])
     mode = layout.get("mode")
     if mode and (locations > 1) != (mode == "overwrite"):
         raise FwError(errors_boot.BAD_LAYOUT, (name, "locations"))
@@ -254,12 +258,13 @@ def _region_span(layout, name, region):
 
 
 def _header_size(layout):
-    """Bytes of the headers that are not external."""
+    """Bytes of the headers that are not external, with the signature behind them."""
+    room = signature_room(layout)
     if "headers" not in layout:
-        return INTERNAL_SIZE
+        return INTERNAL_SIZE + room
     from fwcore.stage import STAGE_SIZE
 
-    return STAGE_SIZE
+    return STAGE_SIZE + room
 
 
 def _span(name, region, spec, start, end):

@@ -40,10 +40,11 @@ class PublicKey:
     """A key that arrives at run time.
 
     point:   65 bytes: 4, x, y
+    feed:    called in every round of a check, for the watchdog
     raises:  FwError BAD_KEY when it is anything else, or no point of the curve
     """
 
-    def __init__(self, point):
+    def __init__(self, point, feed=None):
         if len(point) != 65 or point[0] != 4:
             raise FwError(errors.BAD_KEY)
         x, y = read_point(point, 1)
@@ -54,21 +55,23 @@ class PublicKey:
             if i & 1:
                 odd.append(total)
         self._table = pack_points(odd)
+        self._feed = feed
 
     def verify(self, digest, signature):
         """True when the holder of this key signed digest; see `_verify`."""
-        return _verify(digest, signature, _wnaf, self._table)
+        return _verify(digest, signature, _wnaf, self._table, self._feed)
 
 
 class FixedKey:
     """A key whose tables were made on the host: half the work of PublicKey.
 
     tables:  bytes, layout on top of this module; trusted as much as a key in ROM is
+    feed:    as for a PublicKey
     raises:  FwError BAD_KEY, at = offset: wrong length or magic, an entry that is no point
              of the curve, or a comb of another key than the one in front of it
     """
 
-    def __init__(self, tables):
+    def __init__(self, tables, feed=None):
         if len(tables) != _SIZE or tables[:_KEY] != MAGIC:
             raise FwError(errors.BAD_KEY)
         x, y = read_point(tables, _KEY)
@@ -80,13 +83,14 @@ class FixedKey:
         if add(total, x, _P - y)[2]:  # entry 15 is entry 14 plus 2Q
             raise FwError(errors.BAD_KEY, _COMB)
         self._table = memoryview(tables)[_COMB:]
+        self._feed = feed
 
     def verify(self, digest, signature):
         """True when the holder of this key signed digest; see `_verify`."""
-        return _verify(digest, signature, _comb, self._table)
+        return _verify(digest, signature, _comb, self._table, self._feed)
 
 
-def _verify(digest, signature, recode, table):
+def _verify(digest, signature, recode, table, feed):
     """One signature against one key.
 
     digest:     32 bytes, the SHA-256 of the message
@@ -102,7 +106,7 @@ def _verify(digest, signature, recode, table):
     if not (0 < r < _N and 0 < s < _N):
         return False
     columns, digits = _factors(digest, r, s, recode)
-    x, _, z = _sum(columns, digits, table)
+    x, _, z = _sum(columns, digits, table, feed)
     if not z:
         return False
     # The point's affine x is x / z^2; multiplying r instead saves an inverse. x mod N is what
@@ -117,9 +121,11 @@ def _factors(digest, r, s, recode):
     return _comb(int.from_bytes(digest, "big") * w % _N), recode(r * w % _N)
 
 
-def _sum(columns, digits, table):
+def _sum(columns, digits, table, feed):
     total = INFINITY
     for i in range(len(digits) - 1, -1, -1):
+        if feed:
+            feed()
         total = double(total)
         if i < COLUMNS:
             total = _add_entry(total, G_COMB, columns[i])

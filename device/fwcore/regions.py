@@ -1,28 +1,24 @@
 """Regions: where images lie in layouts with a state region, a recovery image or boot stages.
 
-Owns the geometry of a swap, slots with stage headers, and where a signature is. Simple
+Owns the geometry of a swap, slots with stage headers, and reads signatures. Simple
 installation has the slots of slot.py only: the update client of such a device need not load
 this file, whose names cost heap.
 """
-
-from micropython import const
 
 from fwcore import header, slot
 from fwcore.slot import Slot
 from fwcore.stage import STAGE_SIZE, pack_stage, unpack_stage
 from fwcore.storage import down, up
 
-SIGNATURE_SIZE = const(64)
-
 
 class StageSlot(Slot):
     """A boot stage with a stage header (56 B) in front."""
 
-    def __init__(self, storage, header_at, body_at, end):
-        super().__init__(storage, header_at, body_at, end, False)
+    def __init__(self, storage, header_at, body_at, end, room=0):
+        super().__init__(storage, header_at, body_at, end, False, room)
 
     def header_size(self):
-        return up(STAGE_SIZE, self.storage.program_size)
+        return up(STAGE_SIZE + self.room, self.storage.program_size)
 
     def unpack(self, mv, key):
         """Raises FwError BAD_MAGIC | BAD_CRC | TOO_BIG."""
@@ -39,8 +35,8 @@ class SwapSlot(Slot):
               from it that the active one has
     """
 
-    def __init__(self, storage, header_at, inner_at, body_at, end, external):
-        super().__init__(storage, header_at, body_at, end, external)
+    def __init__(self, storage, header_at, inner_at, body_at, end, external, room=0):
+        super().__init__(storage, header_at, body_at, end, external, room)
         self.inner_at = inner_at
 
     def write_inner(self, head):
@@ -48,21 +44,24 @@ class SwapSlot(Slot):
         self.write_header(header.pack_internal(head), self.inner_at)
 
 
-def has_room(place):
-    """True when the page of a slot's header holds a signature behind it."""
-    return place.external and place.header_size() >= header.EXTERNAL_SIZE + SIGNATURE_SIZE
-
-
 def read_signature(place, buf):
-    """The signature behind a slot's header, 64 bytes, or None where there is no room for one.
+    """The signature behind a slot's header, 64 bytes; b"" in a layout that asks for none.
 
     buf:     as in Slot.read_header(). Raises OSError
     """
-    if not has_room(place):
-        return None
+    if not place.room:
+        return b""
     mv = buf[: place.header_size()]
     place.storage.read(place.header_at, mv)
-    return bytes(mv[header.EXTERNAL_SIZE : header.EXTERNAL_SIZE + SIGNATURE_SIZE])
+    at = bare_size(place)
+    return bytes(mv[at : at + place.room])
+
+
+def bare_size(place):
+    """Bytes of a slot's header, without the signature behind it."""
+    if isinstance(place, StageSlot):
+        return STAGE_SIZE
+    return header.EXTERNAL_SIZE if place.external else header.INTERNAL_SIZE
 
 
 def fixed_slot(layout, region, device):
@@ -73,11 +72,12 @@ def fixed_slot(layout, region, device):
     head, start = region["header"], region["start"]
     end = start + region["size"]
     staged = _is_staged(layout)
-    size = STAGE_SIZE if staged else header.INTERNAL_SIZE
+    room = slot.signature_room(layout)
+    size = room + (STAGE_SIZE if staged else header.INTERNAL_SIZE)
     storage = slot.storage(layout, region["device"], device, max(head + size, end))
     if staged:
-        return StageSlot(storage, head, start, end)
-    return Slot(storage, head, start, end, False)
+        return StageSlot(storage, head, start, end, room)
+    return Slot(storage, head, start, end, False, room)
 
 
 def slots(layout, device):
@@ -89,9 +89,9 @@ def slots(layout, device):
     if layout.get("mode") == "swap":
         return [_swap_slot(layout, found[0])]
     if _is_staged(layout):
-        at, storage = found[0].header_at, found[0].storage
-        body = at + up(STAGE_SIZE, storage.program_size)
-        return [StageSlot(storage, at, body, found[0].end)]
+        at, storage, room = found[0].header_at, found[0].storage, found[0].room
+        body = at + up(STAGE_SIZE + room, storage.program_size)
+        return [StageSlot(storage, at, body, found[0].end, room)]
     return found
 
 
@@ -115,7 +115,7 @@ def _swap_slot(layout, whole):
     inner = at + block
     body = inner + active["start"] - active["header"]
     end = down(area["start"] + area["size"], block)
-    return SwapSlot(whole.storage, at, inner, body, end, whole.external)
+    return SwapSlot(whole.storage, at, inner, body, end, whole.external, whole.room)
 
 
 def _is_staged(layout):

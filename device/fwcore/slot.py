@@ -21,20 +21,22 @@ class Slot:
     body_at:    byte address of the image, a multiple of the program size
     end:        first byte address that is not the slot's any more
     external:   True for external headers (296 B), False for internal ones (112 B)
+    room:       bytes behind the header for the maker's signature: 64 or 0
 
     Slots with other headers are regions.py's.
     """
 
-    def __init__(self, storage, header_at, body_at, end, external):
+    def __init__(self, storage, header_at, body_at, end, external, room=0):
         self.storage = storage
         self.header_at = header_at
         self.body_at = body_at
         self.end = end
         self.external = external
+        self.room = room
 
     def header_size(self):
-        """Bytes the header takes: its size in whole program units."""
-        return _header_size(self.storage, self.external)
+        """Bytes that header and signature take, in whole program units."""
+        return _header_size(self.storage, self.external, self.room)
 
     def fits(self, size):
         """True when an image of `size` bytes can be erased for without touching a neighbour."""
@@ -72,7 +74,7 @@ class Slot:
     def write_header(self, packed, at=None):
         """Program the header, padded with FF to whole program units, and read it back.
 
-        packed:  bytes of pack(), and of a signature where there is room (regions.py)
+        packed:  bytes of pack(), and the signature where there is room
         at:      address, when it is not header_at
         raises:  OSError; FwError WRITE_FAILED
         """
@@ -108,8 +110,9 @@ def active_slot(layout, device):
     active = layout["active"]
     head, start = active["header"], active["start"]
     end = start + active["size"]
-    at_least = max(head + header.INTERNAL_SIZE, end)
-    return Slot(storage(layout, active["device"], device, at_least), head, start, end, False)
+    room = signature_room(layout)
+    at_least = max(head + header.INTERNAL_SIZE + room, end)
+    return Slot(storage(layout, active["device"], device, at_least), head, start, end, False, room)
 
 
 def slots(layout, device):
@@ -123,7 +126,12 @@ def slots(layout, device):
     start, size = area["start"], area["size"]
     found = storage(layout, area["device"], device, start + size)
     external = not area.get("internal", False)
-    return candidate_slots(found, start, size, area["locations"], external)
+    return candidate_slots(found, start, size, area["locations"], external, signature_room(layout))
+
+
+def signature_room(layout):
+    """Bytes for a signature behind each header of a layout: 64 or 0."""
+    return 64 if layout.get("signed", False) else 0
 
 
 def storage(layout, name, device, end):
@@ -137,7 +145,7 @@ def storage(layout, name, device, end):
     return found
 
 
-def candidate_slots(storage, start, size, locations, external=True):
+def candidate_slots(storage, start, size, locations, external=True, room=0):
     """Cut a storage area into candidate slots, as Arm's bootloader and client do.
 
     start, size:  bytes; rounded inwards to erase blocks
@@ -151,12 +159,12 @@ def candidate_slots(storage, start, size, locations, external=True):
     slots = []
     for i in range(locations):
         at = first + down(i * each, erase)
-        body = at + _header_size(storage, external)
+        body = at + _header_size(storage, external, room)
         end = down(at + each, erase)
-        slots.append(Slot(storage, at, body, end, external))
+        slots.append(Slot(storage, at, body, end, external, room))
     return slots
 
 
-def _header_size(storage, external):
+def _header_size(storage, external, room):
     size = header.EXTERNAL_SIZE if external else header.INTERNAL_SIZE
-    return up(size, storage.program_size)
+    return up(size + room, storage.program_size)

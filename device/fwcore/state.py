@@ -19,18 +19,26 @@ device without a state region has none of this: simple installation.
     5      1    kept       slot the old image is in; NOWHERE: in none (not in swap mode)
     6      2    reason     error number that goes with the result; 0: none
     8      4    done       swap mode: moves done when this was written; marks count on
-    12     8    floor      no older version is ever started
-    20     8    version    the new image: its header
-    28     8    size
-    36     32   digest
-    68     16   campaign
-    84     8    version    the image before it; size 0: there is none
-    92     8    size
-    100    32   digest
-    132    16   campaign
-    148    64   signature  ECDSA over the digest of the new image; zeros: none
-    212    128  bad        black-list: digests of rejected images, newest first
-    340    n    equal      swap mode: bit map of equal blocks
+    12     4    count      counts up with each confirmed image, where `external` is said
+    16     8    floor      no older version is ever started
+    24     8    version    the new image: its header
+    32     8    size
+    40     32   digest
+    72     8    version    the image before it; size 0: there is none
+    80     8    size
+    88     32   digest
+    120    64   signature  of the new image's statement; zeros: none
+    184    64   signature  of the one before it
+    248    64   verified   digests of two statements that were verified here, newest first
+    312    128  bad        black-list: digests of rejected images, newest first
+    440    n    equal      swap mode: bit map of equal blocks
+    440+n  16   mac        HMAC-SHA256 of all before, cut to 16 bytes; its key is HMAC-SHA256 of
+                           "ufota boot state " and the component, under the root of trust
+
+A record whose MAC is wrong, or with a field out of its range, is none: the state is blank then.
+Where the layout says that the state is `external`, on a chip that others can write, the board's
+store has a copy of count and floor (`anchor.` and the component: u32, u64), and a state that
+counts less is none.
 """
 
 import struct
@@ -39,6 +47,7 @@ from micropython import const
 
 from fwcore.header import NO_CAMPAIGN, Header
 from fwcore.journal import Journal
+from fwcore.mac import hmac_sha256, same
 from fwcore.regions import block_size, fixed_slot, slots, storage_of
 
 IDLE = const(0)
@@ -55,10 +64,17 @@ REFUSED = const(3)
 NOWHERE = const(255)
 TRIALS = const(3)  # where the layout does not say
 NO_SIGNATURE = bytes(64)
+ANCHOR = b"anchor."  # key in the board's store: this and the component
 
-_STATE = "<6BHIQQQ32s16sQQ32s16s64s128s"  # 340 bytes; equal follows
-_SIZE = const(340)
+_STATE = "<6BHIIQQQ32sQQ32s64s64s64s128s"  # 440 bytes; equal and mac follow
+_ANCHOR = "<IQ"
+_SIZE = const(440)
 _BAD = const(128)
+_VERIFIED = const(64)
+_MAC = const(16)
+_BLANK = bytes(456)
+_MAX_SIZE = 1 << 32  # bytes of an image
+_LABEL = const(b"ufota boot state ")
 
 
 class State:
@@ -70,23 +86,57 @@ class State:
     """
 
     def __init__(self, board):
-        region = board.layout["state"]
+        layout, region = board.layout, board.layout["state"]
         storage = storage_of(board, region)
-        limit = payload_size(board.layout)
-        self.journal = Journal(storage, region["start"], region["size"], limit)
+        self.journal = Journal(storage, region["start"], region["size"], payload_size(layout))
+        self._board = board
+        self._component = layout.get("component", "MAIN").encode()
+        self.seal(board.rot())  # asked here: C stack
         payload = self.journal.load() or b""
-        if len(payload) < _SIZE:
-            payload = bytes(_SIZE)
+        self.is_new = True  # no record that counts is there
+        if self._is_ours(payload):
+            self._parse(payload)
+            self.is_new = not self._in_range(layout)
+        if self.is_new:
+            self._parse(_BLANK)
+        if region.get("external", False):
+            self._look_at_anchor()
+
+    def seal(self, rot):
+        """Take this root of trust: 16 bytes, or None."""
+        self._key = hmac_sha256(rot or b"", _LABEL + self._component)
+        self._provisioned = bool(rot)  # before that everybody knows the key
+
+    def _is_ours(self, payload):
+        return len(payload) >= _SIZE + _MAC and same(self._mac(payload[:-_MAC]), payload[-_MAC:])
+
+    def _mac(self, packed):
+        return hmac_sha256(self._key, packed)[:_MAC]
+
+    def _parse(self, payload):
         fields = struct.unpack_from(_STATE, payload)
         self.phase, self.tries, self.result = fields[:3]
-        if self.phase > BACK:
-            self.phase = IDLE
         self.active, self.location, self.kept = fields[3:6]
-        self.reason, self.done, self.floor = fields[6:9]
-        self.new = Header(*fields[9:13])
-        self.old = Header(*fields[13:17])
-        self.signature, self.bad = fields[17:]
-        self.equal = payload[_SIZE:]
+        self.reason, self.done, self.count, self.floor = fields[6:10]
+        self.new = Header(fields[10], fields[11], fields[12], NO_CAMPAIGN)
+        self.old = Header(fields[13], fields[14], fields[15], NO_CAMPAIGN)
+        self.signature, self.old_signature, self.verified, self.bad = fields[16:]
+        self.equal = payload[_SIZE:-_MAC]
+
+    def _in_range(self, layout):
+        """False for a record that this layout's boot stage has not written."""
+        direct = layout["mode"] == "direct"
+        locations = layout["candidates"]["locations"]
+        return (
+            self.phase <= BACK
+            and self.result <= REFUSED
+            and self.active <= direct
+            and self.location < locations
+            and (self.kept < locations + direct or self.kept == NOWHERE)
+            and self.new.size < _MAX_SIZE
+            and self.old.size < _MAX_SIZE
+            and self.done <= 2 * _blocks(layout)
+        )
 
     def put(self):
         """Make this the state, durable. Raises as Journal.put(): see there what stands then."""
@@ -97,6 +147,45 @@ class State:
     def moves(self):
         """Moves of a swap that are done: those it was put with, and a mark for each since."""
         return self.done + self.journal.marks
+
+    def _look_at_anchor(self):
+        count, floor = self._anchor()
+        if self.count < count:  # an old copy of the chip was written back
+            self._parse(_BLANK)
+            self.is_new = True
+            self.count = count
+        self.floor = max(self.floor, floor)
+
+    def _anchor(self):
+        value = self._board.store().get(ANCHOR + self._component, b"")
+        return struct.unpack(_ANCHOR, value) if len(value) == 12 else (0, 0)
+
+    def drop_anchor(self):
+        """Where the state is external: take no older one any more. Call after put().
+
+        returns:  True when something was written
+        raises:   OSError; FwError WRITE_FAILED
+        """
+        if self._anchor() == (self.count, self.floor):
+            return False
+        self._board.store().put(
+            ANCHOR + self._component, struct.pack(_ANCHOR, self.count, self.floor)
+        )
+        return True
+
+    def is_verified(self, statement):
+        """True when this device has verified the signature of this statement.
+
+        statement:  32 bytes: its digest
+        """
+        known = [self.verified[at : at + 32] for at in range(0, _VERIFIED, 32)]
+        return self._provisioned and statement in known
+
+    def remember(self, statement):
+        """This statement's signature was verified, or needs not be any more."""
+        rest = [self.verified[at : at + 32] for at in range(0, _VERIFIED, 32)]
+        rest = [known for known in rest if known != statement]
+        self.verified = (statement + b"".join(rest))[:_VERIFIED]
 
     def is_bad(self, digest):
         """True when the image of this digest was rejected on this device."""
@@ -134,7 +223,7 @@ class State:
         return fixed_slot(layout, layout["active"], board.device(name)), name
 
     def _pack(self, done):
-        head = struct.pack(
+        packed = struct.pack(
             _STATE,
             self.phase,
             self.tries,
@@ -144,13 +233,17 @@ class State:
             self.kept,
             self.reason,
             done,
+            self.count,
             self.floor,
-            *self.new,
-            *self.old,
+            *self.new[:3],
+            *self.old[:3],
             self.signature,
+            self.old_signature,
+            self.verified,
             self.bad,
         )
-        return head + self.equal
+        packed += self.equal
+        return packed + self._mac(packed)
 
 
 def no_image():
@@ -160,8 +253,12 @@ def no_image():
 
 def payload_size(layout):
     """Largest payload of a layout's boot state, bytes."""
+    return _SIZE + _MAC + (_blocks(layout) + 7) // 8
+
+
+def _blocks(layout):
+    """Blocks of a swap; 0 in the other modes."""
     if layout["mode"] != "swap":
-        return _SIZE
+        return 0
     active = layout["active"]
-    blocks = (active["start"] + active["size"] - active["header"]) // block_size(layout)
-    return _SIZE + (blocks + 7) // 8
+    return (active["start"] + active["size"] - active["header"]) // block_size(layout)

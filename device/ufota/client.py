@@ -185,6 +185,7 @@ class Client:
         own = source.header
         try:
             if own or self._tells or "state" in self.board.layout:
+                self.board.rot()  # for the State; not deeper: it opens the store
                 modules.load("ufota.web", "request_headers")
                 from ufota.web import request_headers
 

@@ -24,6 +24,7 @@ def run(client, is_healthy=None):
     """
     while True:
         try:
+            client.board.rot()  # opens the store while the stack is not deep
             if client.poll() and client.run():
                 client.board.reset()  # the boot stage installs it, on trial
             _keep(client, is_healthy)
@@ -39,6 +40,7 @@ async def arun(client, is_healthy=None):
 
     while True:
         try:
+            client.board.rot()  # opens the store while the stack is not deep
             if client.poll() and await client.arun():
                 client.board.reset()
             _keep(client, is_healthy)

@@ -10,6 +10,10 @@
 
 It goes into board.store() in this order. A device that has the key is provisioned, and its
 identity stays. After a power cut before the key it is not: it takes the whole identity again.
+
+Until then the boot stage starts the active image by its digest. From then on it asks for the
+maker's signature, where the layout says `signed`, so the image that runs is recorded, signed or
+not: it was there before anybody could verify it.
 """
 
 import json
@@ -21,13 +25,14 @@ from micropython import const
 
 from fwcore.errors import FwError
 from fwcore.errors_net import BAD_IDENTITY
-from fwcore.modules import STORE, load
+from fwcore.modules import STORE, load, states
 from fwcore.p256 import PublicKey
 
 _SIZES = (("rot", 16), ("vendor_id", 16), ("class_id", 16), ("class_key", 16), ("key", 65))
 _OPTIONAL = "class_key"
 _NONE = b"\x00"  # replaces a value that a cut has left; not every port's store takes empty ones
 _MAX_FILE = const(1024)  # bytes
+_BUFFER = const(2048)  # bytes: whole program units
 
 
 def is_provisioned(board):
@@ -47,10 +52,38 @@ def provision(board, identity):
     if is_provisioned(board):
         return False
     store = board.store()
+    state = states().State(board) if "state" in board.layout else None
     for name, value in values:
+        if name == "key" and state:
+            _seal(board, state)
         if value is not _NONE or store.get(name.encode()) is not None:
             store.put(name.encode(), value)
     return True
+
+
+def _seal(board, state):
+    """Keep the state, now that there is a root of trust, and record the image that is there.
+
+    raises:  OSError; FwError WRITE_FAILED
+    """
+    was_new = state.is_new
+    state.seal(board.rot())
+    if board.layout.get("signed", False) is True:
+        _record(board, state)
+    elif was_new:
+        return
+    state.put()
+
+
+def _record(board, state):
+    load("fwcore", "statement slot_reader")
+    from fwcore.statement import digest_of
+    from ufota.active_image import active
+
+    slot, head = active(board, state)
+    buf = memoryview(bytearray(_BUFFER))
+    if head and slot.digest(head.size, buf, board.feed) == head.digest:
+        state.remember(digest_of(board, board.layout.get("component", "MAIN"), head))
 
 
 def first_start(board, path="/user/identity.json"):

@@ -19,6 +19,7 @@ from fwcore.errors import FwError
 from fwcore.modules import states
 
 _MAX_REASON = const(65535)
+_MAX_COUNT = 0xFFFFFFFF
 _FEED_MS = const(1000)  # the longest sleep between two feeds of the watchdog
 # With these the boot stage blames the device, and does not black-list the image.
 _DEVICE_FAULTS = (errors_boot.INSTALL_FAILED, errors.CORRUPT)
@@ -49,6 +50,7 @@ def confirm(board, floor=None):
     if state.phase in (kinds.FORWARD, kinds.BACK):
         raise FwError(errors_boot.NOT_ON_TRIAL)
     before = state.phase, state.floor
+    external = board.layout["state"].get("external", False)
     head = _running(board, state)
     if state.is_bad(head.digest):  # the boot stage had nothing better to start
         raise FwError(errors_boot.NOT_ON_TRIAL)
@@ -58,10 +60,13 @@ def confirm(board, floor=None):
     if floor is None:
         floor = 0 if board.layout.get("downgrade", False) else version
     state.floor = max(state.floor, min(floor, version))
-    if (state.phase, state.floor) == before and state.journal.settled:
-        return written
-    state.put()
-    return True
+    if (state.phase, state.floor) != before or not state.journal.settled:
+        state.count = min(state.count + external, _MAX_COUNT)
+        state.put()
+        written = True
+    if external and state.drop_anchor():
+        written = True
+    return written
 
 
 def confirm_when(board, check, timeout_ms, wait_ms=1000):

@@ -2,20 +2,26 @@
 
 import sys
 
-from boards_kit import IDENTITY, NAMES, World, read
-from fake_ports import Reset
+from boards_kit import IDENTITY, KEY, NAMES, World, read
+from fake_ports import Module, Reset
 from fwboot import main
-from fwcore import errors_boot
+from fwcore import errors, errors_boot, manifest
 from fwcore import layout as rules
-from fwcore.errors import FwError
 from fwcore.manifest import version_word
 from fwcore.state import IDLE, TRIAL, State
-from helpers import here
+from fwcore.statement import digest_of
+from helpers import here, raises
 from ufota import trial
 from ufota.client import Client
 from ufota_testkit.noise import noise
 from ufota_testkit.simdisk import TEARS, Disk, PowerCut, every_cut
-from update_kit import MANIFEST_URL, FakeSource, bundle, payload
+from update_kit import MANIFEST_URL, FakeSource, bundle, payload, signed
+
+if sys.implementation.name == "cpython":
+    from fwtool.signing import p256_tables
+else:  # fwtool as a package is for the host only; this file of it is not
+    sys.path.append(here("../tools/fwtool/signing"))
+    import p256_tables
 
 BOTH = True  # runs on CPython and on MicroPython
 HEAP = "128M"  # chips of 8 MiB and more
@@ -23,13 +29,14 @@ HEAP = "128M"  # chips of 8 MiB and more
 OLD = 1, noise(600, 1)
 V2, V3 = version_word("2.0.0"), version_word("3.0.0")
 NEW, NEWER = (V2, payload("small")), (V3, payload("later"))
+BUNDLES = {name: bundle(name) for name in ("small", "later")}
 PORTS = ("RPI_PICO_W", "ESP32_GENERIC", "PYBV11", "MIMXRT1060_EVK")  # one of each
 RP2 = ("RPI_PICO_W", "RPI_PICO2_W")
 
 
 def update(world, name):
     """A board that fetches the image `name` and leaves it for the next boot."""
-    client = Client(world.start(), FakeSource({MANIFEST_URL: bundle(name)}))
+    client = Client(world.start(), FakeSource({MANIFEST_URL: BUNDLES[name]}))
     client.start(MANIFEST_URL)
     assert client.run()
 
@@ -125,7 +132,7 @@ def test_an_image_cut_while_it_comes_is_none_and_the_next_try_is():
     for name in ("RPI_PICO_W", "ESP32_GENERIC"):
         world = factory(name)
         with world.ports():
-            client = Client(world.start(), FakeSource({MANIFEST_URL: bundle("small")}))
+            client = Client(world.start(), FakeSource({MANIFEST_URL: BUNDLES["small"]}))
             client.start(MANIFEST_URL)
             world.power.reset()
             world.power.cut_at(6, "junk")
@@ -172,15 +179,117 @@ def test_identity_outlives_a_reset_on_every_port():
             assert board.store().keys() == sorted(IDENTITY)
 
 
-def test_without_a_key_nothing_is_verified():
+def test_before_provisioning_there_is_no_key():
+    for name in PORTS:
+        for asked in (False, True):
+            world = World(name, signed=asked)
+            with world.ports():
+                board = world.start()
+                raises(errors_boot.NO_KEY, board.key)
+                board.store().put(b"key", b"\x00")
+                raises(errors.BAD_KEY, board.key)
+                world.provision()
+                assert world.start().key()
+
+
+def statement(board):
+    """Digest and signature of the statement of "later"."""
+    found = manifest.read(memoryview(signed("later")), board.key().verify)
+    head = found.version, found.installed_size, found.installed_digest
+    return digest_of(board, found.component, head), found.image_signature
+
+
+def test_a_key_verifies_and_feeds_the_watchdog_meanwhile():
     for name in PORTS:
         world = World(name)
         with world.ports():
-            try:
-                world.start().key()
-            except FwError:
-                continue
-            raise AssertionError(name)
+            world.provision()
+            board = world.start()
+            digest, signature = statement(board)
+            board.watchdog(8000)
+            fed = world.hardware.fed
+            assert board.key().verify(digest, signature) is True
+            assert world.hardware.fed - fed > 200  # once a round
+            assert board.key().verify(digest, bytes(64)) is False
+
+
+def frozen_key(tables=None):
+    """What `fwtool` makes of a key for a firmware: maker_key.py."""
+    tables = tables or p256_tables.tables(KEY)
+    return Module(TABLES=tables, VENDOR_ID=b"vendor-of-tests!", CLASS_ID=b"class--of--tests")
+
+
+def test_a_key_for_every_start_is_the_frozen_one_whatever_the_store_has():
+    """An application can write the store."""
+    for name in PORTS:
+        world = World(name, signed="start")
+        world.hardware.more["maker_key"] = frozen_key()
+        with world.ports():
+            world.provision()
+            store = world.start().store()
+            store.put(b"key", another_point())
+            store.put(b"vendor_id", b"another vendor!!")
+            store.put(b"class_id", b"another class!!!")
+            board = world.start()
+            assert (board.vendor_id, board.class_id) == (b"vendor-of-tests!", b"class--of--tests")
+            digest, signature = statement(board)
+            board.watchdog(8000)
+            fed = world.hardware.fed
+            assert board.key().verify(digest, signature) is True
+            assert world.hardware.fed - fed == 52
+            assert board.key() is board.key()
+
+
+def another_point():
+    """Somebody's public key: the curve's generator."""
+    return bytes.fromhex(
+        "046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
+        "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5"
+    )
+
+
+def test_a_key_for_every_start_needs_nothing_of_the_store():
+    world = World("RPI_PICO_W", signed="start")
+    world.hardware.more["maker_key"] = frozen_key()
+    with world.ports():
+        assert world.start().key()  # not provisioned
+    world.hardware.more["maker_key"] = frozen_key(p256_tables.tables(KEY)[:-1])
+    with world.ports():
+        raises(errors.BAD_KEY, world.start().key)
+
+
+def test_without_a_frozen_key_nothing_of_the_store_is_taken():
+    for name in PORTS:
+        world = World(name, signed="start")
+        with world.ports():
+            world.provision()
+            board = world.start()
+            for ask in (board.key, lambda b=board: b.vendor_id, lambda b=board: b.class_id):
+                try:
+                    ask()
+                except ImportError:
+                    continue
+                raise AssertionError("took what the store has")
+
+
+def test_a_store_in_nvs_that_cannot_be_read_is_an_error_and_no_empty_one():
+    world = World("ESP32_GENERIC")
+    with world.ports():
+        world.provision()
+        for number in (-0x1101, -0x110C, -0x1103, 5):
+            world.hardware.nvs_error = number
+            for ask in (lambda: world.start().rot(), lambda: world.start().key()):
+                try:
+                    ask()
+                except OSError as error:
+                    assert error.errno == number
+                    continue
+                raise AssertionError("taken for an empty one")
+        world.hardware.nvs_error = -0x1102  # not found
+        assert world.start().rot() is None
+        raises(errors_boot.NO_KEY, world.start().key)
+        world.hardware.nvs_error = 0
+        assert world.start().rot() == IDENTITY[b"rot"] and world.start().key()
 
 
 def test_a_cut_while_an_identity_is_written_leaves_the_old_or_the_new_one():

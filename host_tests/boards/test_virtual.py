@@ -13,23 +13,30 @@ from hashlib import sha256
 import pytest
 
 import simple_layout
-from fwcore import errors_boot, header
+from fwcore import errors_boot
 from fwcore.slot import slots
 from fwcore.state import BACK, CONFIRMED, REVERTED
 from fwtool import paths
-from fwtool.images import factory, image, layouts
+from fwtool.images import combine, factory, image, layouts
+from fwtool.signing import statements
 from fwtool.virtual import virtual_board
 from helpers import PATIENCE_S
 from ufota_testkit.noise import noise
 from virtual_kit import (
     CLASS,
+    KEY,
+    POINT,
+    SIGN,
+    STRANGER,
     VENDOR,
     Board,
     application,
     boot_state,
+    forge,
     make,
     offer,
     own_layout,
+    program,
     result,
     write_image,
 )
@@ -135,7 +142,7 @@ def install(state, tree):
     built = image.build(tree, "lfs2", 4096)
     layout = layouts.load(str(state / "layout.json"))
     other = state.with_name("other")
-    factory.make(str(other), layout, built, 2, b"\4" + bytes(64), VENDOR, CLASS)
+    factory.make(str(other), layout, built, 2, POINT, VENDOR, CLASS, sign=SIGN)
     with open(state / "flash.bin", "r+b") as chip:
         chip.seek(HEADER)
         chip.write(read_chip(other, HEADER, USER - HEADER))
@@ -164,6 +171,7 @@ VANDAL = """
 @pytest.mark.parametrize("form, block", FORMATS)
 def test_an_application_cannot_change_its_image(tmp_path, form, block):
     state = make(tmp_path, VANDAL, form, block)
+    play(state)  # the first start records that the signature was verified
     before = read_chip(state, 0, USER)
     lines, code, _ = play(state)
     refused = {"30", "no such function"}  # EROFS; a ROMFS has no remove, mkdir and rename at all
@@ -483,19 +491,23 @@ def test_boot_only_tells_by_its_exit_code(tmp_path, micropython):
     assert micropython(*command, folders=[paths.board()]).returncode == 1
 
 
-def test_compiled_modules_boot_in_64_kib(tmp_path):
-    state = make(tmp_path, "print('runs')", layout=simple_layout.LAYOUT)
+def test_compiled_modules_boot_in_72_kib_and_verify_in_80(tmp_path):
     virtual_board.compile_modules(tmp_path / "mpy")
     assert not list((tmp_path / "mpy").rglob("manifest_boot.mpy"))
-    lines, code, _ = play(state, heap="64k", mpy_dir=tmp_path / "mpy")
-    assert (lines, code) == (["runs"], 0)
+    for signed, heap in ((False, "72k"), (True, "80k")):
+        layout = {**simple_layout.LAYOUT, "signed": signed}
+        folder = tmp_path / heap
+        folder.mkdir()
+        state = make(folder, "print('runs')", layout=layout)
+        lines, code, _ = play(state, heap=heap, mpy_dir=tmp_path / "mpy")
+        assert (lines, code) == (["runs"], 0)
 
 
-def test_compiled_modules_go_forward_and_back_in_96_kib(tmp_path):
+def test_compiled_modules_go_forward_and_back_in_112_kib(tmp_path):
     state = make(tmp_path, "print('old')")
     offer(state, application("print('new'); raise MemoryError"))
     virtual_board.compile_modules(tmp_path / "mpy")
-    lines, code, board = play(state, heap="96k", mpy_dir=tmp_path / "mpy")
+    lines, code, board = play(state, heap="112k", mpy_dir=tmp_path / "mpy")
     assert (lines, code, board.resets) == (["old"], 0, 3)
     assert result(state) == (REVERTED, errors_boot.CRASHED)
 
@@ -642,14 +654,8 @@ def test_the_shorter_of_two_watchdogs_can_be_told_from_the_longer(tmp_path):
 
 def put_recovery(state, main):
     """Program the recovery region, as a factory does: version 7."""
-    built = application(main)
-    head = header.Header(7, len(built), sha256(built).digest(), bytes(16))
-    region = own_layout()["recovery"]
-    with open(state / (region["device"] + ".bin"), "r+b") as chip:
-        chip.seek(region["header"])
-        chip.write(header.pack_internal(head))
-        chip.seek(region["start"])
-        chip.write(built)
+    layout = own_layout()
+    program(state, layout["recovery"], combine.recovery_parts(layout, application(main), 7, SIGN))
 
 
 def test_the_recovery_key_starts_the_recovery_image_and_ends_the_trial(tmp_path):
@@ -678,6 +684,73 @@ def test_without_a_whole_image_the_recovery_image_runs(tmp_path):
     put_recovery(state, "print('recovery')")
     spoil(state)
     assert play(state)[:2] == (["recovery"], 0)
+
+
+# Signatures
+
+
+def all_lines(state, **options):
+    lines = []
+    with virtual_board.VirtualBoard(state, on_line=lines.append, **options) as board:
+        board.wait(PATIENCE_S)
+    return lines
+
+
+def test_a_signature_is_verified_once_and_then_recorded(tmp_path):
+    state = make(tmp_path, "print('runs')")
+    said = [run_to_end(state)[0] for _ in range(3)]
+    assert ["[DBG ] Signature verified" in lines for lines in said] == [True, False, False]
+    assert ["[DBG ] Signature recorded" in lines for lines in said] == [False, True, True]
+
+
+FORGERS = {
+    "no signature": lambda component, version, built: b"\xff" * 64,
+    "zeros": lambda component, version, built: bytes(64),
+    "another version": lambda component, version, built: SIGN(component, 8, built),
+    "a recovery image": lambda component, version, built: SIGN("RECOVERY", version, built),
+    "another key": statements.signer(STRANGER, VENDOR, CLASS),
+    "another class": statements.signer(KEY, VENDOR, VENDOR),
+}
+
+
+@pytest.mark.parametrize("how", FORGERS)
+def test_what_somebody_writes_to_the_active_slot_does_not_start(tmp_path, how):
+    state = make(tmp_path, "print('genuine')")
+    run_to_end(state)
+    genuine = (state / "flash.bin").read_bytes()
+    forge(state, "print('forged')", FORGERS[how])
+    lines = all_lines(state, max_resets=2)
+    assert lines.count("[ERR ] Signature check failed") >= 3 and "forged" not in lines
+    assert lines.count("Failed to jump to application!") == 3
+    (state / "flash.bin").write_bytes(genuine)
+    assert run_to_end(state)[0][-1] == "genuine"
+
+
+def test_what_the_maker_signed_starts_from_the_active_slot(tmp_path):
+    state = make(tmp_path, "print('genuine')")
+    forge(state, "print('newer')", SIGN)
+    assert run_to_end(state)[0][-1] == "newer"
+
+
+def test_a_signature_may_be_verified_at_each_start_by_a_frozen_key(tmp_path):
+    layout = {**own_layout(), "signed": "start"}
+    state = make(tmp_path, "print('runs')", layout=layout)
+    for _ in range(2):
+        lines = run_to_end(state)[0]
+        assert "[DBG ] Signature verified" in lines and lines[-1] == "runs"
+    identity = json.loads((state / "identity.json").read_text())
+    (state / "identity.json").write_text(json.dumps({**identity, "key": "04" + "00" * 64}))
+    assert run_to_end(state)[0][-1] == "runs"  # what the store says is not asked
+    (state / "maker_key.json").unlink()
+    lines = all_lines(state, max_resets=1)
+    assert f"error {errors_boot.NO_VERIFIER}" in " ".join(lines) and "runs" not in lines
+
+
+def test_before_a_board_has_its_key_the_digest_is_all(tmp_path):
+    state = make(tmp_path, "print('runs')")
+    (state / "identity.json").unlink()
+    lines = run_to_end(state)[0]
+    assert "[WARN] Signature not checked, no key yet" in lines and lines[-1] == "runs"
 
 
 def test_a_layout_that_cannot_work_is_told_and_tried_again(tmp_path):

@@ -21,7 +21,7 @@ from fwtool.demos.demo_mqtt_cloud import Cloud, Package
 from fwtool.device import deploy_packages
 from fwtool.images import factory, image
 from fwtool.payloads import packing, payloads
-from fwtool.signing import keys, manifests
+from fwtool.signing import keys, manifests, statements
 from fwtool.virtual import virtual_board
 from helpers import PATIENCE_S
 from serve_kit import serving
@@ -101,7 +101,8 @@ class Field:
         layout = {**own_layout(), "watchdog_ms": WATCHDOG_MS}
         ids = version_word(OLD), point, VENDOR, CLASS
         self.old = self._image(OLD)
-        factory.make(str(self.path), layout, self.old, *ids, class_key=class_key)
+        more = {"class_key": class_key, "sign": statements.signer(self._key, VENDOR, CLASS)}
+        factory.make(str(self.path), layout, self.old, *ids, **more)
         self.power = virtual_board.VirtualBoard(self.path, "512k", on_line=self.lines.append)
 
     def _image(self, version):

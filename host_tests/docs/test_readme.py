@@ -7,7 +7,7 @@ from fwcore.manifest import version_word
 from fwtool import paths
 from fwtool.demos import demo
 from fwtool.images import factory, image, layouts
-from fwtool.signing import keys, manifests
+from fwtool.signing import keys, manifests, statements
 from fwtool.virtual import virtual_board
 from helpers import PATIENCE_S
 
@@ -48,6 +48,7 @@ def test_the_main_py_of_the_readme_updates_a_board(tmp_path):
             keys.point(key.public_key()),
             demo.VENDOR,
             demo.CLASS,
+            sign=statements.signer(key, demo.VENDOR, demo.CLASS),
         )
         board = virtual_board.VirtualBoard(tmp_path / "board", on_line=lines.append)
         board.start()

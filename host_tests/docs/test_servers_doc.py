@@ -25,7 +25,7 @@ from fwcore.manifest import version_word
 from fwcore.state import CONFIRMED
 from fwtool import cli
 from fwtool.images import factory, image
-from fwtool.signing import keys, manifests
+from fwtool.signing import keys, manifests, statements
 from fwtool.virtual import virtual_board
 from goosebit_kit import FINISHED, Goosebit
 from helpers import PATIENCE_S, here
@@ -246,7 +246,9 @@ class Maker:
         point = keys.point(self.key.public_key())
         built = self.image("1.0.0")
         version = version_word("1.0.0")
-        factory.make(str(folder / "board"), own_layout(), built, version, point, VENDOR, CLASS)
+        ids = version, point, VENDOR, CLASS
+        sign = statements.signer(self.key, VENDOR, CLASS)
+        factory.make(str(folder / "board"), own_layout(), built, *ids, sign=sign)
         self.power = virtual_board.VirtualBoard(
             folder / "board", "512k", on_line=self.lines.append
         )

@@ -1,12 +1,11 @@
 """docs/TESTING.md as a user meets it: from a wheel, in an empty folder, as printed."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from wheel_kit import installed, run
 
 LONG = True
 
@@ -32,49 +31,6 @@ if "limits" in os.listdir("/user"):
 confirm(Board())
 print("ready")
 """
-LIMIT_S = 900  # a minute when the machine is idle
-
-
-def run(*command, cwd, code=0, **more):
-    """Run a command; returns what it printed."""
-    clean = {name: text for name, text in os.environ.items() if name not in _OURS}
-    done = subprocess.run(
-        list(map(str, command)),
-        cwd=cwd,
-        env={**clean, **more},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=LIMIT_S,
-    )
-    assert done.returncode == code, done.stdout
-    return done.stdout
-
-
-_OURS = ("PYTHONPATH", "MICROPYTHON", "MICROPYPATH", "MANIFEST_TOOL", "PYTEST_XDIST_WORKER")
-_OURS += ("CI", "BUILD_NUMBER")  # with one of them pytest's summary says each message once more
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("wheel")
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-    run(*pip, "wheel", "--quiet", "--no-deps", "-w", folder, ROOT, cwd=folder)
-    return next(folder.glob("*.whl"))
-
-
-def installed(folder, *asked):
-    """Folder of the programs of a new environment with these packages."""
-    run(sys.executable, "-m", "venv", folder, cwd=folder)
-    run(folder / "bin/python", "-m", "pip", "install", "--quiet", *asked, cwd=folder)
-    return folder / "bin"
-
-
-@pytest.fixture(scope="module")
-def programs(wheel, tmp_path_factory):
-    """With all that the page asks for, and what the demos need."""
-    return installed(tmp_path_factory.mktemp("all"), f"{wheel}[testkit,sim]")
 
 
 @pytest.fixture(scope="module")
@@ -216,6 +172,7 @@ def new_board(programs, folder):
     run(fwtool, "image", "app", "-o", "app.img", cwd=folder)
     identity = ["--vendor-domain", "vendor.example", "--model", "lamp"]
     made = ["--app", "app.img", "--version", "1.0.0", "--key", "key.pub", *identity]
+    made += ["--sign-key", "key.pem"]
     run(fwtool, "factory", "board", "--layout", layout, *made, cwd=folder)
     return "board"
 

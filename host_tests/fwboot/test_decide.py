@@ -59,8 +59,19 @@ def test_a_bad_body_is_said_before_its_size():
 
 def test_every_verdict_that_is_said_has_its_line():
     said = {decide.NO_IMAGE, decide.OLDER, decide.BAD_BODY, decide.TOO_LARGE, decide.UNSIGNED}
+    said |= {decide.FORGED, decide.RECORDED, decide.VERIFIED, decide.UNPROVISIONED}
     assert set(decide.LINES) == said
     assert len(set(decide.LINES.values())) == len(said)
+    assert decide.LINES[decide.FORGED] == "[ERR ] Signature check failed"
+    assert decide.LINES[decide.RECORDED] == "[DBG ] Signature recorded"
+    assert decide.LINES[decide.VERIFIED] == "[DBG ] Signature verified"
+    assert decide.LINES[decide.UNPROVISIONED] == "[WARN] Signature not checked, no key yet"
+
+
+def test_no_two_verdicts_have_the_same_number():
+    names = [name for name in dir(decide) if name == name.upper() and name[0] != "_"]
+    numbers = [getattr(decide, name) for name in names if name != "LINES"]
+    assert sorted(numbers) == list(range(len(numbers)))
 
 
 # A trial

@@ -3,7 +3,8 @@
 from fwboot import main
 from fwcore import errors, header
 from fwcore.regions import fixed_slot
-from fwcore.state import BACK, CONFIRMED, FORWARD, IDLE, REVERTED, TRIAL, State
+from fwcore.state import BACK, CONFIRMED, FORWARD, IDLE, NO_SIGNATURE, REVERTED, TRIAL, State
+from fwcore.statement import digest_of
 from helpers import raises
 from trial_kit import (
     IMAGES,
@@ -252,23 +253,51 @@ def test_the_old_image_comes_back_when_the_new_one_is_lost():
         idle(board, 1, *result)  # in the other modes it is a candidate
 
 
-class Key:
-    """A maker's key that nobody signed with."""
+def from_factory(mode, kind, recorded):
+    """A device whose first image the maker never signed, and with version 2 confirmed and lost.
 
-    def verify(self, digest, signature):
-        return False
+    recorded:  it was there before provisioning, which wrote that down
+    """
+    board = device(mode, kind, downgrade=True, signed=True)
+    head = put(board, active_slot(board), 1, OLD, NO_SIGNATURE)
+    state = State(board)
+    state.remember(digest_of(board, "MAIN", head if recorded else head_of(3, OLD)))
+    state.put()
+    if recorded:
+        boot(board, 1)
+    offer(board, 2)
+    boot(board, 2)
+    trial.confirm(board)
+    lose_the_new(board)
+    return board
+
+
+def test_an_old_image_of_the_factory_comes_back_though_nobody_signed_it():
+    """Because it was recorded, and that is kept for it while the new one runs."""
+    for mode, kind in WORLDS:
+        board = from_factory(mode, kind, True)
+        boot(board, 1)
+        result = (REVERTED, errors.CORRUPT) if mode == "swap" else (CONFIRMED, 0)
+        idle(board, 1, *result)
+
+
+def test_an_old_image_that_nobody_signed_nor_recorded_does_not_come_back():
+    for mode, kind in WORLDS:
+        board = from_factory(mode, kind, False)
+        no_boot(board)
+        quiet(board, no_boot, board)
 
 
 def test_an_old_image_that_is_no_candidate_comes_back_too():
-    """Because it is not signed: the factory flashed it."""
-    for mode, kind in WORLDS:
-        board = device(mode, kind, downgrade=True)
+    """Because its header is lost: the state knows it."""
+    for kind in ("flash", "spi", "sd"):
+        board = device("overwrite", kind, downgrade=True)
         offer(board, 2)
         boot(board, 2)
         trial.confirm(board)
         lose_the_new(board)
-        board.layout["signed"] = True
-        board.key = Key
+        slot = candidate_slots(board)[1]
+        slot.storage.device.data[slot.header_at + 20] ^= 1
         boot(board, 1)
         idle(board, 1, REVERTED, errors.CORRUPT)
 

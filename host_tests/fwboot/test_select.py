@@ -33,7 +33,7 @@ OLD, NEW, NEWER = noise(900, 1), noise(1000, 2), noise(1100, 3)
 TRIALS = 3
 # Operations of one: try and confirm, three tries and the way back, one try, a download by
 # hand, and one by the client.
-COUNT_GOOD, COUNT_BAD, COUNT_TRY, COUNT_LOAD, COUNT_UPDATE = 29, 54, 20, 21, 18
+COUNT_GOOD, COUNT_BAD, COUNT_TRY, COUNT_LOAD, COUNT_UPDATE = 32, 60, 22, 22, 19
 
 
 def chain_layout(**more):

@@ -16,14 +16,19 @@ AREA = 8 * BLOCK  # room for P, and for S
 
 FORWARD, DONE, BACK, RESTORED = range(4)
 
+# Not what the blocks begin with; the buffer takes 128 bytes at a time
+FRONTS = noise(100, 200), noise(128, 201)
+
 
 class World:
     """Flash with P and a journal, and staging on a chip or card of its own.
 
     old, new: lists of letters, one a block: equal letters are equal blocks
+    fronts:   bytes that the active region begins with: those of old, and those of new
     """
 
-    def __init__(self, old, new, card=False):
+    def __init__(self, old, new, card=False, fronts=(b"", b"")):
+        self.old_front, self.new_front = fronts
         self.power = Power()
         self.flash = Disk(AREA + 3 * 512, BLOCK, UNIT, power=self.power, name="flash")
         if card:
@@ -70,9 +75,9 @@ class World:
         save(done + journal.marks)  # before anything is moved: R1
         swap = self.swap(self.equal)
         if phase == FORWARD:
-            swap.forward(journal, journal.payload[1], save)
+            swap.forward(journal, journal.payload[1], save, self.new_front)
         else:
-            swap.back(1000)
+            swap.back(1000, self.old_front)
         journal.put(bytes((phase + 1, 0)))
 
     def go_back(self):
@@ -139,14 +144,14 @@ def finish(world, image):
         assert world.active(image), "neither image"
 
 
-def cut_everywhere(make, last):
+def cut_everywhere(make, last, shapes=SHAPES):
     """Cut the next boot of every shape at every operation; returns the cases.
 
     make:  make(old, new, card) -> World
     last:  last(world) -> the image that must be active in the end
     """
     cases = 0
-    for old, new in SHAPES:
+    for old, new in shapes:
         for card in False, True:
             cases += every_cut(
                 lambda old=old, new=new, card=card: make(old, new, card),
@@ -186,6 +191,46 @@ def two_cuts(card, first, second):
 
     every_cut(lambda: World("ABC", "EBG", card), World.boot, check, first)
     return sum(inner)
+
+
+def fronted(image, front):
+    """An image whose first block begins with these bytes."""
+    return [front + image[0][len(front) :]] + image[1:]
+
+
+def test_the_active_region_begins_with_what_the_caller_says():
+    """Header and signature come from the state, whatever staging has in their place."""
+    for old, new in (("ABC", "EBG"), ("AB", "E"), ("A", "EFG")):
+        for card in False, True:
+            world = World(old, new, card, FRONTS)
+            world.boot()
+            assert world.active(fronted(world.new, FRONTS[1])), (old, new)
+            swap = world.swap(world.equal)
+            place, at = next(swap.old_blocks(1000))
+            found = bytearray(BLOCK)
+            place.read(at, memoryview(found))
+            assert found == world.old[0]  # what is kept is not touched
+            world.go_back()
+            world.boot()
+            assert world.active(fronted(world.old, FRONTS[0])), (old, new)
+
+
+def test_a_cut_anywhere_leaves_the_bytes_in_front_too():
+    def there(old, new, card):
+        return World(old, new, card, FRONTS)
+
+    def back_again(old, new, card):
+        world = there(old, new, card)
+        world.boot()
+        world.go_back()
+        return world
+
+    shapes = [shape for shape in SHAPES if shape[0] and shape[0][0] != shape[1][0]]
+    for make, last in (
+        (there, lambda world: fronted(world.new, FRONTS[1])),
+        (back_again, lambda world: fronted(world.old, FRONTS[0])),
+    ):
+        assert cut_everywhere(make, last, shapes) > 600
 
 
 def test_two_cuts_that_tear_end_with_the_new_image():

@@ -16,6 +16,7 @@ from fwcore.state import (
     REVERTED,
     TRIAL,
     State,
+    no_image,
 )
 from helpers import raises
 from trial_kit import (
@@ -167,7 +168,11 @@ def test_an_update_whose_header_is_torn_or_of_another_device_is_refused():
         slot.storage.device.data[slot.header_at + 20] ^= 1
         refused(board, errors.BAD_CRC if mode == "direct" else errors.BAD_MAC)
         board = device(mode, kind)
-        board.rot = lambda: None
+        board.rot = lambda: None  # with it go the records it has a MAC under
+        assert State(board).is_new
+        state = State(board)
+        state.floor = 1
+        state.put()
         offer_without_key = mode == "direct"
         head = head_of(2, NEW)
         if offer_without_key:
@@ -204,12 +209,18 @@ def test_an_update_of_no_bytes_is_refused():
         refused(board, errors.CORRUPT)
 
 
-def test_an_update_in_a_slot_that_is_not_there_is_refused():
+def test_an_update_in_a_slot_that_is_not_there_is_no_update():
+    """No client of this layout has written such a record, so it is none."""
     for mode, kind in WORLDS:
-        board = device(mode, kind)
-        offer(board, 2)
-        pending(board, head_of(2, NEW), location=9)
-        refused(board, errors.CORRUPT)
+        count = 2 if mode == "overwrite" else 1
+        for location in (count, 9, 255):
+            board = device(mode, kind)
+            offer(board, 2)
+            pending(board, head_of(2, NEW), location=location)
+            state = idle(board, 1)
+            assert (state.new, state.floor) == (no_image(), 0)
+            offer(board, 2, location=count - 1)
+            boot(board, 2)
 
 
 def test_an_update_that_cannot_be_read_is_refused_for_that():

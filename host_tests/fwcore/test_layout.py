@@ -2,6 +2,7 @@
 
 from fwcore import errors, errors_boot, layout
 from fwcore.slot import active_slot, slots
+from fwcore.storage import up
 from helpers import raises
 from ufota_testkit.simboard import MODES, trial_layout
 from ufota_testkit.simdisk import Disk
@@ -274,13 +275,26 @@ def test_layouts_with_a_state_region_that_work():
         ("trials", 255),
         ("watchdog_ms", 1),
         ("watchdog_ms", 0x7FFFFFFF),
-        ("signed", True),
+        ("arm_signature", True),
+        ("state.external", True),
         ("downgrade", True),
         ("component", "M"),
         ("component", "EIGHT_CH"),
     ):
         for mode in MODES:
             layout.check(trial(mode, path, value))
+
+
+def test_signed_is_no_or_once_or_at_every_start():
+    for mode in MODES:
+        for value in (False, True, "start"):
+            layout.check(trial_layout(mode, signed=value))
+        for value in ("", "yes", "once", 2, 1.5, None, [], {}, b"start"):
+            made = trial_layout(mode, signed=value)
+            refused_at(made, errors_boot.BAD_LAYOUT, ("layout", "signed"))
+    for value in (False, True, "start"):
+        layout.check(changed("signed", value))
+    refused("signed", "yes", errors_boot.BAD_LAYOUT, ("layout", "signed"))
 
 
 def test_options_are_within_their_bounds():
@@ -321,7 +335,7 @@ def test_the_state_region_is_whole_erase_blocks_that_hold_its_records():
         outside = trial(mode)
         outside["state"]["start"] = outside["devices"]["flash"]["size"] - 5 * 512
         assert raises(errors.OUT_OF_DEVICE, layout.check, outside).at == ("state", "flash")
-        # Units of 128 bytes: three for a record, one for commit and one for seal
+        # Units of 128 bytes: four for a record, one for commit and one for seal
         trial_refused(mode, "state.size", 5 * 512, errors.TOO_BIG, ("state", "size"))
 
 
@@ -376,18 +390,18 @@ def test_the_state_region_may_be_on_a_card_and_then_takes_a_block_a_part():
 def test_the_records_of_a_swap_grow_with_its_blocks():
     def sized(blocks):
         made = trial_layout("swap", blocks=blocks)
-        made["devices"]["flash"] = {"size": 1 << 20, "erase": 512, "program": 16}
-        made["devices"]["spi"] = {"size": 1 << 20, "erase": 512, "program": 16}
-        made["state"] = {"device": "flash", "start": 1 << 19, "size": 3 * 512}
+        for name in ("flash", "spi"):
+            made["devices"][name] = {"size": 1 << 23, "erase": 512, "program": 16}
+        made["state"] = {"device": "flash", "start": 1 << 22, "size": 3 * 1024}
         return made
 
-    # 512 = roundup(12 + 340 + n + 4, 16) + 3 * 16: n is 108 bytes, 8 blocks each
-    layout.check(sized(108 * 8))
-    assert raises(errors.TOO_BIG, layout.check, sized(108 * 8 + 1)).at == ("state", "size")
+    # 1024 = roundup(12 + 456 + n + 4, 16) + 3 * 16: n is 504 bytes, 8 blocks each
+    layout.check(sized(504 * 8))
+    assert raises(errors.TOO_BIG, layout.check, sized(504 * 8 + 1)).at == ("state", "size")
 
 
 def test_a_record_is_shorter_than_64_kib():
-    blocks = (0xFFFF - 340) * 8
+    blocks = (0xFFFF - 456) * 8
     made = trial_layout("swap")
     for name in ("flash", "spi"):
         made["devices"][name]["size"] = 1 << 30
@@ -546,29 +560,106 @@ def test_the_state_region_is_nobody_elses():
     refused_at(made, errors_boot.OVERLAP, ("candidates", "state"))
 
 
-def test_a_signature_has_a_place():
-    made = changed("signed", True)
-    layout.check(made)  # 512-byte units
-    del made["candidates"]
-    layout.check(made)  # nothing comes in
-    area = {"device": "flash", "start": 0x10000, "size": 0x8000, "locations": 2}
-    made["candidates"] = area
-    del made["regions"]["user"]
-    for unit, room in ((256, True), (128, True), (64, False), (8, False), (1, False)):
-        made["devices"]["flash"]["program"] = unit
-        if room:
+# A signature of 64 bytes is behind each header of a layout that says so
+
+
+def bytewise(mode, erase=512, **more):
+    """trial_layout() on devices that program single bytes, in erase blocks of this size."""
+    made = trial_layout(mode, **more)
+    for name, blocks in (("flash", 99), ("spi", 12)):
+        made["devices"][name] = {"size": blocks * erase, "erase": erase, "program": 1}
+    made["active"]["size"] = 3 * erase - made["active"]["start"]
+    made["state"].update({"start": 3 * erase, "size": 60 * erase})
+    made["candidates"]["size"] = {"swap": 4, "overwrite": 8, "direct": 3}[mode] * erase
+    return made
+
+
+def test_a_signature_is_between_the_active_header_and_its_image():
+    for mode in MODES:
+        for signed, least in ((False, 112), (True, 176), ("start", 176)):
+            made = bytewise(mode, signed=signed)
+            made["active"].update({"start": least, "size": 3 * 512 - least})
             layout.check(made)
-        else:
-            refused_at(made, errors.TOO_BIG, ("layout", "signed"))
-    made["signed"] = False
-    layout.check(made)
-    made.update({"signed": True, "candidates": dict(area, internal=True)})
-    made["devices"]["flash"]["program"] = 512
-    refused_at(made, errors.TOO_BIG, ("layout", "signed"))
-    for mode in MODES:  # the state holds it
-        made = trial(mode, "signed", True)
-        made["devices"]["spi"]["program"] = 64
+            made["active"].update({"start": least - 1, "size": 3 * 512 - least + 1})
+            refused_at(made, errors_boot.OVERLAP, ("active header", "active"))
+
+
+def test_a_signature_is_between_the_recovery_header_and_its_image():
+    for signed, least in ((False, 112), (True, 176), ("start", 176)):
+        made = with_recovery(start=0x18000 + least, size=0x1000)
+        made["devices"]["flash"]["program"] = 1
+        made["signed"] = signed
         layout.check(made)
+        made["recovery"]["start"] -= 1
+        refused_at(made, errors_boot.OVERLAP, ("recovery header", "recovery"))
+
+
+def test_a_signature_is_between_a_stage_header_and_its_stage():
+    for signed, least in ((False, 56), (True, 120), ("start", 120)):
+        made = bytewise("direct", headers="stage", signed=signed)
+        made["active"].update({"start": least, "size": 3 * 512 - least})
+        layout.check(made)
+        made["active"].update({"start": least - 1, "size": 3 * 512 - least + 1})
+        refused_at(made, errors_boot.OVERLAP, ("active header", "active"))
+
+
+def test_a_slot_holds_more_than_header_and_signature():
+    """Slots of one erase block, which has room for one byte of image, and then for none."""
+    for internal, signed, least in (
+        (False, False, 296),
+        (False, True, 360),
+        (False, "start", 360),
+        (True, False, 112),
+        (True, True, 176),
+        (True, "start", 176),
+    ):
+        for erase, fits in ((least + 1, True), (least, False), (least - 1, False)):
+            made = changed("signed", signed)
+            made["devices"]["chip"] = {"size": 2 * erase, "erase": erase, "program": 1}
+            area = {"device": "chip", "start": 0, "size": 2 * erase, "locations": 2}
+            made["candidates"] = dict(area, internal=internal)
+            if fits:
+                layout.check(made)
+            else:
+                refused_at(made, errors.TOO_BIG, LOCATIONS)
+
+
+def test_a_slot_of_a_stage_holds_more_than_header_and_signature():
+    for signed, least in ((False, 56), (True, 120), ("start", 120)):
+        for erase, fits in ((least + 1, True), (least, False), (least - 1, False)):
+            made = bytewise("direct", erase, headers="stage", signed=signed)
+            made["active"].update({"start": least, "size": 3 * erase - least})
+            made["candidates"]["size"] = erase
+            if fits:
+                layout.check(made)
+            else:
+                refused_at(made, errors.TOO_BIG, LOCATIONS)
+
+
+def test_header_and_signature_of_a_candidate_fit_the_spare_block():
+    for signed, least in ((False, 296), (True, 360), ("start", 360)):
+        layout.check(bytewise("swap", least, signed=signed))
+        made = bytewise("swap", least - 1, signed=signed)
+        refused_at(made, errors.TOO_BIG, ("candidates", "device"))
+        made["candidates"]["internal"] = True  # 176 or less
+        layout.check(made)
+
+
+def test_header_and_signature_take_whole_program_units():
+    for program, external, internal in ((8, 360, 176), (128, 384, 256), (256, 512, 256)):
+        made = changed("signed", True)
+        made["devices"]["flash"]["program"] = program
+        made["active"].update({"header": 0x8000, "start": 0x8000 + up(176, program)})
+        layout.check(made)
+        made["active"]["start"] -= program
+        refused_at(made, errors_boot.OVERLAP, ("active header", "active"))
+        device = Disk(0x20000, 4096, program)
+        for inside, head in ((False, external), (True, internal)):
+            area = {"device": "flash", "start": 0x10000, "size": 0x8000, "locations": 2}
+            made["candidates"] = dict(area, internal=inside)
+            found = slots(made, device)
+            assert [slot.body_at - slot.header_at for slot in found] == [head, head]
+            assert [slot.room for slot in found] == [64, 64]
 
 
 RECOVERY = {

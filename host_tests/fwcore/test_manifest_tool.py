@@ -19,6 +19,7 @@ from fwcore.manifest import version_word
 from fwcore.p256 import PublicKey
 from fwtool import paths
 from fwtool.images import factory, layouts
+from fwtool.signing import keys, statements
 from ufota import client
 from ufota_testkit.noise import noise
 from ufota_testkit.server.badserver import BadServer, page
@@ -49,6 +50,7 @@ def made(tmp_path_factory):
     run(
         *(dev_tool, "create", "--payload-url", "http://host/image.bin"),
         *("--payload-path", "image.bin", "--fw-version", "1.2.3", "--output", "manifest.bin"),
+        "--sign-image",
     )
     run(tool, "public-key", ".manifest-dev-tool/dev.key.pem", "--out", "point.bin")
     return folder
@@ -103,7 +105,10 @@ def test_virtual_board_accepts_it_and_boots_it_and_refuses_a_flipped_bit(
     state = tmp_path / "board"
     point = (made / "point.bin").read_bytes()
     layout = layouts.load(str(paths.board() / "layout.py"))
-    factory.make(str(state), layout, noise(2000, 1), 1, point, UUID(VENDOR), UUID(CLASS))
+    layout["arm_signature"] = True
+    ids = UUID(VENDOR), UUID(CLASS)
+    sign = statements.signer(keys.load_private(str(made / ".manifest-dev-tool/dev.key.pem")), *ids)
+    factory.make(str(state), layout, noise(2000, 1), 1, point, *ids, sign=sign)
     good = (made / "manifest.bin").read_bytes()
     bad = bytearray(good)
     bad[len(bad) // 2] ^= 1

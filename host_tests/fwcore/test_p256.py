@@ -274,6 +274,24 @@ def test_no_bit_can_be_flipped():
             assert not runtime.verify(flipped[:32], flipped[32:]), bit
 
 
+def test_a_check_feeds_in_every_round():
+    point, digest, signature = CASE  # u2, which a PublicKey goes through digit by digit, is OTHER
+    for make, from_key, rounds in (
+        (p256.PublicKey, point, len(p256._wnaf(OTHER))),
+        (p256.FixedKey, p256_tables.tables(point), 52),
+    ):
+        fed = []
+        key = make(from_key, lambda fed=fed: fed.append(1))
+        assert not fed  # making one is short
+        assert key.verify(digest, signature)
+        assert len(fed) == rounds
+        assert not key.verify(word(1), signature)
+        assert len(fed) == 2 * rounds
+        assert not key.verify(digest, signature[:63])  # no round at all
+        assert len(fed) == 2 * rounds
+    assert 250 < len(p256._wnaf(OTHER)) < 258
+
+
 def test_openssl_agrees_on_random_keys():
     if sys.implementation.name != "cpython":
         return

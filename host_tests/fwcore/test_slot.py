@@ -6,9 +6,9 @@ from fwcore import errors, header
 from fwcore.regions import (
     StageSlot,
     SwapSlot,
+    bare_size,
     block_size,
     fixed_slot,
-    has_room,
     read_signature,
     storage_of,
 )
@@ -32,11 +32,11 @@ KEY = header.device_key(ROT)
 KINDS = ("internal", "external", "stage")
 
 
-def slot_of(kind, storage, body_at, end):
+def slot_of(kind, storage, body_at, end, room=0):
     """A slot at address 0. kind: one of KINDS"""
     if kind == "stage":
-        return StageSlot(storage, 0, body_at, end)
-    return Slot(storage, 0, body_at, end, kind == "external")
+        return StageSlot(storage, 0, body_at, end, room)
+    return Slot(storage, 0, body_at, end, kind == "external", room)
 
 
 def nor(external=True, size=16 * ERASE):
@@ -51,9 +51,9 @@ def card():
     return disk, candidate_slots(Storage(disk, 512, 512, True), 0, 16 * 512, 2)
 
 
-def spans(start, size, locations, erase=4096, program=256, external=True):
+def spans(start, size, locations, erase=4096, program=256, external=True, room=0):
     storage = Storage(Disk(65536, erase, program), erase, program)
-    slots = candidate_slots(storage, start, size, locations, external)
+    slots = candidate_slots(storage, start, size, locations, external, room)
     return [(slot.header_at, slot.body_at - slot.header_at, slot.end) for slot in slots]
 
 
@@ -87,6 +87,16 @@ def test_header_takes_whole_program_units():
     assert [
         spans(0, 65536, 1, 4096, program, external=False)[0][1] for program in (1, 8, 32, 256)
     ] == [112, 112, 128, 256]
+
+
+def test_header_and_signature_take_whole_program_units():
+    assert [
+        spans(0, 65536, 1, 4096, program, room=64)[0][1] for program in (1, 8, 128, 256, 512, 1024)
+    ] == [360, 360, 384, 512, 512, 1024]
+    assert [
+        spans(0, 65536, 1, 4096, program, external=False, room=64)[0][1]
+        for program in (1, 8, 32, 128, 256)
+    ] == [176, 176, 192, 256, 256]
 
 
 def test_slots_never_overlap_and_stay_in_the_area():
@@ -147,16 +157,22 @@ def test_the_candidate_of_a_swap_has_a_spare_block_and_then_the_active_regions_s
 
 
 def test_a_fixed_region_is_a_slot_with_its_header_where_it_says():
-    for headers, kind, size in ((None, Slot, 128), ("stage", StageSlot, 128)):
-        made = trial_layout("direct", "spi")
+    for headers, kind, signed, room, size in (
+        (None, Slot, False, 0, 128),
+        ("stage", StageSlot, False, 0, 128),
+        (None, Slot, True, 64, 256),
+        ("stage", StageSlot, "start", 64, 128),
+    ):
+        made = trial_layout("direct", "spi", signed=signed)
         if headers:
             made["headers"] = headers
         board = Board(made)
         region = {"device": "flash", "header": 1024, "start": 2048, "size": 512}
         slot = fixed_slot(made, region, board.device("flash"))
         assert (slot.header_at, slot.body_at, slot.end) == (1024, 2048, 2560)
-        assert (type(slot), slot.header_size()) == (kind, size)
-        assert type(slots_of(made, board.device("spi"))[0]) is kind
+        assert (type(slot), slot.header_size(), slot.room) == (kind, size, room)
+        other = slots_of(made, board.device("spi"))[0]
+        assert (type(other), other.body_at, other.room) == (kind, size, room)
         assert not slot.external
 
 
@@ -173,13 +189,17 @@ def test_a_device_must_reach_as_far_as_its_regions():
             assert storage_of(board, region).size == size
         else:
             raises(errors.OUT_OF_DEVICE, storage_of, board, region)
-    for at, fits in ((size - 112, True), (size - 111, False)):
-        region = {"device": "flash", "header": at, "start": 0, "size": 512}
-        if fits:
-            assert fixed_slot(board.layout, region, board.device("flash")).header_at == at
-        else:
-            device = board.device("flash")
-            raises(errors.OUT_OF_DEVICE, fixed_slot, board.layout, region, device)
+    for signed, headers, least in ((False, None, 112), (True, None, 176), (True, "stage", 120)):
+        made = dict(board.layout, signed=signed)
+        if headers:
+            made.update({"mode": "direct", "headers": headers})
+        device = board.device("flash")
+        for at, fits in ((size - least, True), (size - least + 1, False)):
+            region = {"device": "flash", "header": at, "start": 0, "size": 512}
+            if fits:
+                assert fixed_slot(made, region, device).header_at == at
+            else:
+                raises(errors.OUT_OF_DEVICE, fixed_slot, made, region, device)
 
 
 def test_the_header_of_each_kind_comes_back_as_it_was_packed():
@@ -209,19 +229,40 @@ def test_a_header_that_moves_with_its_image_is_written_where_it_belongs():
     raises(errors.WRITE_FAILED, slot.write_inner, head)
 
 
-def test_a_signature_is_behind_the_header_where_the_page_has_room():
-    for program, room in ((8, False), (128, True), (512, True), (256, True), (1024, True)):
-        for kind in KINDS:
+def test_a_signature_is_right_behind_the_header_of_each_kind():
+    signature = noise(64, 4)
+    for program in (8, 128, 256, 512, 1024):
+        for kind, bare in (("internal", 112), ("external", 296), ("stage", 56)):
             disk = Disk(4096, 1024, program)
-            slot = slot_of(kind, Storage(disk, 1024, program), 1024, 4096)
-            assert has_room(slot) == (room and kind == "external"), (program, kind)
-            if has_room(slot):
-                signature = noise(64, 4)
-                slot.write_header(slot.pack(head_of(1, b"abc"), KEY) + signature)
-                assert read_signature(slot, buffer()) == signature
-                assert slot.read_header(buffer(), KEY).version == 1
-            else:
-                assert read_signature(slot, buffer()) is None
+            slot = slot_of(kind, Storage(disk, 1024, program), 1024, 4096, 64)
+            assert bare_size(slot) == bare
+            assert slot.header_size() == up(bare + 64, program)
+            slot.write_header(slot.pack(head_of(1, b"abc"), KEY) + signature)
+            assert disk.data[bare : bare + 64] == signature
+            end = slot.header_size()
+            assert disk.data[bare + 64 : end] == b"\xff" * (end - bare - 64)
+            assert read_signature(slot, buffer()) == signature
+            assert slot.read_header(buffer(), KEY).version == 1
+
+
+def test_a_layout_that_asks_for_no_signature_has_none():
+    for kind, bare in (("internal", 112), ("external", 296), ("stage", 56)):
+        disk = Disk(4096, 1024, 512)
+        slot = slot_of(kind, Storage(disk, 1024, 512), 1024, 4096)
+        assert slot.room == 0 and slot.header_size() == 512 and bare_size(slot) == bare
+        slot.write_header(slot.pack(head_of(1, b"abc"), KEY) + noise(64, 4))
+        assert read_signature(slot, buffer()) == b""
+
+
+def test_a_swap_keeps_the_signature_behind_the_candidates_own_header():
+    made = trial_layout("swap", "spi", signed=True)
+    slot = slots_of(made, Board(made).device("spi"))[0]
+    assert (slot.room, slot.header_size(), bare_size(slot)) == (64, 384, 296)
+    assert slot.body_at - slot.inner_at == 256
+    slot.write_header(slot.pack(head_of(1, b"abc"), KEY) + noise(64, 4))
+    slot.write_inner(head_of(1, b"abc"))
+    assert read_signature(slot, buffer()) == noise(64, 4)
+    assert slot.storage.device.data[slot.inner_at + 112 : slot.body_at] == b"\xff" * 144
 
 
 # Devices that are not what the layout says
@@ -245,10 +286,14 @@ def test_device_whose_blocks_do_not_divide_those_of_the_layout_is_refused():
 def test_device_that_ends_before_its_slots_is_refused():
     behind = layout("spi")
     behind["active"]["header"] = 0x2000  # takes one program unit behind the image
+    signed = layout("spi")
+    signed["signed"] = True
+    signed["active"]["header"] = 0x2000 + 1024 - 112  # and the signature the next block
     for find, map, end in (
         (slots_of, layout("spi"), 0x5400),
         (active_slot, layout("spi"), 0x1C00),
         (active_slot, behind, 0x2400),
+        (active_slot, signed, 0x2800),
     ):
         find(map, Disk(end, 1024, 256))
         disk = Disk(end - 1024, 1024, 256)
@@ -444,6 +489,10 @@ def test_header_is_padded_with_ff():
     disk, slots = nor()
     slots[0].write_header(packed(slots[0], head_of(1, b"abc")))
     assert disk.data[296:384] == b"\xff" * 88
+    disk = Disk(4096, ERASE, UNIT)
+    slot = slot_of("external", Storage(disk, ERASE, UNIT), 384, 4096, 64)
+    slot.write_header(packed(slot, head_of(1, b"abc")) + noise(64, 4))
+    assert disk.data[296:384] == noise(64, 4) + b"\xff" * 24
 
 
 def test_failed_write_is_an_oserror():

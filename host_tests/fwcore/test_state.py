@@ -6,8 +6,10 @@ from fwcore import errors, errors_boot
 from fwcore.header import Header
 from fwcore.journal import Journal
 from fwcore.layout import check
+from fwcore.mac import hmac_sha256
 from fwcore.regions import storage_of
 from fwcore.state import (
+    ANCHOR,
     BACK,
     CONFIRMED,
     FORWARD,
@@ -25,12 +27,13 @@ from fwcore.state import (
 )
 from helpers import raises
 from ufota_testkit.noise import noise
-from ufota_testkit.simboard import BLOCK, MODES, Board, trial_layout
+from ufota_testkit.simboard import BLOCK, MODES, ROT, Board, trial_layout
 from ufota_testkit.simdisk import MOODY, every_cut
 
 BOTH = True  # runs on CPython and on MicroPython
 
-SIZE = 340  # bytes in front of the bit map
+SIZE = 440  # bytes in front of the bit map
+MAC = 16  # behind it
 
 
 def nor():
@@ -48,37 +51,65 @@ def card():
 
 MEDIA = (nor, card)
 
-# Of a put: erase of two blocks, three units of record, commit, erase of the third bank, seal;
+# Of a put: erase of two blocks, four units of record, commit, erase of the third bank, seal;
 # a card erases nothing, and has units of a block
-OPERATIONS = {"nor": 2 + 3 + 1 + 2 + 1, "card": 1 + 1 + 1 + 1}
-COMMIT = {"nor": 6, "card": 2}  # number of the operation that makes the new state count
+OPERATIONS = {"nor": 2 + 4 + 1 + 2 + 1, "card": 1 + 1 + 1 + 1}
+COMMIT = {"nor": 7, "card": 2}  # number of the operation that makes the new state count
 
 
 def filled(state, seed=1):
-    """Give every field a value of its own."""
+    """Give every field a value of its own, in the range of a swap."""
     state.phase, state.tries, state.result = PENDING, seed + 2, REVERTED
-    state.active, state.location, state.kept = 1, seed + 4, NOWHERE
-    state.reason, state.done, state.floor = 0x1234 + seed, 0x56789A + seed, 0x1122334455667788
-    state.new = Header(seed, 0xFFEEDDCCBBAA9988, noise(32, seed), noise(16, seed + 1))
+    state.active, state.location, state.kept = 0, 0, NOWHERE
+    state.reason, state.done, state.count = 0x1234 + seed, 11 + seed, 0x9ABCDEF0 + seed
+    state.floor = 0x1122334455667788
+    state.new = Header(seed, 0xBBAA9988, noise(32, seed), noise(16, seed + 1))
     state.old = Header(0xFFFFFFFFFFFFFFFF, seed, noise(32, seed + 2), noise(16, seed + 3))
-    state.signature, state.bad = noise(64, seed + 4), noise(128, seed + 5)
+    state.signature, state.old_signature = noise(64, seed + 4), noise(64, seed + 7)
+    state.verified, state.bad = noise(64, seed + 8), noise(128, seed + 5)
     state.equal = noise(2, seed + 6)
     return state
 
 
+NAMES = (
+    "phase tries result active location kept reason done count floor new old "
+    "signature old_signature verified bad equal"
+).split()
+
+
 def fields(state):
-    names = "phase tries result active location kept reason done floor new old signature bad equal"
-    return [getattr(state, name) for name in names.split()]
+    """The campaign of an image is no part of the state."""
+    found = [getattr(state, name) for name in NAMES]
+    return [tuple(value)[:3] if isinstance(value, Header) else value for value in found]
+
+
+def raw(board):
+    """The payload of the newest record."""
+    state = State(board)
+    return state.journal.load()
 
 
 def put_raw(board, payload):
     """What another firmware might have left there."""
     region = board.layout["state"]
-    journal = Journal(storage_of(board, region), region["start"], region["size"], SIZE + 2)
+    journal = Journal(storage_of(board, region), region["start"], region["size"], SIZE + 2 + MAC)
     journal.put(payload)
 
 
-BLANK = [IDLE, 0, NONE, 0, 0, 0, 0, 0, 0, no_image(), no_image(), NO_SIGNATURE, bytes(128), b""]
+def mac_of(packed, rot=ROT, component=b"MAIN"):
+    """The MAC of a record, computed here."""
+    return hmac_sha256(hmac_sha256(rot, b"ufota boot state " + component), packed)[:MAC]
+
+
+def is_none(board):
+    """True when the record that is there counts for nothing."""
+    state = State(board)
+    return fields(state) == BLANK and state.is_new
+
+
+NO_IMAGE = tuple(no_image())[:3]
+BLANK = [IDLE, 0, NONE, 0, 0, 0, 0, 0, 0, 0, NO_IMAGE, NO_IMAGE]
+BLANK += [NO_SIGNATURE, NO_SIGNATURE, bytes(64), bytes(128), b""]
 
 
 def test_every_field_comes_back():
@@ -89,6 +120,7 @@ def test_every_field_comes_back():
         state.put()
         assert fields(state) == expected
         assert fields(State(board)) == expected
+        assert not State(board).is_new
 
 
 def test_the_numbers_of_phases_and_results_do_not_change():
@@ -101,16 +133,33 @@ def test_fields_lie_where_the_table_says():
     state = filled(State(board))
     state.put()
     payload = state.journal.load()
-    assert len(payload) == SIZE + 2
-    assert payload[:6] == bytes((PENDING, 3, REVERTED, 1, 5, NOWHERE))
-    assert struct.unpack_from("<HIQ", payload, 6) == (0x1235, 0x56789B, 0x1122334455667788)
-    for at, head in ((20, state.new), (84, state.old)):
+    assert len(payload) == SIZE + 2 + MAC
+    assert payload[:6] == bytes((PENDING, 3, REVERTED, 0, 0, NOWHERE))
+    numbers = 0x1235, 12, 0x9ABCDEF1, 0x1122334455667788
+    assert struct.unpack_from("<HIIQ", payload, 6) == numbers
+    for at, head in ((24, state.new), (72, state.old)):
         assert struct.unpack_from("<QQ", payload, at) == (head.version, head.size)
         assert payload[at + 16 : at + 48] == head.digest
-        assert payload[at + 48 : at + 64] == head.campaign
-    assert payload[148:212] == state.signature
-    assert payload[212:340] == state.bad
-    assert payload[340:] == state.equal
+    assert payload[120:184] == state.signature
+    assert payload[184:248] == state.old_signature
+    assert payload[248:312] == state.verified
+    assert payload[312:440] == state.bad
+    assert payload[440:442] == state.equal
+    assert payload[442:] == mac_of(payload[:442])
+
+
+def test_the_bytes_of_slots_lie_where_the_table_says():
+    board = Board(trial_layout("direct"))
+    state = State(board)
+    state.active, state.kept = 1, 1
+    state.put()
+    assert state.journal.load()[3:6] == b"\x01\x00\x01"
+    board = Board(trial_layout("overwrite"))
+    state = State(board)
+    state.location, state.kept = 1, 0
+    state.put()
+    assert state.journal.load()[3:6] == b"\x00\x01\x00"
+    assert (State(board).location, State(board).kept) == (1, 0)
 
 
 def test_a_blank_region_is_an_idle_board():
@@ -125,12 +174,105 @@ def test_a_blank_region_is_an_idle_board():
 
 
 def test_a_payload_that_is_too_short_is_none():
-    for size in (0, 1, SIZE - 1):
+    for size in (0, 1, MAC, SIZE - MAC, SIZE - 1):
         board = nor()
-        put_raw(board, b"\x03" * size)
-        assert fields(State(board)) == BLANK
-    put_raw(board, b"\x03" * SIZE)
+        packed = b"\x01" * size
+        for payload in (packed, packed[:-MAC], packed + mac_of(packed)):
+            if len(payload) < SIZE + MAC:
+                put_raw(board, payload)
+                assert is_none(board), size
+    packed = b"\x03" + bytes(SIZE - 1)
+    put_raw(board, packed + mac_of(packed))
     assert State(board).phase == 3 and State(board).equal == b""
+
+
+def test_a_record_with_any_byte_changed_is_none():
+    """Each of the MAC, and each of what it is over."""
+    board = nor()
+    filled(State(board)).put()
+    payload = raw(board)
+    for at in range(len(payload)):
+        wrong = bytearray(payload)
+        wrong[at] ^= 1
+        put_raw(board, bytes(wrong))
+        assert is_none(board), at
+    for wrong in (payload[:-1], payload[:-MAC], payload[:SIZE] + payload[SIZE + 1 :]):
+        put_raw(board, wrong)
+        assert is_none(board)
+    put_raw(board, payload)
+    assert fields(State(board)) == fields(filled(State(nor())))
+
+
+def test_a_record_of_another_device_is_none():
+    board = nor()
+    filled(State(board)).put()
+    for rot in (None, b"", bytes(16), ROT[:-1] + b"\xff"):
+        board._rot = rot
+        assert is_none(board)
+    board._rot = ROT
+    assert not is_none(board)
+    packed = raw(board)[:-MAC]
+    put_raw(board, packed + mac_of(packed, bytes(16)))
+    assert is_none(board)
+
+
+def test_a_record_of_another_component_is_none():
+    """A record of the boot stages' state, written over that of the application."""
+    board = nor()
+    filled(State(board)).put()
+    board.layout["component"] = "BOOT"
+    assert is_none(board)
+    filled(State(board)).put()
+    payload = raw(board)
+    assert payload[-MAC:] == mac_of(payload[:-MAC], component=b"BOOT")
+    board.layout["component"] = "MAIN"
+    assert is_none(board)
+    del board.layout["component"]  # MAIN
+    filled(State(board)).put()
+    board.layout["component"] = "MAIN"
+    assert not is_none(board)
+
+
+def in_state(mode, name, value):
+    """A board with a record in which one field has this value."""
+    board = Board(trial_layout(mode))
+    state = State(board)
+    state.floor = 7
+    setattr(state, name, value)
+    state.put()
+    return board
+
+
+def test_a_record_with_a_field_out_of_its_range_is_none():
+    big = 1 << 32
+    for mode, name, good, bad in (
+        ("swap", "phase", (IDLE, BACK), (5, 255)),
+        ("swap", "tries", (0, 255), ()),
+        ("swap", "result", (NONE, REFUSED), (4, 255)),
+        ("swap", "active", (0,), (1, 255)),
+        ("overwrite", "active", (0,), (1, 255)),
+        ("direct", "active", (0, 1), (2, 255)),
+        ("swap", "location", (0,), (1, 255)),
+        ("overwrite", "location", (0, 1), (2, 255)),
+        ("direct", "location", (0,), (1, 255)),
+        ("swap", "kept", (0, NOWHERE), (1, 254)),
+        ("overwrite", "kept", (0, 1, NOWHERE), (2, 254)),
+        ("direct", "kept", (0, 1, NOWHERE), (2, 254)),
+        ("swap", "done", (0, 6), (7, 0xFFFFFFFF)),  # three blocks
+        ("overwrite", "done", (0,), (1,)),
+        ("direct", "done", (0,), (1,)),
+        ("swap", "new", (sized(big - 1),), (sized(big), sized((1 << 64) - 1))),
+        ("swap", "old", (sized(big - 1),), (sized(big), sized((1 << 64) - 1))),
+    ):
+        for value in good:
+            assert State(in_state(mode, name, value)).floor == 7, (mode, name, value)
+        for value in bad:
+            board = in_state(mode, name, value)
+            assert fields(State(board)) == BLANK, (mode, name, value)
+
+
+def sized(size):
+    return Header(1, size, bytes(32), bytes(16))
 
 
 def test_loading_changes_nothing():
@@ -168,13 +310,13 @@ def test_a_region_too_small_is_refused():
 
 def test_the_payload_has_a_bit_for_each_block_of_a_swap():
     for blocks, size in ((2, 1), (8, 1), (9, 2), (16, 2), (17, 3)):
-        assert payload_size(trial_layout("swap", blocks=blocks)) == SIZE + size
-        assert payload_size(trial_layout("direct", blocks=blocks)) == SIZE
-        assert payload_size(trial_layout("overwrite", blocks=blocks)) == SIZE
+        assert payload_size(trial_layout("swap", blocks=blocks)) == SIZE + size + MAC
+        assert payload_size(trial_layout("direct", blocks=blocks)) == SIZE + MAC
+        assert payload_size(trial_layout("overwrite", blocks=blocks)) == SIZE + MAC
         moved = trial_layout("swap", blocks=blocks)
         moved["active"]["header"] += 20 * BLOCK
         moved["active"]["start"] += 20 * BLOCK
-        assert payload_size(moved) == SIZE + size
+        assert payload_size(moved) == SIZE + size + MAC
     state = State(nor())
     state.equal = bytes(3)
     raises(errors.TOO_BIG, state.put)
@@ -229,7 +371,7 @@ def test_as_many_marks_are_counted_as_a_bank_holds():
         for _ in range(3):  # each bank once, the last one at the end of the card
             state.put()
             room = state.journal.room()
-            assert room == {"nor": 3, "card": 1}[make.__name__]
+            assert room == {"nor": 2, "card": 1}[make.__name__]
             for _ in range(room):
                 state.journal.mark()
             assert state.journal.room() == 0 and State(board).journal.marks == room
@@ -242,7 +384,7 @@ def test_a_bank_without_room_for_marks_is_enough_where_nothing_is_swapped():
     check(layout)
     board = Board(layout)
     state = filled(State(board))
-    state.equal = b""
+    state.done, state.equal = 0, b""
     expected = fields(state)
     state.put()
     assert state.journal.room() == 0
@@ -286,7 +428,7 @@ def test_end_is_told_in_result_and_reason():
 
 def test_a_put_that_fails_leaves_the_old_state():
     for make in MEDIA:
-        failures = sum(_put_fails(make, op, COMMIT[make.__name__]) for op in range(1, 12))
+        failures = sum(_put_fails(make, op, COMMIT[make.__name__]) for op in range(1, 13))
         assert failures == OPERATIONS[make.__name__], failures
 
 
@@ -396,7 +538,7 @@ def test_the_first_put_ever_leaves_nothing_or_the_new_state():
             filled(State(board)).put()
             whole(board, new)
 
-        assert every_cut(make, act, judge, MOODY) == {"nor": 11, "card": 5}[make.__name__] * 4
+        assert every_cut(make, act, judge, MOODY) == {"nor": 12, "card": 5}[make.__name__] * 4
 
 
 def test_flash_that_fails_is_no_blank_state_but_one_torn_bank_is():
@@ -433,3 +575,167 @@ def test_a_noise_that_passes_brings_no_old_state_back():
     board.disks["flash"].readblocks = noisy
     assert State(board).floor == 3
     assert not noises[0]
+
+
+# What was verified
+
+
+def test_two_statements_are_remembered_the_newest_first():
+    board = nor()
+    first, second, third = [noise(32, i) for i in range(3)]
+    state = State(board)
+    assert not state.is_verified(first)
+    state.remember(first)
+    assert state.is_verified(first) and state.verified == first + bytes(32)
+    state.remember(second)
+    state.remember(second)
+    assert state.verified == second + first
+    state.remember(first)  # is the newest again
+    assert state.verified == first + second
+    state.put()
+    state = State(board)
+    assert state.is_verified(first) and state.is_verified(second)
+    state.remember(third)
+    assert state.verified == third + first
+    assert not state.is_verified(second)
+
+
+def test_a_digest_across_two_statements_was_not_verified():
+    state = State(nor())
+    state.remember(noise(32, 1))
+    state.remember(noise(32, 2))
+    for at in range(33):
+        assert state.is_verified(state.verified[at : at + 32]) == (at in (0, 32))
+
+
+def test_without_a_root_of_trust_nothing_was_verified():
+    """Everybody knows the key of such a record."""
+    for rot in (None, b""):
+        board = nor()
+        board._rot = rot
+        state = State(board)
+        state.remember(noise(32, 1))
+        state.put()
+        state = State(board)
+        assert state.verified[:32] == noise(32, 1)
+        assert not state.is_verified(noise(32, 1))
+
+
+# On a chip that others can write
+
+
+def external():
+    """A board whose state is on such a chip; its store is elsewhere."""
+    layout = trial_layout("direct")
+    layout["state"] = {"device": "spi", "start": 3 * BLOCK, "size": 6 * BLOCK, "external": True}
+    layout["devices"]["spi"]["size"] = 9 * BLOCK
+    return Board(layout)
+
+
+def confirmed(board, count, floor, anchor=True):
+    """The state as it is after this many images were confirmed."""
+    state = State(board)
+    state.count, state.floor = count, floor
+    state.blacklist(noise(32, count))
+    state.put()
+    if anchor:
+        state.drop_anchor()
+    return state
+
+
+def test_the_anchor_is_count_and_floor_written_when_they_differ():
+    board = external()
+    assert State(board).drop_anchor() is False  # none is there, which says the same
+    assert board.store().get(ANCHOR + b"MAIN") is None
+    state = confirmed(board, 0x12345678, 0x1122334455667788)
+    value = b"\x78\x56\x34\x12\x88\x77\x66\x55\x44\x33\x22\x11"
+    assert board.store().get(ANCHOR + b"MAIN") == board.store().get(b"anchor.MAIN") == value
+    ops = board.power.ops
+    assert state.drop_anchor() is False and State(board).drop_anchor() is False
+    assert board.power.ops == ops
+    state.floor += 1
+    assert state.drop_anchor() is True
+    assert board.store().get(ANCHOR + b"MAIN") == b"\x78\x56\x34\x12\x89" + value[5:]
+
+
+def test_an_older_record_on_an_external_chip_is_none_and_the_floor_holds():
+    board = external()
+    confirmed(board, 1, 5)
+    chip = bytes(board.disks["spi"].data)
+    confirmed(board, 2, 9)
+    assert (State(board).count, State(board).floor) == (2, 9)
+    board.disks["spi"].load(0, chip)
+    state = State(board)
+    assert fields(state) == BLANK[:8] + [2, 9] + BLANK[10:]
+    state.put()  # and the device can go on from here
+    state = State(board)
+    assert fields(state) == BLANK[:8] + [2, 9] + BLANK[10:]
+    confirmed(board, 3, 10)
+    assert (State(board).count, State(board).floor) == (3, 10)
+
+
+def test_an_erased_external_chip_does_not_lower_the_floor():
+    board = external()
+    confirmed(board, 4, 9)
+    board.disks["spi"].load(0, b"\xff" * (9 * BLOCK))
+    assert fields(State(board)) == BLANK[:8] + [4, 9] + BLANK[10:]
+
+
+def test_a_record_as_old_as_the_anchor_or_newer_counts():
+    """Newer: a cut came between the two."""
+    board = external()
+    confirmed(board, 2, 9)
+    bad = confirmed(board, 3, 8, False).bad
+    state = State(board)
+    assert (state.count, state.floor, state.bad) == (3, 9, bad)
+    state.drop_anchor()
+    assert (State(board).count, State(board).floor, State(board).bad) == (3, 9, bad)
+
+
+def test_an_anchor_of_another_length_is_none():
+    board = external()
+    state = confirmed(board, 2, 9)
+    for junk in (b"\x00", b"\xff" * 11, b"\xff" * 13, b"\xff" * 32):
+        board.store().put(ANCHOR + b"MAIN", junk)
+        assert fields(State(board)) == fields(state)
+    board.store().put(ANCHOR + b"MAIN", b"\xff" * 12)
+    assert fields(State(board)) == BLANK[:8] + [0xFFFFFFFF, (1 << 64) - 1] + BLANK[10:]
+
+
+def test_an_anchor_that_cannot_be_read_is_an_error_and_no_blank_state():
+    board = external()
+    confirmed(board, 2, 9)
+    board.vault.bad_blocks = {0, 1, 2}
+    try:
+        State(board)
+    except OSError:
+        return
+    raise AssertionError("taken for none")
+
+
+def test_a_state_that_is_not_external_has_no_anchor():
+    board = external()
+    confirmed(board, 2, 9)
+    board.layout["state"]["external"] = False
+    confirmed(board, 1, 5, False)
+    assert (State(board).count, State(board).floor) == (1, 5)
+    board.vault.bad_blocks = {0, 1, 2}
+    assert State(board).floor == 5
+
+
+def test_a_cut_while_an_image_is_confirmed_lowers_no_floor():
+    def prepare():
+        board = external()
+        confirmed(board, 1, 5)
+        return board
+
+    def act(board):
+        confirmed(board, 2, 9)
+
+    def judge(board):
+        state = State(board)
+        assert (state.count, state.floor) in ((1, 5), (2, 9))
+        confirmed(board, 3, 11)
+        assert (State(board).count, State(board).floor) == (3, 11)
+
+    assert every_cut(prepare, act, judge, MOODY) > 40

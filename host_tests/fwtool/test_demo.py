@@ -7,16 +7,18 @@ import time
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from fwcore.state import FORWARD, IDLE, PENDING, TRIAL
 from fwtool.demos import demo
 from fwtool.exits import Failure
-from fwtool.images import image
+from fwtool.images import factory, image
+from fwtool.signing import keys, statements
 from fwtool.virtual import virtual_board
 from fwtool_cli import fwtool, python_environment
 from helpers import PATIENCE_S
 from ufota_testkit.noise import noise
-from virtual_kit import boot_state, make, offer
+from virtual_kit import application, boot_state, make, offer, own_layout
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 
@@ -69,6 +71,24 @@ def test_without_an_interpreter_nothing_is_made(tmp_path, monkeypatch):
     said = fwtool("demo", "--dir", tmp_path / "demo", code=4).stderr
     assert "pip install 'ufota[sim]'" in said
     assert not (tmp_path / "demo").exists()
+
+
+def test_a_forged_image_that_starts_is_a_failure(tmp_path):
+    key = ec.generate_private_key(ec.SECP256R1())
+    sign = statements.signer(key, demo.VENDOR, demo.CLASS)
+    ids = keys.point(key.public_key()), demo.VENDOR, demo.CLASS
+    built = application("print('genuine')")
+    factory.make(str(tmp_path / "board"), own_layout(), built, 1, *ids, sign=sign)
+    said = []
+    made = demo.Demo(tmp_path, None)
+    made.say = said.append
+    made.scene = said.append
+    made.stranger = ec.generate_private_key(ec.SECP256R1())
+    made.forged_image()
+    assert "    | [ERR ] Signature check failed" in said
+    made.stranger = key  # he has the maker's key after all
+    with pytest.raises(Failure):
+        made.forged_image()
 
 
 CONFIRMING = b"""

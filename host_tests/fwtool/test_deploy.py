@@ -16,8 +16,9 @@ from fwtool import exits, paths
 from fwtool.demos import demo
 from fwtool.device import deploy, deploy_packages, deploy_scripts, provision
 from fwtool.device.device_link import Link
+from fwtool.images import layouts
 from fwtool.signing import keys
-from fwtool_cli import fwtool
+from fwtool_cli import FOR_LAMP, fwtool
 from helpers import PATIENCE_S
 from pty_kit import (
     console,
@@ -455,6 +456,29 @@ def test_a_cable_pulled_amid_a_deploy_changes_nothing(made, small, tmp_path, new
             wait_for(board, b"Failed to jump to application!\r\n")  # a prompt may be an old one
         run_deploy(board)
         assert ".fwtool" not in mpremote(board, "fs", "ls", ":")
+
+
+def test_a_layout_with_a_frozen_key_is_for_a_firmware_that_has_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    layout = layouts.load(str(paths.board() / "layout.py"))
+    (tmp_path / "layout.py").write_text("LAYOUT = " + repr({**layout, "signed": "start"}))
+    fwtool("keygen", "maker.pem")
+    fwtool("keygen", "other.pem")
+    words = ("--layout", "layout.py")
+    point = (tmp_path / "maker.point").read_bytes().hex()
+    other = (tmp_path / "other.point").read_bytes().hex()
+    with console(tmp_path / "board") as board:
+        assert "no maker_key.py" in run_deploy(board, *words, code=1).stderr
+        fwtool("tables", "maker.pub", "-o", "maker_key.py", *FOR_LAMP)
+        mpremote(board, "fs", "cp", "maker_key.py", ":/maker_key.py")  # a file is not frozen
+        assert "is not frozen" in run_deploy(board, *words, code=5).stderr
+        said = run_deploy(board, *words, "--key", "other.pub", *IDENTITY, code=5).stderr
+        assert "another key than --key" in said
+        monkeypatch.setattr(deploy.scripts, "FROZEN_KEY", f"answer = {other!r}\n")
+        assert "has another maker_key.py" in run_deploy(board, *words, code=5).stderr
+        assert "main" not in mpremote(board, "fs", "tree", ":")
+        monkeypatch.setattr(deploy.scripts, "FROZEN_KEY", f"answer = {point!r}\n")
+        run_deploy(board, *words)
 
 
 SWEEP = """

@@ -11,6 +11,7 @@ import pytest
 from fwcore import errors, errors_net, formats, manifest
 from fwcore.manifest import version_word
 from fwcore.p256 import PublicKey
+from fwcore.statement import digest_of
 from fwtool.images import image
 from fwtool.payloads import payloads, unpack
 from fwtool.payloads.packing import Packed
@@ -62,7 +63,9 @@ def check(path, number, old=None, key=None):
     assert (found.size, found.digest) == (len(payload), sha256(payload).digest())
     assert (found.installed_size, found.installed_digest) == (len(whole), digest("new"))
     point = keys.load_point("key.pub")
-    assert PublicKey(point).verify(found.installed_digest, found.image_signature)
+    head = found.version, found.installed_size, found.installed_digest
+    said = digest_of(found, found.component, head)
+    assert PublicKey(point).verify(said, found.image_signature)
     before = Path(old).read_bytes() if old else None
     assert unpack.unpack(number, payload, len(whole), before, key) == whole
     return payload
@@ -238,7 +241,7 @@ def test_a_board_takes_each_and_starts_it(maker, micropython):
 def new_board(state, app="one", *more):
     fwtool(
         *("factory", state, "--layout", BOARD / "layout.py", "--key", "key.pub", *FOR_LAMP),
-        *("--app", app, "--version", "1.0.0", *more),
+        *("--app", app, "--version", "1.0.0", "--sign-key", "key.pem", *more),
     )
 
 

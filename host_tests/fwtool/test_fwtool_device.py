@@ -4,10 +4,11 @@ import json
 
 import pytest
 
+import simple_layout
 from fwcore.state import BACK, CONFIRMED, REVERTED
 from fwtool_cli import fwtool
 from pty_kit import APPLICATION, console, mpremote, wait_for
-from virtual_kit import application, boot_state, make, offer, result
+from virtual_kit import application, boot_state, forge, make, offer, result
 
 
 @pytest.fixture
@@ -33,6 +34,7 @@ def test_a_trial_is_seen_confirmed_and_told(trial):
     told = status(trial)
     assert (told["phase"], told["tries"], told["last"]) == ("TRIAL", 2, None)
     assert told["provisioned"] and told["floor"] == "0" and told["active"]["version"] == "2"
+    assert (told["trust"], told["errors"]) == ("recorded", [])
     assert device(trial, "confirm").stdout == "confirmed\n"
     assert device(trial, "confirm").stdout == "was confirmed before\n"
     assert json.loads(device(trial, "confirm", "--json").stdout) == {
@@ -42,6 +44,7 @@ def test_a_trial_is_seen_confirmed_and_told(trial):
     assert result(trial.folder) == (CONFIRMED, 0)
     rows = device(trial, "status").stdout
     assert "phase             IDLE\n" in rows and "2 CONFIRMED\n" in rows
+    assert "signature         recorded\n" in rows and "errors at start" not in rows
     assert "error 86" in device(trial, "reject", code=5).stderr
     assert "error 86" in device(trial, "rollback", code=5).stderr
 
@@ -75,14 +78,42 @@ def test_the_log_is_that_of_the_last_start(trial):
 
 
 def test_a_layout_without_a_state_has_nothing_to_confirm(tmp_path):
-    import simple_layout
-
     with console(make(tmp_path, "print('runs')", layout=simple_layout.LAYOUT)) as board:
         wait_for(board, b">>> ")
         told = status(board)
         assert "phase" not in told and told["last"] is None and told["active"]["version"] == "1"
         assert device(board, "confirm").stdout == "was confirmed before\n"
         assert "error 86" in device(board, "rollback", code=5).stderr
+
+
+def test_why_an_image_did_not_start_is_told(tmp_path):
+    state = make(tmp_path, "print('runs')")
+    forge(state, "print('forged')", lambda *_: bytes(64))
+    with console(state) as board:
+        wait_for(board, b">>> ")
+        told = status(board)
+        assert told["trust"] == "not recorded" and "Signature check failed" in told["errors"]
+        rows = device(board, "status").stdout
+        assert "signature         not recorded: verified at the next start\n" in rows
+        assert "errors at start   Signature check failed; " in rows
+
+
+def test_what_no_record_is_kept_of_is_verified_at_each_start(tmp_path):
+    for folder, more, trust in (("a", {"signed": True}, "each start"), ("b", {}, "not asked")):
+        (tmp_path / folder).mkdir()
+        layout = {**simple_layout.LAYOUT, **more}
+        with console(make(tmp_path / folder, "print('runs')", layout=layout)) as board:
+            wait_for(board, b">>> ")
+            assert status(board)["trust"] == trust
+
+
+def test_a_board_without_its_key_is_unprovisioned(tmp_path):
+    state = make(tmp_path, "print('runs')")
+    identity = json.loads((state / "identity.json").read_text())
+    (state / "identity.json").write_text(json.dumps({**identity, "key": ""}))
+    with console(state) as board:
+        wait_for(board, b">>> ")
+        assert status(board)["trust"] == "unprovisioned"
 
 
 def test_boards_that_cannot_answer(tmp_path):

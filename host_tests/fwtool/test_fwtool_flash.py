@@ -17,6 +17,7 @@ from ufota_testkit.noise import noise
 
 HEADER_AT, IMAGE_AT = 0x10000, 0x11000  # boards/virtual/layout.py
 IMAGE = image.build({"main.py": noise(5000)}, "lfs2", 4096)
+SIGN = ("--sign-key", "key.pem", *FOR_LAMP)
 
 
 @pytest.fixture
@@ -24,6 +25,7 @@ def folder(tmp_path):
     (tmp_path / "image.bin").write_bytes(IMAGE)
     (tmp_path / "boot.bin").write_bytes(noise(3000, 1))
     os.chdir(tmp_path)
+    fwtool("keygen", "key.pem")
     return tmp_path
 
 
@@ -170,7 +172,6 @@ def test_a_layout_with_what_nobody_meant_is_refused(folder):
 
 
 def test_an_image_that_no_board_could_start_is_not_placed(folder):
-    fwtool("keygen", "key.pem")
     cases = {
         b"": "empty",
         noise(5000): "LittleFS2",
@@ -192,6 +193,7 @@ def test_an_image_that_no_board_could_start_is_not_placed(folder):
 def test_an_image_of_the_other_formats_is_checked_too(folder, form):
     (folder / "layout.json").write_text(_with("active", "format", form))
     combine = ("combine", "--layout", "layout.json", "--app", "app", "--version", "1", "-o", "all")
+    combine += SIGN
     good = image.build({"main.py": b""}, form, 512)
     bad = [IMAGE, b"", bytes(9000), good[1:]]
     if form == "fat":
@@ -210,6 +212,7 @@ def test_fat_sectors_smaller_than_what_the_device_reads_are_refused(folder):
     del layout["client"]  # its banks are too small for such units
     (folder / "layout.json").write_text(json.dumps(layout))
     combine = ("combine", "--layout", "layout.json", "--app", "app", "--version", "1", "-o", "all")
+    combine += SIGN
     for sector, code in ((512, 1), (1024, 0)):
         (folder / "app").write_bytes(image.build({"main.py": b""}, "fat", sector))
         fwtool(*combine, code=code)
@@ -217,7 +220,7 @@ def test_fat_sectors_smaller_than_what_the_device_reads_are_refused(folder):
 
 def test_combine_puts_each_part_in_its_place(folder):
     parts = ("--layout", LAYOUT, "--app", "image.bin", "--version", "1.2.0", "--boot", "boot.bin")
-    fwtool("combine", *parts, "-o", "all.bin")
+    fwtool("combine", *parts, *SIGN, "-o", "all.bin")
     data = (folder / "all.bin").read_bytes()
     assert len(data) == IMAGE_AT + len(IMAGE)
     assert data[:3000] == noise(3000, 1)
@@ -231,7 +234,7 @@ def test_combine_to_hex_and_back(folder):
     boot = bincopy.BinFile()
     boot.add_binary(noise(3000, 1), address=0x08000000)
     (folder / "boot.hex").write_text(boot.as_ihex())
-    common = ("--layout", LAYOUT, "--app", "image.bin")
+    common = ("--layout", LAYOUT, "--app", "image.bin", *SIGN)
     base = ("--base", "0x08000000")
     fwtool("combine", *common, "--header", "h", "--boot", "boot.hex", *base, "-o", "all.hex")
     fwtool("combine", *common, "--version", "1.2.0", "--boot", "boot.bin", "-o", "all.bin")
@@ -243,19 +246,19 @@ def test_combine_to_hex_and_back(folder):
 def test_no_output_replaces_an_input(folder):
     (folder / "layout.json").write_text(json.dumps(layouts.load(LAYOUT)))
     fwtool("header", "create", "image.bin", "-o", "h", "--version", "1.2.0")
-    parts = ("--app", "image.bin", "--header", "h", "--boot", "boot.bin")
+    parts = ("--app", "image.bin", "--header", "h", "--boot", "boot.bin", *SIGN)
     before = {path: path.read_bytes() for path in folder.iterdir()}
-    for name in ("layout.json", "image.bin", "h", "boot.bin"):
+    for name in ("layout.json", "image.bin", "h", "boot.bin", "key.pem"):
         fwtool("combine", "--layout", "layout.json", *parts, "-o", name, code=5)
     fwtool("layout", "show", "layout.json", "--svg", "./layout.json", code=5)
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
     (folder / "image.hex").write_bytes(IMAGE)
-    hexed = ("--app", "image.hex", "--version", "1", "-o", "image.hex")
+    hexed = ("--app", "image.hex", "--version", "1", "-o", "image.hex", *SIGN)
     fwtool("combine", "--layout", LAYOUT, *hexed, code=5)
 
 
 def test_combine_refuses_what_does_not_fit_naming_both(folder):
-    common = ("combine", "--layout", LAYOUT, "-o", "all.bin", "--version", "1.2.0")
+    common = ("combine", "--layout", LAYOUT, "-o", "all.bin", "--version", "1.2.0", *SIGN)
     (folder / "large").write_bytes(bytes(0xF0000))
     said = fwtool(*common, "--app", "large", code=1).stderr
     assert "large" in said and "active region" in said and "error 33" in said
@@ -270,7 +273,7 @@ def test_combine_refuses_what_does_not_fit_naming_both(folder):
 
 
 def test_combine_refuses_hostile_hex_files(folder):
-    common = ("combine", "--layout", LAYOUT, "--version", "1.0.0", "--app", "image.bin")
+    common = ("combine", "--layout", LAYOUT, "--version", "1.0.0", "--app", "image.bin", *SIGN)
     far = bincopy.BinFile()
     far.add_binary(b"a", address=0)
     far.add_binary(b"b", address=0xFFFFFFF0)
@@ -285,8 +288,8 @@ def test_combine_refuses_hostile_hex_files(folder):
 
 
 def test_a_board_leaves_the_factory_blank_but_for_its_application(folder):
-    fwtool("keygen", "key.pem")
     common = ("--layout", LAYOUT, "--app", "image.bin", "--version", "1.2.0", "--key", "key.pub")
+    common += SIGN[:2]
     for name in ("one", "two"):
         fwtool("factory", name, *common, *FOR_LAMP)
     flash = (folder / "one" / "flash.bin").read_bytes()
@@ -317,7 +320,6 @@ def test_a_root_of_trust_of_another_length_makes_no_board(folder):
 
 
 def test_a_device_name_cannot_leave_the_folder(folder):
-    fwtool("keygen", "key.pem")
     hostile = layouts.load(LAYOUT)
     hostile["devices"]["../evil"] = {"size": 4096, "erase": 4096, "program": 256}
     (folder / "layout.json").write_text(json.dumps(hostile))
@@ -356,15 +358,15 @@ def _chained(device="flash"):
 
 
 def _chain_files(folder, layout):
-    fwtool("keygen", "key.pem")
     (folder / "stage.img").write_bytes(STAGE)
     (folder / "layout.json").write_text(json.dumps(layout))
-    return ("--layout", "layout.json", "--app", "image.bin", "--version", "1.0.0")
+    common = ("--layout", "layout.json", "--app", "image.bin", "--version", "1.0.0")
+    return (*common, *SIGN)
 
 
 def test_the_factory_and_combine_put_a_stage_with_its_header_into_the_first_slot(folder):
     common = _chain_files(folder, _chained())
-    fwtool("factory", "board", *common, *FIRST, "--key", "key.pub", *FOR_LAMP)
+    fwtool("factory", "board", *common, *FIRST, "--key", "key.pub")
     flash = (folder / "board" / "flash.bin").read_bytes()
     head = unpack_stage(flash[SLOT_AT:], SLOT_SIZE)
     assert (head.size, head.version) == (len(STAGE), manifest.version_word("1.2.0"))
@@ -379,7 +381,7 @@ def test_the_factory_and_combine_put_a_stage_with_its_header_into_the_first_slot
 
 def test_the_factory_puts_a_stage_on_another_device_and_combine_refuses_it(folder):
     common = _chain_files(folder, _chained("spi"))
-    fwtool("factory", "board", *common, *FIRST, "--key", "key.pub", *FOR_LAMP)
+    fwtool("factory", "board", *common, *FIRST, "--key", "key.pub")
     chip = (folder / "board" / "spi.bin").read_bytes()
     assert unpack_stage(chip[SLOT_AT:], SLOT_SIZE).size == len(STAGE)
     assert chip[SLOT_AT + 256 : SLOT_AT + 256 + len(STAGE)] == STAGE
@@ -389,7 +391,7 @@ def test_the_factory_puts_a_stage_on_another_device_and_combine_refuses_it(folde
 
 def test_a_stage_without_a_place_a_version_or_room_makes_no_board(folder):
     common = _chain_files(folder, _chained())
-    board = ("factory", "board", *common, "--key", "key.pub", *FOR_LAMP)
+    board = ("factory", "board", *common, "--key", "key.pub")
     for command in (board, ("combine", *common, "-o", "all.bin")):
         fwtool(*command, *FIRST[:2], code=2)
         fwtool(*command, *FIRST[2:], code=2)

@@ -11,6 +11,7 @@ import pytest
 
 from fwcore import errors, errors_net, formats, manifest
 from fwcore.p256 import PublicKey
+from fwcore.statement import digest_of
 from fwtool.images import image
 from fwtool.signing import keys, manifests
 from fwtool_cli import BY_KEY, FOR_LAMP, LAYOUT, fwtool
@@ -51,7 +52,8 @@ def test_the_device_reads_what_was_meant(maker):
     assert manifest.version_text(found.version) == "1.2.0"
     assert (found.uri, found.priority, found.component) == ("http://a/b", 7, "SENSOR")
     assert (found.size, found.vendor_data, found.end) == (5000, b"batch 7", len(data))
-    assert PublicKey(point).verify(found.digest, found.image_signature)
+    said = digest_of(found, "SENSOR", (found.version, 5000, found.digest))
+    assert PublicKey(point).verify(said, found.image_signature)
 
 
 def test_what_an_image_needs_is_told_to_the_device(maker):
@@ -70,12 +72,22 @@ def test_what_an_image_needs_is_told_to_the_device(maker):
 
 def test_ids_may_be_given_as_they_are(maker):
     vendor, class_ = str(uuid.UUID(int=1)), uuid.UUID(int=2).hex
-    ids = ("--vendor-id", vendor, "--class-id", class_, "--no-sign-image")
+    ids = ("--vendor-id", vendor, "--class-id", class_, "--image-signature", "none")
     fwtool("bundle", "image.bin", "-o", "a.fw", "--key", "key.pem", "--version", "1.0.0", *ids)
     shown = json.loads(fwtool("manifest", "show", "a.fw", "--json").stdout)
     assert shown["vendor_id"] == vendor
     assert shown["class_id"] == str(uuid.UUID(int=2))
-    assert shown["image_signed"] is False
+    assert shown["image_signature"] == "none"
+
+
+def test_verify_tells_what_the_image_signature_is_over(maker):
+    fwtool("bundle", "image.bin", "-o", "a.fw", "--key", "key.pem", *BY_KEY)
+    shown = json.loads(fwtool("manifest", "show", "a.fw", "--json").stdout)
+    assert shown["image_signature"] == "not checked"
+    shown = json.loads(fwtool("manifest", "verify", "a.fw", "--key", "key.pub", "--json").stdout)
+    assert shown["image_signature"] == "statement"
+    shown = json.loads(fwtool("manifest", "verify", ARM, "--cert", ARM_KEY, "--json").stdout)
+    assert shown["image_signature"] == "digest"
 
 
 def test_same_input_same_bundle(maker):
@@ -304,25 +316,31 @@ def test_stdin_and_stdout(maker):
     fwtool("manifest", "verify", "-", "--key", "key.pub", stdin=made.stdout_bytes)
 
 
-def arms_words():
-    """What Arm's tool says of m.der, which it has to accept."""
+FOR_ARM = ("--image-signature", "digest")
+
+
+def arms_words(code=0):
+    """What Arm's tool says of m.der, ending with this code."""
     command = [MANIFEST_TOOL, "parse", "m.der", "-p", "key.point"]
     environment = {name: os.environ[name] for name in os.environ if name != "PYTHONPATH"}
     done = subprocess.run(
         command, capture_output=True, text=True, env=environment, timeout=PATIENCE_S
     )
     said = done.stdout + done.stderr
-    assert done.returncode == 0, said
+    assert done.returncode == code, said
     return said
 
 
 @pytest.mark.skipif(not MANIFEST_TOOL, reason="no manifest-tool: set MANIFEST_TOOL")
 def test_arms_tool_verifies_our_manifest(maker):
     making = ("--key", "key.pem", "--uri", "http://a/b", *BY_KEY)
-    fwtool("manifest", "create", "image.bin", "-o", "m.der", *making)
+    fwtool("manifest", "create", "image.bin", "-o", "m.der", *making, *FOR_ARM)
     said = arms_words()
     assert "Manifest Signature verified!" in said
     assert "Image Signature verified!" in said
+    # It knows no statements, which say more.
+    fwtool("manifest", "create", "image.bin", "-o", "m.der", *making)
+    assert "Manifest Signature verified!" in arms_words(1)
 
 
 @pytest.mark.skipif(not MANIFEST_TOOL, reason="no manifest-tool: set MANIFEST_TOOL")
@@ -331,7 +349,7 @@ def test_arms_tool_verifies_our_manifest_of_its_patch(maker):
     (maker / "old.bin").write_bytes(old)
     (maker / "image.bin").write_bytes(old[:3000] + b"here" + old[3000:])
     making = ("--key", "key.pem", "--uri", "x", *BY_KEY, "--payload", "p.bin")
-    making += ("--from", "old.bin", "--kind", "arm")
+    making += ("--from", "old.bin", "--kind", "arm", *FOR_ARM)
     fwtool("manifest", "create", "image.bin", "-o", "m.der", *making)
     said = arms_words()
     assert "Image Signature verified!" in said

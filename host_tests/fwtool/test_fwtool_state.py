@@ -2,15 +2,20 @@
 
 import json
 import os
+import struct
+from hashlib import sha256
 
 import bincopy
 import pytest
 
 from fwcore import errors_boot, header
 from fwcore.header import Header
+from fwcore.manifest import version_word
 from fwcore.regions import storage_of
 from fwcore.state import BACK, NOWHERE, REVERTED, State
-from fwtool.images import image, layouts
+from fwcore.statement import digest_of
+from fwtool.images import headers, image, layouts
+from fwtool.signing import statements
 from fwtool.virtual import state as states
 from fwtool_cli import FOR_LAMP, fwtool
 from ufota_testkit.noise import noise
@@ -93,7 +98,8 @@ def folder(tmp_path, monkeypatch):
 
 
 MAKE = ("--layout", "layout.json", "--app", "app.img", "--version", "1.2.0")
-FACTORY = ("--key", "key.pub", *FOR_LAMP)
+SIGN = ("--sign-key", "key.pem", *FOR_LAMP)
+FACTORY = ("--key", "key.pub", *SIGN)
 
 
 def make_board(folder, layout=None, *more):
@@ -108,8 +114,12 @@ class Files:
 
     def __init__(self, board, layout):
         self.layout = layout
+        self._rot = headers.rot_of(str(board / "identity.json"))
         self._board = board
         self._disks = {}
+
+    def rot(self):
+        return self._rot
 
     def device(self, name):
         if name not in self._disks:
@@ -134,6 +144,14 @@ def leave(board, layout, **fields):
     chips.save()
 
 
+def statement_of(board):
+    """Digest of the statement about the image of MAKE on a board."""
+    ids = json.loads((board / "identity.json").read_text())
+    of = statements.Board(bytes.fromhex(ids["vendor_id"]), bytes.fromhex(ids["class_id"]))
+    head = version_word("1.2.0"), len(IMAGE), sha256(IMAGE).digest()
+    return digest_of(of, "MAIN", head)
+
+
 def shown(board, **options):
     return json.loads(fwtool("state", board, "--json", **options).stdout)
 
@@ -144,6 +162,8 @@ def test_a_new_board_is_idle(folder):
     assert set(flash[12 * BLOCK : 15 * BLOCK]) == {0xFF}
     found = shown(board)
     assert found == {
+        "record": False,
+        "trust": "not recorded",
         "phase": "IDLE",
         "tries": 0,
         "result": "NONE",
@@ -175,26 +195,28 @@ def test_every_field_of_a_state_is_shown(folder):
         tries=2,
         result=REVERTED,
         reason=errors_boot.NOT_CONFIRMED,
-        active=1,
-        location=3,
+        location=0,
         kept=NOWHERE,
         done=7,
         floor=(1 << 55) | (1 << 16) | 5,
         new=new,
         old=old,
         signature=noise(64),
+        verified=noise(32, 5) + statement_of(board),
         bad=noise(32, 3) + noise(32, 4) + bytes(64),
     )
     found = shown(board)
     assert found == {
+        "record": True,
+        "trust": "recorded",
         "phase": "BACK",
         "tries": 2,
         "result": "REVERTED",
         "reason": 80,
         "words": "the image was not confirmed in its trial boots",
         "mode": "swap",
-        "active": 1,
-        "location": 3,
+        "active": 0,
+        "location": 0,
         "kept": None,
         "done": 7,
         "floor": "0.1.5",
@@ -209,14 +231,16 @@ def test_every_field_of_a_state_is_shown(folder):
         "trial boots left 2",
         "result REVERTED",
         "reason 80, the image was not confirmed",
-        "active slot 1",
-        "new in slot 3",
+        "record valid",
+        "active slot 0",
+        "new in slot 0",
         "old in slot nowhere",
         "moves done 7",
         "floor 0.1.5",
         f"new 2.0.0, 4711 bytes, {noise(32, 1).hex()}",
         f"old 1700000000, 815 bytes, {noise(32, 2).hex()}",
-        "signature yes",
+        "signature of new yes",
+        "signature recorded",
         f"black list 0 {noise(32, 3).hex()}",
         f"black list 1 {noise(32, 4).hex()}",
     ):
@@ -233,13 +257,64 @@ def test_every_phase_and_result_has_its_name(folder):
     for name in ("NONE", "CONFIRMED", "REVERTED", "REFUSED"):
         leave(board, swapping(), result=getattr(state, name))
         assert shown(board)["result"] == name
-    leave(board, swapping(), phase=5, result=200, reason=255)
-    found = shown(board)
-    assert (found["phase"], found["result"]) == ("IDLE", "unknown (200)")
-    assert found["words"] == "unknown error"
+    leave(board, swapping(), phase=5, floor=3)  # out of its range: the record is none
+    assert (shown(board)["phase"], shown(board)["floor"]) == ("IDLE", "0")
+    leave(board, swapping(), reason=255)
+    assert shown(board)["words"] == "unknown error"
     leave(board, swapping(), reason=256)
     assert shown(board)["words"] == "the application's own"
     assert "256, the application's own" in fwtool("state", board).stdout
+
+
+def test_why_an_image_starts_is_told(folder):
+    def told(board, trust, words):
+        assert shown(board)["trust"] == trust
+        assert f"signature         {words}\n" in fwtool("state", board).stdout
+
+    board = make_board(folder)
+    told(board, "not recorded", "not recorded: verified at the next start")
+    assert "Signature verified" in fwtool("boot", board).stdout
+    told(board, "recorded", "recorded")
+    identity = board / "identity.json"
+    ids = json.loads(identity.read_text())
+    identity.write_text(json.dumps({**ids, "rot": "00" * 16}))  # another device's chip
+    told(board, "not recorded", "not recorded: verified at the next start")
+    assert not shown(board)["record"]
+    identity.write_text(json.dumps({**ids, "key": ""}))
+    told(board, "unprovisioned", "unprovisioned: not asked until the board has its key")
+    identity.unlink()
+    told(board, "unprovisioned", "unprovisioned: not asked until the board has its key")
+    for signed, trust, words in (
+        (False, "not asked", "not asked"),
+        ("start", "each start", "verified at each start"),
+    ):
+        (board / "layout.json").write_text(json.dumps({**swapping(), "signed": signed}))
+        told(board, trust, words)
+    flash = bytearray((board / "flash.bin").read_bytes())
+    flash[0x4000:0x4100] = b"\xff" * 0x100
+    (board / "flash.bin").write_bytes(flash)
+    assert shown(board)["trust"] is None
+    assert "signature         no image\n" in fwtool("state", board).stdout
+
+
+def test_an_external_state_is_not_older_than_its_anchor(folder):
+    layout = swapping()
+    layout["state"]["external"] = True
+    board = make_board(folder, layout)
+    identity = board / "identity.json"
+    ids = json.loads(identity.read_text())
+    leave(board, swapping(), floor=9, count=1)
+    assert (shown(board)["floor"], shown(board)["record"]) == ("9", True)
+    anchor = struct.pack("<IQ", 2, 11).hex()
+    identity.write_text(json.dumps({**ids, "anchor.MAIN": anchor}))
+    assert shown(board)["floor"] == "11"
+
+
+def test_an_identity_that_is_none_is_told(folder):
+    board = make_board(folder)
+    for text in ("[]", '{"rot": 5}', '{"rot": "00", "key": "xy"}', "{}"):
+        (board / "identity.json").write_text(text)
+        assert "no identity file" in fwtool("state", board, code=1).stderr
 
 
 def test_moves_are_counted_with_their_marks(folder):
@@ -302,7 +377,8 @@ def test_garbage_in_the_state_region_is_an_idle_board(folder):
     flash = bytearray((board / "flash.bin").read_bytes())
     flash[12 * BLOCK : 15 * BLOCK] = noise(3 * BLOCK)
     (board / "flash.bin").write_bytes(flash)
-    assert shown(board)["phase"] == "IDLE"
+    assert (shown(board)["phase"], shown(board)["record"]) == ("IDLE", False)
+    assert "record            no valid record\n" in fwtool("state", board).stdout
 
 
 def test_the_journal_is_read_where_the_layout_says(folder):
@@ -453,7 +529,9 @@ def test_a_recovery_image_may_be_on_another_chip(folder):
     assert header.unpack_internal(spi[16 * BLOCK :]).size == len(GOLDEN)
     assert spi[17 * BLOCK : 17 * BLOCK + len(GOLDEN)] == GOLDEN
     assert set(spi[: 16 * BLOCK]) == {0xFF}
-    said = fwtool("combine", *MAKE, "--recovery", "golden.img", "-o", "all.bin", code=1).stderr
+    said = fwtool(
+        "combine", *MAKE, *SIGN, "--recovery", "golden.img", "-o", "all.bin", code=1
+    ).stderr
     assert "recovery region is not on flash" in said
 
 
@@ -473,7 +551,7 @@ def test_a_recovery_image_that_could_not_start_is_refused(folder):
         recovery = ("--recovery", "golden.img")
         said = fwtool("factory", "board", *MAKE, *FACTORY, *recovery, code=1).stderr
         assert part in said, said
-        said = fwtool("combine", *MAKE, *recovery, "-o", "all.bin", code=1).stderr
+        said = fwtool("combine", *MAKE, *SIGN, *recovery, "-o", "all.bin", code=1).stderr
         assert part in said, said
     assert not os.path.exists("board") and not os.path.exists("all.bin")
 
@@ -482,22 +560,22 @@ def test_combine_makes_what_the_factory_makes(folder):
     (folder / "boot.bin").write_bytes(noise(3000, 2))
     more = ("--recovery", "golden.img", "--boot", "boot.bin")
     board = make_board(folder, None, *more)
-    fwtool("combine", *MAKE, *more, "-o", "all.bin")
+    fwtool("combine", *MAKE, *SIGN, *more, "-o", "all.bin")
     flash = (board / "flash.bin").read_bytes()
     made = (folder / "all.bin").read_bytes()
     assert flash.startswith(made) and set(flash[len(made) :]) == {0xFF}
-    fwtool("combine", *MAKE, *more, "--base", "0x10000000", "-o", "all.hex")
+    fwtool("combine", *MAKE, *SIGN, *more, "--base", "0x10000000", "-o", "all.hex")
     hexed = bincopy.BinFile(str(folder / "all.hex"))
     assert bytes(hexed.as_binary()) == made and hexed.minimum_address == 0x10000000
     before = (folder / "golden.img").read_bytes()
-    fwtool("combine", *MAKE, *more, "-o", "golden.img", code=5)
+    fwtool("combine", *MAKE, *SIGN, *more, "-o", "golden.img", code=5)
     assert (folder / "golden.img").read_bytes() == before
 
 
 def test_combine_gives_the_recovery_image_the_version_of_a_header_file(folder):
     fwtool("header", "create", "app.img", "-o", "h", "--version", "3.0.0")
     given = ("--layout", "layout.json", "--app", "app.img", "--header", "h")
-    fwtool("combine", *given, "--recovery", "golden.img", "-o", "all.bin")
+    fwtool("combine", *given, *SIGN, "--recovery", "golden.img", "-o", "all.bin")
     made = (folder / "all.bin").read_bytes()
     versions = [header.unpack_internal(made[at:]).version for at in (0, 12 * BLOCK)]
     assert versions == [(1 << 55) | (3 << 40)] * 2
@@ -516,6 +594,7 @@ def test_a_layout_of_stage_headers_gets_stage_headers(folder):
     assert (head.size, flash[0x4100 : 0x4100 + head.size]) == (len(IMAGE), IMAGE)
     fwtool("header", "create", "app.img", "-o", "h", "--version", "3.0.0")
     given = ("--layout", "layout.json", "--app", "app.img", "-o", "all.bin", "--header", "h")
+    given += SIGN
     fwtool("combine", *given, code=3)
     fwtool("header", "create", "app.img", "-o", "h", "--version", "3.0.0", "--kind", "stage")
     fwtool("combine", *given)

@@ -7,6 +7,8 @@ is loaded anew, and what `import board` gives others comes back.
 import sys
 
 from fake_ports import Hardware, Installed
+from fwcore.state import State
+from fwcore.statement import digest_of
 from helpers import here, vectors
 from ufota_testkit import simboard
 from ufota_testkit.simdisk import Disk, Power
@@ -46,6 +48,8 @@ class World:
     disks:   name -> Disk, made when somebody asks
     absent:  names of devices that are not there
     """
+
+    _key = None  # simboard signs nothing for it
 
     def __init__(self, name, **more):
         self._places = []
@@ -107,8 +111,16 @@ class World:
             store.put(name, IDENTITY[name])
 
     def factory(self, version, image):
-        """Put an image into the active region, as a factory does it."""
-        simboard.put(self, simboard.active_slot(self), version, image)
+        """Put an image into the active region, as a factory does it. Nobody signed it.
+
+        Provisioning, which comes first here, has recorded it where the layout says `signed`.
+        """
+        head = simboard.put(self, simboard.active_slot(self), version, image, b"")
+        if self.layout.get("signed", False) and "state" in self.layout:
+            board = self.start()
+            state = State(board)
+            state.remember(digest_of(board, self.layout.get("component", "MAIN"), head))
+            state.put()
 
 
 class Disks:

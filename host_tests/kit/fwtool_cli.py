@@ -48,5 +48,6 @@ def new_board(folder):
     fwtool("keygen", "key.pem")
     fwtool("image", application(folder), "-o", "app.img")
     common = ("--layout", LAYOUT, "--key", "key.pub", *FOR_LAMP)
+    common += ("--sign-key", "key.pem")
     fwtool("factory", "board", *common, "--app", "app.img", "--version", "1.0.0")
     return folder / "board"

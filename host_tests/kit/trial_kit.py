@@ -8,7 +8,7 @@ from hashlib import sha256
 
 from fwboot import main
 from fwcore import header
-from fwcore.state import IDLE, NO_SIGNATURE, NONE, PENDING, TRIALS, State
+from fwcore.state import IDLE, NONE, PENDING, TRIALS, State
 from ufota_testkit.noise import noise
 from ufota_testkit.simboard import Board, active_slot, put, read, trial_layout
 
@@ -39,22 +39,24 @@ def device(mode, kind="spi", floor=1, **more):
     return board
 
 
-def offer(board, version=2, image=None, tries=TRIALS, location=0, signature=NO_SIGNATURE):
-    """A candidate and its PENDING, as a client leaves them; returns the Header."""
+def offer(board, version=2, image=None, tries=TRIALS, location=0, signature=None):
+    """A candidate and its PENDING, as a client leaves them; returns the Header.
+
+    signature:  as for simboard.put()
+    """
     slot = State(board).candidate_slots(board)[location]
-    head = put(board, slot, version, image or IMAGES[version])
-    pending(board, head, tries, location, signature)
+    head = put(board, slot, version, image or IMAGES[version], signature)
+    pending(board, head, tries, location)
     return head
 
 
-def pending(board, head, tries=TRIALS, location=0, signature=NO_SIGNATURE):
+def pending(board, head, tries=TRIALS, location=0):
     state = State(board)
     state.end(NONE, 0)
     state.phase = PENDING
     state.new = head
     state.tries = tries
     state.location = location
-    state.signature = signature
     state.put()
 
 

@@ -13,24 +13,24 @@ from ufota_testkit.simdisk import PowerCut
 
 
 def skip_read_back():
-    def move(self, source, target):
+    def move(self, source, target, front):
         storage, at = target
         storage.erase(at, self._block, self._feed)
         for offset in range(0, self._block, len(self._one)):
-            source[0].read(source[1] + offset, self._one)
+            self._read(source, offset, front if target == self._p(0) else b"")
             storage.write(at + offset, self._one)
 
     return _put(swap.Swap, "_move", move)
 
 
 def mark_before_copy():
-    def forward(self, log, first, save):
+    def forward(self, log, first, save, front):
         for done, (source, target) in enumerate(self._moves()):
             if done >= first:
                 if not log.room():
                     save(done)
                 log.mark()
-                self._move(source, target)
+                self._move(source, target, front)
 
     return _put(swap.Swap, "forward", forward)
 
@@ -235,6 +235,10 @@ def tries_never_end():
     return _put(decide, "by_trial", lambda tries, head, new: decide.START)
 
 
+def nothing_recorded():
+    return _put(state.State, "remember", lambda self, statement: None)
+
+
 def torn_value_taken_for_durable():
     put = kv.KeyValue.put
 
@@ -349,6 +353,7 @@ BUGS = (
     ("floor raised by the install", floor_raised_by_the_install, "direct", "flash dies", "single"),
     ("black-list forgotten", black_list_forgotten, "revert", "swap spi (2, 2)", "single"),
     ("tries never end", tries_never_end, "direct", "flash dies", "single"),
+    ("nothing recorded", nothing_recorded, "swap NOR", "spi (2, 2)", "single"),
     ("torn value taken for durable", torn_value_taken_for_durable, "kv put", "nor", "single"),
     (
         "erase the newest bank of a card",

@@ -13,7 +13,7 @@ Runs on CPython and on MicroPython.
 
 from fragments_kit import restarted
 from fwcore.errors import FwError
-from powercut_life import NEW, NO, Life, Truth, Wrong, manifest_of
+from powercut_life import NEW, NO, Life, Truth, Wrong, manifest_for
 from resume_kit import NoWait
 from ufota import fleet_client
 from ufota.update import client_store
@@ -61,7 +61,7 @@ class Fetched(Life):
     def _machine(self, image):
         """A client as it is made after a start: what the one before it knew is gone."""
         restarted(self.board)
-        found = manifest_of(image)
+        found = manifest_for(self.board, self.key, NEW, image)
         source = Counted(self, {MANIFEST_URL: found + image}, len(found))
         return fleet_client.FleetClient(
             self.board,

@@ -3,8 +3,8 @@
 A Life is a board, the two images that meet on it, and the truth: what the device was told
 is durable, whatever its medium says. Every boot is judged against it; settle() boots as a
 device does until nothing is left to do. Anything else is Wrong, and each kind of wrong has
-one of the names below. The client is the real one, on a network that always works; where
-the new image is that of a signed fixture, the signature is checked too.
+one of the names below. The client is the real one, on a network that always works. Manifests and
+images are signed, by a key that is as strict as a real one and faster.
 
 Runs on CPython and on MicroPython.
 """
@@ -18,11 +18,13 @@ from fwcore.errors import FwError
 from fwcore.header import NO_CAMPAIGN, Header, device_key
 from fwcore.regions import fixed_slot
 from fwcore.state import CONFIRMED, IDLE, PENDING, TRIAL, State
+from fwcore.statement import RECOVERY
+from toy_manifest import manifest as manifest_for
 from ufota import client, trial
 from ufota.update import pending
 from ufota_testkit import simboard
 from ufota_testkit.noise import noise
-from update_kit import AFTER, CLASS_KEY, MANIFEST_URL, FakeSource, Key, bundle, payload, signed
+from update_kit import CLASS_KEY, MANIFEST_URL, FakeSource, payload, signed
 
 NOTHING_RUNS = "nothing bootable"
 MIX = "an image that is not whole was started"
@@ -37,7 +39,8 @@ PROMISE = "a header stands before an image that is not whole"
 WRITES = "a boot with nothing to do writes"
 
 OLD, NEW = 1, manifest.version_word("2.0.0")  # versions
-FIXTURE = "small"  # the signed manifest that every new image comes with
+FIXTURE = "small"  # of vectors/client: its image is one that is brought
+PACKED = "packed_all"  # the same: a patch that is deflated and encrypted
 GOLDEN, GOLDEN_ON = noise(300, 9), "rom"  # the recovery image, and its device
 NO, BEGUN, DONE = 0, 1, 2  # of something durable: BEGUN may turn out either way
 
@@ -73,25 +76,6 @@ class Truth:
         return other
 
 
-class AnyKey:
-    """Takes any signature: for images whose manifest nobody signed."""
-
-    def verify(self, digest, signature):
-        return True
-
-
-def manifest_of(image):
-    """The fixture's manifest, made to tell of another image (128..32767 bytes)."""
-    made, old = signed(FIXTURE), payload(FIXTURE)
-    made = made.replace(sha256(old).digest(), sha256(image).digest())
-    return made.replace(_number(len(old)), _number(len(image)))
-
-
-def _number(size):
-    assert 128 <= size <= 0x7FFF  # two bytes, as the fixture's
-    return b"\x02\x02" + size.to_bytes(2, "big")
-
-
 class Life:
     """A device with an old image that runs and a new one that may come.
 
@@ -104,8 +88,8 @@ class Life:
     floor = OLD  # of the state it begins with
 
     def __init__(self, layout, old, new, habit="confirms", tries=3):
-        key = Key() if new in (payload(FIXTURE), AFTER) else AnyKey()
-        self.board = self._board(simboard.Board(layout, simboard.ROT, key))
+        self.key = simboard.ToyKey()
+        self.board = self._board(simboard.Board(layout, simboard.ROT, self.key))
         self.power = self.board.power
         self.images = {OLD: old, NEW: new}
         self.head = Header(NEW, len(new), sha256(new).digest(), NO_CAMPAIGN)
@@ -149,7 +133,7 @@ class Life:
         machine.run()
 
     def _bundle(self, new):
-        return manifest_of(new) + new
+        return manifest_for(self.board, self.key, NEW, new) + new
 
     def confirm(self):
         self.truth.confirmed = max(self.truth.confirmed, BEGUN)
@@ -324,7 +308,10 @@ class Patched(Life):
         self.board.class_key = lambda: CLASS_KEY
 
     def _bundle(self, new):
-        return bundle("packed_all")
+        packed, form = payload(PACKED), manifest.read(signed(PACKED), _believe).format
+        before = sha256(self.images[OLD]).digest()
+        made = manifest_for(self.board, self.key, NEW, new, packed, form, before)
+        return made + packed
 
 
 class Rescued(Life):
@@ -334,7 +321,7 @@ class Rescued(Life):
         super()._begin()
         region = self.board.layout["recovery"]
         slot = fixed_slot(self.board.layout, region, self.board.disks[region["device"]])
-        simboard.put(self.board, slot, OLD, GOLDEN)
+        simboard.put(self.board, slot, OLD, GOLDEN, None, RECOVERY)
 
 
 class Stages(Life):
@@ -368,6 +355,10 @@ class NewStages(Stages):
         slot, _ = State(self.board).runnable(self.board, 1)
         simboard.put(self.board, slot, NEW, self.images[NEW])
         self.truth.offered = DONE
+
+
+def _believe(digest, signature):
+    return True
 
 
 def _must(what, name):

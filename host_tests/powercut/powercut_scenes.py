@@ -74,7 +74,7 @@ def life(mode, kind, act, shape=(2, 2), habit="confirms", tries=3, before=(), **
     """
 
     def make():
-        gap = 512 if kind == "sd" and mode != "overwrite" else 128
+        gap = 512 if kind == "sd" and mode != "overwrite" else 256
         fixture = Packed if more.get("what") is Patched else Fixture
         made = Shape(gap, *shape) if shape else fixture
         layout, kind_of_life = the_layout(mode, kind, made.blocks, max(tries, 1), **more)
@@ -88,15 +88,21 @@ def life(mode, kind, act, shape=(2, 2), habit="confirms", tries=3, before=(), **
     return make
 
 
-def the_layout(mode, kind, blocks, trials, what=Life, card=False, on="flash", **more):
+def the_layout(
+    mode, kind, blocks, trials, what=Life, card=False, on="flash", external=False, **more
+):
     """(layout, class of the Life) of a scene.
 
     what:   Life, or a class made from it that needs another layout
     card:   True: the state is on the card
     on:     disk of the client store, for a Fetched
+    external: True: the state is on a chip that others can write
     more:   further keys of the layout
     """
+    more = dict({"signed": True}, **more)
     layout = trial_layout(mode, kind, blocks, trials=trials, **more)
+    if external:
+        layout["state"]["external"] = True
     if what is Fetched:
         layout = with_client_store(layout, 7, on)
     if card:
@@ -108,8 +114,8 @@ def the_layout(mode, kind, blocks, trials, what=Life, card=False, on="flash", **
         layout["recovery"] = {
             "device": GOLDEN_ON,
             "header": 0,
-            "start": 128,
-            "size": 2 * BLOCK - 128,
+            "start": 256,
+            "size": 2 * BLOCK - 256,
             "format": "romfs",
         }
     if what in (Stages, NewStages):
@@ -363,6 +369,15 @@ def _add_ends(add):
         add("revert", name + " rejected", make)
         make = life(mode, kind, "confirm", (2, 2), "dies", before=LAST_TRIAL)
         add("confirm", name + " hidden record", hidden(make))
+        for habit in "confirms", "dies":
+            act = "confirm" if habit == "confirms" else "boot"
+            before = ON_TRIAL if habit == "confirms" else LAST_TRIAL
+            made = life(mode, kind, act, (2, 2), habit, before=before, external=True)
+            add("confirm", name + " external " + habit, made)
+            made = life(mode, kind, "boot", (2, 2), habit, before=PENDING, signed="start")
+            add("confirm", name + " verified at each start " + habit, made)
+            made = life(mode, kind, "boot", (2, 2), habit, before=PENDING, signed=False)
+            add("confirm", name + " unsigned " + habit, made)
         for before in ON_TRIAL, LAST_TRIAL:
             for habit in "confirms", "dies":
                 make = life(mode, kind, "confirm", (2, 2), habit, before=before)

@@ -42,12 +42,12 @@ NEWER = version_word("3.0.0"), payload("later")
 
 # Operations of both media: offer, install, go back
 OPERATIONS = {
-    "NOR chip swap": (29, 43, 26),
-    "NOR chip direct": (25, 8, 14),
-    "SD card overwrite": (16, 30, 26),
-    "SD card swap": (16, 39, 26),
+    "NOR chip swap": (29, 46, 36),
+    "NOR chip direct": (24, 8, 20),
+    "SD card overwrite": (17, 32, 36),
+    "SD card swap": (17, 42, 36),
     "SD card state on it": (26,),
-    "both chips swap": (15, 31, 19),
+    "both chips swap": (15, 31, 25),
 }
 
 
@@ -139,7 +139,7 @@ def test_a_block_that_a_card_refuses_is_told_and_the_device_can_be_updated():
 
 def test_a_command_that_a_nor_chip_does_not_hear_is_told_and_the_device_can_be_updated():
     assert all_faults("NOR chip", "spi", losses) == {
-        "swap, offer": (20, 0),
+        "swap, offer": (19, 0),
         "swap, install": (6, 6),
         "swap, go back": (0, 0),
     }

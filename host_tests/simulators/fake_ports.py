@@ -33,7 +33,8 @@ class Hardware:
     cause:   what reset_cause() tells, PWRON or WDT
     scratch: of rp2, address of the register that the watchdog's start writes to
     mem32:   registers
-    nvs:     what is in NVS, committed;  pins: (bus, chip select) of each SPI chip opened
+    nvs:     what is in NVS, committed;  nvs_error: number that reading it raises, 0: none
+    pins:    (bus, chip select) of each SPI chip opened
     more:    modules of other ports, by a test
     """
 
@@ -47,6 +48,7 @@ class Hardware:
         self.scratch = scratch
         self.mem32 = {scratch: 0}
         self.nvs = {}
+        self.nvs_error = 0
         self.pins = []
         self.more = {}
 
@@ -256,6 +258,8 @@ class Nvs:
         self._pending = {}
 
     def get_blob(self, name, buf):
+        if self._hardware.nvs_error:
+            raise OSError(self._hardware.nvs_error, "ESP_ERR")
         if name not in self._hardware.nvs:
             raise OSError(-4354, "ESP_ERR_NVS_NOT_FOUND")
         value = self._hardware.nvs[name]

@@ -63,14 +63,14 @@ def way_back(mode):
 
 def rescue():
     """The active image is not whole: the candidate is taken."""
-    world = worlds.in_mode("overwrite")
+    world = worlds.in_mode("overwrite", signed=False)
     put(world, State(world).candidate_slots(world)[1], 2, noise(700, 2))
     spoil(active_slot(world))
     return boot(world, "Trial boot")
 
 
 def _with_recovery():
-    world = worlds.in_mode("swap", recovery=worlds.RECOVERY)
+    world = worlds.in_mode("swap", recovery=worlds.RECOVERY, signed=False)
     put(world, worlds.recovery_slot(world), 7, noise(700, 7))
     return world
 
@@ -96,8 +96,20 @@ def nothing():
     return boot(world, "")
 
 
-def signed():
-    return boot(worlds.offered(worlds.sold(True), "image_signed"), "Trial boot")
+def recorded():
+    """The signature was verified by the start before."""
+    return boot(worlds.on_trial(), "Signature recorded")
+
+
+def signed_simple():
+    world = worlds.in_mode("simple", signed=True)
+    return boot(worlds.offered(world), _COPIED)
+
+
+def signed_at_every_start():
+    world = worlds.sold()
+    worlds.booted(worlds.offered(world))
+    return boot(worlds.key_frozen(world), "Signature verified")
 
 
 def chip():
@@ -112,7 +124,7 @@ def hand_over(files, trial=False):
     """To the end of an application of its own, in LittleFS, on trial or not."""
 
     def prepare():
-        world = worlds.sold()
+        world = worlds.sold(signed=False)
         if trial:
             worlds.booted(worlds.staged(world, 2, worlds.file_system(files)))
         else:
@@ -163,7 +175,9 @@ SCENES.update(
         "boot, recovery": recovery,
         "boot, recovery asked for": asked_recovery,
         "boot, nothing to start": nothing,
-        "install, signed": signed,
+        "install, simple, signed": signed_simple,
+        "boot, signed": recorded,
+        "boot, signed at every start": signed_at_every_start,
         "install, NOR chip": chip,
         "install, SD card": card,
         "boot, application starts": hand_over(_APPLICATION),

@@ -150,7 +150,7 @@ def fragments():
 
 
 def unsigned():
-    board = worlds.sold(unsigned=True).running()
+    board = worlds.sold(unsigned=True, signed=False).running()
 
     def act():
         from hashlib import sha256

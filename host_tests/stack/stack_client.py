@@ -46,10 +46,6 @@ def payload_of(name):
     return lambda: client(name="packed_" + name)
 
 
-def signed_image():
-    return client(worlds.sold(True), "image_signed")
-
-
 def stages():
     """An update of the boot stages, by the client of a chain."""
     world = worlds.chain()
@@ -270,7 +266,6 @@ SCENES = {
     "run, no client store": without_client_store,
     "run, simple": simple,
     "run, permanent": permanent,
-    "run, signed": signed_image,
     "run, boot stages": stages,
     "run, firmware": firmware,
     "run, deflated": payload_of("deflated"),

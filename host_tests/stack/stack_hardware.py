@@ -58,7 +58,10 @@ class WatchedBus(Bus):
 
 
 class Pico(World):
-    """A Pico W; as a board it is one whose devices are its disks, for who prepares them."""
+    """A Pico W; as a board it is one whose devices are its disks, for who prepares them.
+
+    more:  of its layout
+    """
 
     def __init__(self, **more):
         super().__init__("RPI_PICO_W", **more)

@@ -7,6 +7,7 @@ import os
 import sys
 
 import fake_ports
+from boards_kit import KEY
 from fwcore.boot_chain import StageBoard
 from fwcore.regions import fixed_slot
 from fwcore.state import TRIALS, State
@@ -37,10 +38,8 @@ RECOVERY = {
 }
 
 
-def sold(signed=False, **more):
+def sold(**more):
     """A Pico that left its factory with OLD. more: of its layout."""
-    if signed:
-        more["signed"] = True
     return _made(Pico(**more))
 
 
@@ -70,9 +69,10 @@ def flash_layout(mode, **more):
 
 
 def in_mode(mode, **more):
-    """sold() with the layout of a mode."""
+    """sold() with the layout of a mode; simple installation is not signed unless it says so."""
     if mode != "simple":
         return sold(**flash_layout(mode, **more))
+    more.setdefault("signed", False)
     world = Pico(**flash_layout("overwrite", **more))
     for name in ("mode", "state", "trials"):
         del world.layout[name]
@@ -124,6 +124,18 @@ def booted(world, times=1):
 
 def on_trial(world=None):
     return booted(offered(world or sold()))
+
+
+def key_frozen(world):
+    """The layout asks for signatures at every start, by a key in a module."""
+    world.layout["signed"] = "start"
+    sys.path.append(here("../tools/fwtool/signing"))
+    import p256_tables
+
+    sys.path.pop()
+    ids = {"VENDOR_ID": simboard.VENDOR_ID, "CLASS_ID": simboard.CLASS_ID}
+    sys.modules["maker_key"] = fake_ports.Module(TABLES=p256_tables.tables(KEY), **ids)
+    return world
 
 
 def staged(world, version, image, **more):

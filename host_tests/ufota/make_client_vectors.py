@@ -12,6 +12,7 @@ import io
 import json
 import zlib
 from hashlib import sha256
+from uuid import UUID
 
 import detools
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -20,7 +21,8 @@ from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 from cryptography.hazmat.primitives.padding import PKCS7
 
 from decoders_kit import frame, head, leb, literals
-from fwtool.signing import keys, manifest_der
+from fwcore.manifest import version_word
+from fwtool.signing import keys, manifest_der, statements
 from helpers import here
 from ufota_testkit.noise import noise
 from ufota_testkit.simboard import CLASS_ID, VENDOR_ID
@@ -60,8 +62,14 @@ MANIFESTS = {
     "needs_main": (SMALL, {"component-name": "SYSTEM", "vendor-data": b"needs:MAIN=1.5.0"}),
     "needs_nonsense": (SMALL, {"vendor-data": b"needs:SYSTEM>1"}),
 }
-# name: whose signature the image itself has; all are SMALL
-IMAGE_SIGNED = {"image_signed": OURS, "image_forged": STRANGER}
+# name: whose signature the image itself has in place of ours, over which version; all are SMALL,
+# of 2.0.0. A version of None: over the digest alone, as Arm's tool makes it
+IMAGE_SIGNED = {
+    "image_forged": (STRANGER, "2.0.0"),
+    "image_renamed": (OURS, "1.0.0"),
+    "image_arm": (OURS, None),
+    "image_unsigned": None,
+}
 # The image that trial_setup() runs, one that is much like it, and others to be refused.
 BEFORE = noise(600, 1)
 AFTER = BEFORE[:200] + b"changed" + BEFORE[250:] + noise(90, 11)
@@ -98,19 +106,34 @@ def _fields(payload, changes):
         "payload-size": len(payload),
         "payload-uri": "payload.bin",
         "payload-format": 1,
-        "installed-signature": b"",
     }
     fields.update(changes)
     return fields
 
 
-def _signed(payload, changes, words=OURS):
+def _signed(payload, changes, words=OURS, image=None):
+    """A manifest, signed, as is the statement about the image. image: default: the payload"""
     fields = _fields(payload, changes)
+    if "installed-signature" not in fields:
+        fields["installed-signature"] = _sign_image(image or payload, words, fields)
     return manifest_der.signed_resource(fields, lambda body: _sign(body, words)).hex()
 
 
 def _sign(message, words):
     return keys.sign(private(words), sha256(message).digest())
+
+
+def _sign_image(image, words, fields):
+    vendor, class_ = UUID(bytes=fields["vendor-id"]), UUID(bytes=fields["class-id"])
+    word = version_word(fields["payload-version"])
+    return statements.sign(private(words), vendor, class_, fields["component-name"], word, image)
+
+
+def _other_signature(words, version):
+    image = noise(*SMALL)
+    if version is None:
+        return _sign(image, words)
+    return _sign_image(image, words, _fields(image, {"payload-version": version}))
 
 
 def _deflated(data):
@@ -162,7 +185,7 @@ def _packed(name, made):
     changes = {"payload-format": number, "payload-metadata": metadata}
     if "system" in name:
         changes["component-name"] = "SYSTEM"
-    return {"payload": made.hex(), "hex": _signed(made, changes)}
+    return {"payload": made.hex(), "hex": _signed(made, changes, image=installed)}
 
 
 def build_packed(payload=packed):
@@ -177,8 +200,9 @@ def build():
         words = STRANGER if name == "stranger" else OURS
         made = _signed(noise(*shape), changes, words)
         manifests[name] = {"size": shape[0], "seed": shape[1], "hex": made}
-    for name, words in IMAGE_SIGNED.items():
-        made = _signed(noise(*SMALL), {"installed-signature": _sign(noise(*SMALL), words)})
+    for name, how in IMAGE_SIGNED.items():
+        signature = _other_signature(*how) if how else b""
+        made = _signed(noise(*SMALL), {"installed-signature": signature})
         manifests[name] = {"size": SMALL[0], "seed": SMALL[1], "hex": made}
     for name, size in PATTERNS.items():
         manifests[name] = {"size": size, "hex": _signed(noise(512, 7) * (size // 512), {})}

@@ -129,10 +129,12 @@ def update(name):
 
 
 def test_update_without_a_state_region_loads_nothing_of_it():
-    update("pattern_16k")
-    if sys.implementation.name == "micropython":  # elsewhere another test may have loaded it
-        loaded = {"fwcore.state", "fwcore.journal", "ufota.update.pending", "ufota.trial"}
-        assert not loaded & set(sys.modules)
+    if sys.implementation.name == "micropython":  # elsewhere others hold what is loaded here
+        not_needed = {"fwcore.state", "fwcore.journal", "ufota.update.pending", "ufota.trial"}
+        for name in not_needed:
+            sys.modules.pop(name, None)  # the board's store has a journal
+        update("pattern_16k")
+        assert not not_needed & set(sys.modules)
 
 
 def test_live_heap_is_the_same_for_every_image_size():

@@ -5,7 +5,7 @@ from fwcore import errors, errors_boot, errors_net, header, manifest
 from fwcore import state as states
 from fwcore.errors import FwError
 from fwcore.manifest import version_word
-from fwcore.regions import has_room, read_signature
+from fwcore.regions import bare_size, read_signature
 from fwcore.state import State
 from helpers import raises
 from ufota import client
@@ -98,7 +98,8 @@ def test_update_ends_pending_on_every_storage_in_every_mode():
         for pages in (SMALL, delivery("small")):
             made = trial_setup(pages, mode, kind)
             board = made[0]
-            set_state(board, result=states.REVERTED, reason=80, floor=1, done=3)
+            done = 3 if mode == "swap" else 0
+            set_state(board, result=states.REVERTED, reason=80, floor=1, done=done)
             assert update(made)
             state = State(board)
             assert state.phase == states.PENDING and state.new == head_of(NEW)
@@ -144,7 +145,7 @@ def test_no_update_comes_in_while_another_is_not_finished():
 
 def test_black_listed_image_is_refused_whatever_its_version_or_manifest():
     for mode in MODES:
-        for name in ("small", "image_signed"):
+        for name in ("image_unsigned", "small"):
             made = setup(mode, name=name)
             state = State(made[0])
             state.blacklist(head_of(NEW).digest)
@@ -378,54 +379,71 @@ def test_direct_mode_judges_by_the_slot_that_runs():
 
 
 def behind_header(slot):
-    at = slot.header_at + header.EXTERNAL_SIZE
+    at = slot.header_at + bare_size(slot)
     return bytes(slot.storage.device.data[at : at + 64])
 
 
-def test_signature_travels_behind_the_header_where_there_is_room_and_in_the_state():
-    signature = bytes(manifest.read(signed("image_signed"), Key().verify).image_signature)
+def test_signature_travels_behind_the_header_where_the_layout_is_signed():
+    signature = bytes(manifest.read(signed("small"), Key().verify).image_signature)
     assert len(signature) == 64
-    for mode in ("swap", "overwrite"):
+    for mode in MODES:
         for program in (64, 128):
-            for name, expected in (("image_signed", signature), ("small", None)):
-                layout_ = simboard.trial_layout(mode)
-                devices = layout_["devices"]
-                devices["spi"] = dict(devices["spi"], program=program)
-                made = setup(mode, name=name, devices=devices)
+            devices = simboard.trial_layout(mode)["devices"]
+            devices["spi"]["program"] = program
+            for asked in (True, "start"):
+                made = setup(mode, name="small", devices=devices, signed=asked)
                 assert update(made)
                 slot = candidates(made[0])[0]
-                assert has_room(slot) == (program == 128)
-                assert State(made[0]).signature == (expected or bytes(64))
+                assert State(made[0]).signature == bytes(64)  # the boot stage puts it there
                 found = read_signature(slot, memoryview(bytearray(512)))
-                if program == 128:
-                    assert found == behind_header(slot) == (expected or b"\xff" * 64)
-                else:
-                    assert found is None and behind_header(slot) != expected
+                assert found == behind_header(slot) == signature
                 assert boot(made[0]) == NEW
+                if asked is True:
+                    assert "[DBG ] Signature recorded" in made[0].lines
+                else:
+                    assert "[DBG ] Signature verified" in made[0].lines
+
+
+def test_nothing_is_behind_the_header_where_nobody_asks():
+    for mode in MODES:
+        for name in ("image_unsigned", "small"):
+            made = setup(mode, name=name)
+            assert update(made)
+            slot = candidates(made[0])[0]
+            assert State(made[0]).signature == bytes(64)
+            assert read_signature(slot, memoryview(bytearray(512))) == b""
+            assert mode == "direct" or behind_header(slot) == b"\xff" * 64
+            assert boot(made[0]) == NEW
 
 
 def test_header_and_signature_are_one_write():
-    made = setup("overwrite", name="image_signed")
-    board, _source, machine = made
-    machine.start(MANIFEST_URL)
-    while machine.state != client.COMMIT:
-        machine.step()
-    writes = []
-    disk = board.disks["spi"]
-    write = disk.writeblocks
-    disk.writeblocks = lambda *args: (writes.append(len(args[1])), write(*args))[1]
-    assert machine.run()
-    assert writes == [384]
+    for mode, size in (("swap", 384), ("overwrite", 384), ("direct", 256)):
+        made = setup(mode, name="small", signed=True)
+        board, _source, machine = made
+        machine.start(MANIFEST_URL)
+        while machine.state != client.COMMIT:
+            machine.step()
+        writes = []
+        disk = board.disks["spi"]
+        write = disk.writeblocks
+        disk.writeblocks = lambda *args, w=writes, f=write: (w.append(len(args[1])), f(*args))[1]
+        assert machine.run()
+        assert writes[-1] == size and len(writes) == (2 if mode == "swap" else 1)
 
 
 def test_signed_layout_takes_only_what_the_boot_stage_will_take():
     for mode in MODES:
-        for name, code in (
-            ("small", errors.BAD_SIGNATURE),
-            ("image_forged", errors.BAD_SIGNATURE),
-            ("image_signed", 0),
+        for name, arm, code in (
+            ("image_unsigned", False, errors.BAD_SIGNATURE),
+            ("image_forged", False, errors.BAD_SIGNATURE),
+            ("image_renamed", False, errors.BAD_SIGNATURE),
+            ("image_arm", False, errors.BAD_SIGNATURE),
+            ("small", False, 0),
+            ("image_arm", True, 0),
+            ("small", True, 0),
+            ("image_renamed", True, errors.BAD_SIGNATURE),
         ):
-            made = setup(mode, name=name, signed=True)
+            made = setup(mode, name=name, signed=True, arm_signature=arm)
             if code:
                 refused(code, made)
             else:

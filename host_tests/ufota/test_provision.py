@@ -4,16 +4,22 @@ import json
 import os
 from binascii import hexlify
 
-from boards_kit import IDENTITY, World
+from boards_kit import IDENTITY, World, read
+from fwboot import main
 from fwcore import errors, errors_net
 from fwcore.errors import FwError
 from fwcore.journal import Journal
 from fwcore.kv import KeyValue
+from fwcore.state import IDLE, State
+from fwcore.statement import digest_of
 from fwcore.storage import Storage
 from ufota import provision
+from ufota_testkit import simboard
+from ufota_testkit.noise import noise
 from ufota_testkit.simdisk import Disk, every_cut
 
 BOTH = True  # runs on CPython and on MicroPython
+HEAP = "128M"  # chips of 8 MiB
 
 PATH = "/tmp/ufota-identity-{}.json".format(int.from_bytes(os.urandom(6), "big"))
 GOOD = {name.decode(): hexlify(value).decode() for name, value in IDENTITY.items()}
@@ -168,6 +174,8 @@ def test_a_class_key_left_by_a_cut_is_not_that_of_the_next_identity():
 class Plain:
     """Nothing but a store, on a disk whose reads can fail."""
 
+    layout = {}
+
     def __init__(self, disk):
         storage = Storage(disk, 4096, 16)
         journal = Journal(storage, 0, 3 * 4096, 512)
@@ -216,3 +224,103 @@ def test_power_may_go_at_any_moment():
     count = every_cut(make, act, check)
     assert count > 20, count
     remove()
+
+
+# The image that is there before anybody can verify it
+
+OLD = 1, noise(600, 1)
+
+
+def shipped(name="RPI_PICO_W", **more):
+    """A World whose chips have an image, that nobody signed, and no identity."""
+    world = World(name, **more)
+    with world.ports():
+        simboard.put(world, simboard.active_slot(world), *OLD, b"")
+    return world
+
+
+def starts(world, *lines):
+    """A start, which must be of OLD, with one of these lines about signatures; None: no line."""
+    world.lines.clear()
+    with world.ports():
+        assert read(main.run(world.start())) == OLD, world.lines
+    said = [text for text in world.lines if "ignature" in text]
+    assert (said[0] if said else None) in lines and len(said) < 2
+
+
+UNCHECKED = "[WARN] Signature not checked, no key yet"
+RECORDED = "[DBG ] Signature recorded"
+
+
+def test_the_image_that_is_there_is_recorded_before_the_key_comes():
+    for name in ("RPI_PICO_W", "ESP32_GENERIC", "PYBV11"):
+        world = shipped(name)
+        starts(world, UNCHECKED)
+        with world.ports():
+            board = world.start()
+            assert provision.provision(board, GOOD) is True
+            board = world.start()
+            head = simboard.active_slot(world).read_header(memoryview(bytearray(4096)), None)
+            said = digest_of(board, "MAIN", head)
+            state = State(board)
+            assert state.verified == said + bytes(32) and state.is_verified(said)
+            assert state.phase == IDLE and state.floor == 0
+        for _ in range(2):
+            starts(world, RECORDED)
+
+
+def test_the_key_is_not_written_when_the_image_cannot_be_recorded():
+    world = shipped("ESP32_GENERIC")
+    with world.ports():
+        region = world.layout["active"]
+        world.disks[region["device"]].bad_blocks.add(region["start"] // 4096)
+        try:
+            provision.provision(world.start(), GOOD)
+        except OSError:
+            assert not provision.is_provisioned(world.start())
+        else:
+            raise AssertionError("provisioned")
+        world.disks[region["device"]].bad_blocks.clear()
+    starts(world, UNCHECKED)
+    with world.ports():
+        assert provision.provision(world.start(), GOOD) is True
+    starts(world, RECORDED)
+
+
+def test_an_image_that_is_not_whole_is_not_recorded():
+    world = shipped()
+    region = world.layout["active"]
+    world.disks[region["device"]].data[region["start"] + 5] ^= 1
+    with world.ports():
+        assert provision.provision(world.start(), GOOD) is True
+        assert State(world.start()).verified == bytes(64)
+        assert main.run(world.start()) is None
+
+
+def test_nothing_is_recorded_where_nobody_asks_or_each_start_does():
+    for asked in (False, "start"):
+        world = shipped(signed=asked)
+        with world.ports():
+            assert provision.provision(world.start(), GOOD) is True
+            state = State(world.start())
+            assert state.is_new and state.verified == bytes(64)
+    world = shipped(signed=False)
+    starts(world, None)
+
+
+def test_power_may_go_at_any_moment_and_the_image_starts():
+    def act(world):
+        with world.ports():
+            provision.provision(world.start(), GOOD)
+
+    def check(world):
+        with world.ports():
+            done = provision.is_provisioned(world.start())
+        starts(world, RECORDED if done else UNCHECKED, RECORDED)
+        with world.ports():
+            assert provision.provision(world.start(), OTHER) is not done
+            assert identity(world.start()) == (IDENTITY if done else OTHERS)
+        starts(world, RECORDED)
+
+    count = every_cut(shipped, act, check)
+    assert count > 60, count

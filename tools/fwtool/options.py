@@ -11,6 +11,7 @@ from fwcore.errors import FwError
 from fwtool import explain
 
 NO_IDENTITY = "--vendor-id or --vendor-domain, and --class-id or --model, are needed"
+COMPONENT_NAME = re.compile("[A-Za-z0-9_-]{1,8}")
 _NUMBER = re.compile("[0-9]{1,20}")  # a u64 has at most 20 digits
 
 
@@ -43,8 +44,20 @@ class VersionWord(click.ParamType):
             self.fail(f"{value!r} is neither a.b.c with each 0..999 nor a u64", param, ctx)
 
 
+class Component(click.ParamType):
+    """A name that fits a statement and a manifest."""
+
+    name = "component"
+
+    def convert(self, value, param, ctx):
+        if not COMPONENT_NAME.fullmatch(value):
+            self.fail(f"{value!r} is not 1 to 8 letters, digits, _ and -", param, ctx)
+        return value
+
+
 VERSION_TEXT = VersionText()
 VERSION_WORD = VersionWord()
+COMPONENT = Component()
 
 
 def vendor_uuid(vendor_id, vendor_domain):

@@ -51,16 +51,22 @@ class Device:
         self._interpreter = interpreter
 
     def program(self, release):
-        """Make it new, as a factory does: an identity, this release, user files formatted."""
+        """Make it new, as a factory does: an identity, this release, user files formatted.
+
+        Where the layout is signed its boot stage has run once, and verified the release.
+        """
         __tracebackhide__ = True
         if self.is_swept:
             raise AssertionError("within every_cut() a board cannot be programmed")
         shutil.rmtree(self.folder, ignore_errors=True)
         version = version_word(release.version)
         who = self._maker.point, self._maker.vendor, self._maker.class_id
-        factory.make(str(self.folder), self.layout, release.image, version, *who)
+        sign = self._maker.sign
+        factory.make(str(self.folder), self.layout, release.image, version, *who, sign=sign)
         self.lines = []
         self.count_from_here()
+        if self.layout.get("signed"):
+            self._process("_boot", "--boot-only")  # it records that the signature was verified
         if self._has_user_files():
             said = self._script("user_files", "mount")
             if said:
@@ -174,10 +180,18 @@ class Device:
     def _script(self, name, *arguments):
         """Run a script of on_device; returns what it printed. Raises Failure, PowerCut."""
         __tracebackhide__ = True
+        done = self._process(f"ufota_testkit.on_device.{name}", *arguments)
+        self._check_power()
+        if done.returncode:
+            raise AssertionError(f"{name} ended with exit code {done.returncode}: {done.stdout}")
+        return done.stdout.strip()
+
+    def _process(self, module, *arguments):
+        """Run a module of the board to its end; returns what subprocess.run() does."""
+        __tracebackhide__ = True
         interpreter = self._interpreter
-        module = f"ufota_testkit.on_device.{name}"
         try:
-            done = subprocess.run(
+            return subprocess.run(
                 [*interpreter.command, str(self.folder), module, *map(str, arguments)],
                 cwd=interpreter.folder,
                 env=paths.environment(*interpreter.path),
@@ -189,11 +203,8 @@ class Device:
                 timeout=self.timeout_s,
             )
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"{name} has not ended in {self.timeout_s} s") from None
-        self._check_power()
-        if done.returncode:
-            raise AssertionError(f"{name} ended with exit code {done.returncode}: {done.stdout}")
-        return done.stdout.strip()
+            text = f"{module.rpartition('.')[2]} has not ended in {self.timeout_s} s"
+            raise AssertionError(text) from None
 
     def _told(self, what):
         """`what`, with what the board says of its last update, and its last lines."""

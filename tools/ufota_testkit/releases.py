@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from fwcore.manifest import version_text, version_word
 from fwtool.images import image
-from fwtool.signing import keys, manifests
+from fwtool.signing import keys, manifests, statements
 
 
 class Release(NamedTuple):
@@ -19,12 +19,16 @@ class Release(NamedTuple):
 
 
 class Maker:
-    """Who signs releases, and whom boards trust: a key and identity of its own."""
+    """Who signs releases, and whom boards trust: a key and identity of its own.
+
+    sign:   sign(component, version, image) -> 64 bytes, for factory.make()
+    """
 
     def __init__(self):
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.point = keys.point(self.key.public_key())
         self.vendor, self.class_id = uuid.uuid4(), uuid.uuid4()
+        self.sign = statements.signer(self.key, self.vendor, self.class_id)
 
     def release(self, layout, folder, version):
         """A Release of the application in a folder, for boards of this layout.

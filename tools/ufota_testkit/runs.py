@@ -75,7 +75,7 @@ class Run:
 
     def _was_reverted(self):
         """An update was taken back, and what starts now is not what is waited for."""
-        return _REVERTED in self.lines[-3:] and self._device.version != self._expects
+        return _REVERTED in self.lines[-4:] and self._device.version != self._expects
 
     def _judged(self, code, timeout_s):
         if any(_TWICE in line for line in self.lines):

@@ -15,7 +15,12 @@ from hashlib import sha256
 
 from fwcore import header, regions
 from fwcore.errors import FwError
+from fwcore.errors_boot import NO_KEY
+from fwcore.journal import Journal
+from fwcore.kv import KeyValue
 from fwcore.regions import SwapSlot
+from fwcore.statement import digest_of
+from fwcore.storage import Storage
 from ufota_testkit.noise import noise
 from ufota_testkit.simdisk import Disk, Power
 
@@ -32,11 +37,11 @@ _CANDIDATES = {
 }
 
 
-def layout(kind="sd", locations=1):
-    """A LAYOUT dict. kind: where the candidates are, one of KINDS."""
+def layout(kind="sd", locations=1, **more):
+    """A LAYOUT dict. kind: where the candidates are, one of KINDS; more: further keys."""
     candidates = dict(_CANDIDATES[kind])
     candidates["locations"] = locations
-    return {
+    made = {
         "devices": {
             "flash": {"size": 0x4000, "erase": 1024, "program": 256},
             "spi": {"size": 0x6000, "erase": 1024, "program": 256},
@@ -53,6 +58,8 @@ def layout(kind="sd", locations=1):
         "regions": {"boot": {"device": "flash", "start": 0, "size": 0x400}},
         "copy_retries": 3,
     }
+    made.update(more)
+    return made
 
 
 MODES = ("swap", "overwrite", "direct")
@@ -65,12 +72,13 @@ def trial_layout(mode, kind="spi", blocks=3, **more):
     mode:    swap, overwrite or direct
     kind:    where the candidate is: flash (inside the one device), spi or sd
     blocks:  of 512 bytes, for header and image of the active region
-    more:    further keys of the layout
+    more:    further keys of the layout; with `signed` an image starts one page later
 
         flash  active (blocks), state (6 blocks), the candidate when it is inside
         spi    the candidate: swap one block more than active, overwrite two slots
     """
     inside = (blocks + 6) * BLOCK if kind == "flash" else 0
+    signed = more.get("signed", False)
     count = {"swap": blocks + 1, "overwrite": 2 * (blocks + 1), "direct": blocks}[mode]
     made = {
         "devices": {
@@ -81,7 +89,7 @@ def trial_layout(mode, kind="spi", blocks=3, **more):
         "active": {
             "device": "flash",
             "header": 0,
-            "start": 512 if kind == "sd" and mode == "swap" else 128,
+            "start": 512 if kind == "sd" and mode == "swap" else 256 if signed else 128,
             "format": "lfs2",
         },
         "state": {"device": "flash", "start": blocks * BLOCK, "size": 6 * BLOCK},
@@ -99,11 +107,31 @@ def trial_layout(mode, kind="spi", blocks=3, **more):
     return made
 
 
+class ToyKey:
+    """Stands for the maker's key, both halves: what it makes is only as long as a signature.
+
+    asked:   how often it verified
+    """
+
+    def __init__(self, secret=b"maker"):
+        self._secret = secret
+        self.asked = 0
+
+    def sign(self, digest):
+        """64 bytes for 32."""
+        return sha256(self._secret + digest).digest() + sha256(digest + self._secret).digest()
+
+    def verify(self, digest, signature):
+        self.asked += 1
+        return signature == self.sign(digest)
+
+
 class Board:
     """What docs/DESIGN.md, "What a board offers", asks for.
 
     rot:     16 bytes, or None for a device without a root of trust
-    key:     what key() returns; tests without a manifest need none
+    key:     what key() returns; default: a ToyKey where the layout says signed; False: there is
+             none, the device is not provisioned
     disks:   name -> Disk, for every device of the layout that is used
     pulled:  names of devices that do not answer: device() raises OSError
     lines:   the boot log
@@ -117,6 +145,7 @@ class Board:
         self.layout = layout_
         self.power = Power()
         self.disks = {}
+        self.vault = Disk(3 * BLOCK, BLOCK, 128, False, self.power, "store")
         for name in sorted(_used(layout_)):
             spec = layout_["devices"][name]
             overwrite = spec.get("overwrite", False)
@@ -132,7 +161,7 @@ class Board:
         self.vendor_id = VENDOR_ID
         self.class_id = CLASS_ID
         self._rot = rot
-        self._key = key
+        self._key = ToyKey() if key is None and layout_.get("signed", False) else key
 
     def device(self, name):
         if name in self.pulled:
@@ -143,7 +172,14 @@ class Board:
         return self._rot
 
     def key(self):
+        if self._key is False:
+            raise FwError(NO_KEY)
         return self._key
+
+    def store(self):
+        """Read anew each time: a Board outlives its resets."""
+        journal = Journal(Storage(self.vault, BLOCK, 128), 0, 3 * BLOCK, 200)
+        return KeyValue(journal, journal.load())
 
     def log(self, text):
         self.lines.append(text)
@@ -175,9 +211,9 @@ def _used(layout_):
 # What a factory writes, and reads for the tests: neither counts as an operation
 
 
-def make(kind="sd", locations=1, key=None):
-    """A Board that runs version 1 of everything: image noise(1200, 1)."""
-    made = Board(layout(kind, locations), ROT, key)
+def make(kind="sd", locations=1, key=None, **more):
+    """A Board that runs version 1 of everything: image noise(1200, 1). more: as for layout()."""
+    made = Board(layout(kind, locations, **more), ROT, key)
     put(made, active_slot(made), 1, noise(1200, 1))
     return made
 
@@ -191,15 +227,30 @@ def candidate_slots(board):
     return regions.slots(board.layout, board.disks[board.layout["candidates"]["device"]])
 
 
-def put(board, slot, version, image):
-    """Put an image with its header into a slot; returns the Header."""
+def put(board, slot, version, image, signature=None, component=None):
+    """Put an image with its header into a slot; returns the Header.
+
+    signature:  64 bytes; default: where there is room, that of the board's own maker
+    component:  what the maker signed it as; default: the layout's
+    """
     head = header.Header(version, len(image), sha256(image).digest(), header.NO_CAMPAIGN)
+    if slot.room and signature is None:
+        signature = sign(board, head, component)
     disk = slot.storage.device
-    disk.load(slot.header_at, slot.pack(head, _key(board, slot)))
+    disk.load(slot.header_at, slot.pack(head, _key(board, slot)) + (signature or b""))
     if isinstance(slot, SwapSlot):
         disk.load(slot.inner_at, header.pack_internal(head))
     disk.load(slot.body_at, image)
     return head
+
+
+def sign(board, head, component=None):
+    """The signature of the board's own maker for an image; b"" where its key cannot sign."""
+    if not hasattr(board._key, "sign"):
+        return b""
+    return board._key.sign(
+        digest_of(board, component or board.layout.get("component", "MAIN"), head)
+    )
 
 
 def _key(board, slot):

@@ -18,7 +18,7 @@ require("ufota-boot")
 options.defaults(decoders=tuple(DECODERS))
 package(
     "fwcore",
-    ("boot_chain.py", "errors_net.py", "formats.py", "manifest.py", "p256.py"),
+    ("boot_chain.py", "errors_net.py", "formats.py", "manifest.py"),
     base_path="../..",
     opt=3,
 )

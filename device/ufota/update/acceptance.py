@@ -41,7 +41,11 @@ def check(update, found):
 
         payload.check(update, found)
     if layout.get("signed", False):
-        if not board.key().verify(found.installed_digest, found.image_signature):
+        load("fwcore", "statement")
+        from fwcore.statement import is_signed
+
+        head = found.version, found.installed_size, found.installed_digest
+        if not is_signed(board, found.component, head, found.image_signature):
             raise FwError(errors.BAD_SIGNATURE)
 
 

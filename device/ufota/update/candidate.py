@@ -109,10 +109,8 @@ class Candidate:
         found = update.manifest
         head = Header(found.version, found.installed_size, found.installed_digest, NO_CAMPAIGN)
         packed = slot.pack(head, update.key)
-        if not update.pending and update.board.layout.get("signed", False):
-            from ufota.update import pending
-
-            packed = pending.signed(slot, packed, found.image_signature)
+        if slot.room:
+            packed += found.image_signature
         (update.pending or slot).write_header(packed)
 
     def _read(self, size):

@@ -11,15 +11,8 @@ download is under way.
 from fwcore import errors, errors_boot
 from fwcore.errors import FwError
 from fwcore.header import NO_CAMPAIGN, Header
-from fwcore.regions import SwapSlot, has_room
-from fwcore.state import (
-    IDLE,
-    NO_SIGNATURE,
-    NONE,
-    PENDING,
-    TRIALS,
-    State,
-)
+from fwcore.regions import SwapSlot
+from fwcore.state import IDLE, NO_SIGNATURE, NONE, PENDING, TRIALS, State
 
 
 class PendingUpdate:
@@ -43,7 +36,6 @@ class PendingUpdate:
         self._head = Header(
             found.version, found.installed_size, found.installed_digest, NO_CAMPAIGN
         )
-        self._signature = found.image_signature
         self._tries = 0 if permanent else board.layout.get("trials", TRIALS)
         if state.phase not in (IDLE, PENDING):
             raise FwError(errors_boot.ON_TRIAL)
@@ -114,20 +106,15 @@ class PendingUpdate:
         slot = self._slot
         if isinstance(slot, SwapSlot):
             slot.write_inner(self._head)
-        slot.write_header(signed(slot, packed, self._signature))
+        slot.write_header(packed)
         state = State(self._board)
         state.end(NONE, 0)
         state.phase = PENDING
         state.tries = self._tries
         state.location = self._location
         state.new = self._head
-        state.signature = self._signature or NO_SIGNATURE
+        state.signature = NO_SIGNATURE  # it is behind the header
         state.put()
-
-
-def signed(slot, packed, signature):
-    """A packed header with the signature (64 bytes, or none) behind it, where there is room."""
-    return packed + signature if has_room(slot) else packed
 
 
 def _header_in(slot, buf, key):

@@ -173,7 +173,7 @@ def test_an_update_in_blocks_is_fetched_checked_and_reported():
     assert device.update() is True
     assert device.staged() == NEW
     asked = [m["params"]["fileBlock"] for topic, m, _ in cloud.sent if topic.endswith("download")]
-    assert asked == [{"size": min(200, 882 - at), "offset": at} for at in range(0, 882, 200)]
+    assert asked == [{"size": min(200, 947 - at), "offset": at} for at in range(0, 947, 200)]
     steps = cloud.steps()
     assert steps[0] == ("0", "") and steps[-1] == ("100", "")
     assert all(about == "" for _, about in steps)

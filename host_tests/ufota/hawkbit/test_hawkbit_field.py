@@ -14,7 +14,7 @@ from fwcore import errors, errors_boot, errors_net
 from fwcore.manifest import version_word
 from fwcore.state import CONFIRMED, REVERTED
 from fwtool.images import factory, image
-from fwtool.signing import keys, manifests
+from fwtool.signing import keys, manifests, statements
 from fwtool.virtual import virtual_board
 from goosebit_kit import ERROR, FINISHED, REGISTERED, RUNNING, UNKNOWN, Goosebit
 from helpers import PATIENCE_S
@@ -95,7 +95,9 @@ def board(tmp_path, monkeypatch):
     point = keys.point(key.public_key())
     folder = tmp_path / "board"
     built = application("1.0.0")
-    factory.make(str(folder), own_layout(), built, version_word("1.0.0"), point, VENDOR, CLASS)
+    sign = statements.signer(key, VENDOR, CLASS)
+    word = version_word("1.0.0")
+    factory.make(str(folder), own_layout(), built, word, point, VENDOR, CLASS, sign=sign)
     monkeypatch.setenv("HAWKBIT_TOKEN", TOKEN)
     lines = []
     power = virtual_board.VirtualBoard(folder, HEAP, on_line=lines.append)

@@ -144,7 +144,7 @@ def test_what_has_not_begun_takes_no_payload():
         raises(errors_net.NOT_BEGUN, update.write, b"x")
         update.begin(signed(name))
         board.layout["signed"] = True
-        raises(errors.BAD_SIGNATURE, update.begin, signed(name))
+        raises(errors.BAD_SIGNATURE, update.begin, signed("image_unsigned"))
         raises(errors_net.NOT_BEGUN, update.write, b"x")
         raises(errors_net.NOT_BEGUN, update.end)
 

@@ -28,12 +28,13 @@ from fwcore.manifest import version_word
 from fwcore.state import FORWARD, PENDING, State
 from fwtool import explain, paths
 from fwtool.exits import REFUSED, Failure
-from fwtool.images import factory, image, layouts
+from fwtool.images import combine, factory, headers, image, layouts
 from fwtool.server import serve, threaded
-from fwtool.signing import keys, manifests
+from fwtool.signing import keys, manifests, statements
 from fwtool.virtual import boot, virtual_board
 
 OLD, NEW, BROKEN, MENDED = "1.0.0", "2.0.0", "3.0.0", "3.0.1"
+FORGED = "9.0.0"
 MICRODOT = {OLD: "2.5.1", NEW: "2.7.0", BROKEN: "2.7.0", MENDED: "2.5.1"}
 VENDOR = uuid.uuid5(uuid.NAMESPACE_DNS, "vendor.example")
 CLASS = uuid.uuid5(VENDOR, "demo-board")
@@ -93,7 +94,8 @@ class Demo:
                 self.refusals(server.url)
                 self.crash(server.url)
                 self.power_cut(server.url)
-            self.scene("Power off, power on")
+            self.forged_image()
+            self.scene("The genuine image is put back, power on")
             with self.board:
                 self.say(f"  {self.page(MENDED)}")
 
@@ -124,6 +126,7 @@ class Demo:
             point,
             VENDOR,
             CLASS,
+            sign=statements.signer(self.key, VENDOR, CLASS),
         )
         self.say(f"  a board leaves the factory with {OLD}; it trusts key {keys.key_id(point)}")
 
@@ -205,6 +208,31 @@ class Demo:
         self.say("  power is cut: some blocks have changed places, some have not")
         self.board.start()
         self.say(f"  {self.page(MENDED)}")
+
+    def forged_image(self):
+        """Program an image over the cable, past the client, and see the boot stage refuse it."""
+        self.scene("Somebody writes an image of his own straight to the flash")
+        flash = self.folder / "board" / "flash.bin"
+        genuine = flash.read_bytes()
+        with open(flash, "r+b") as file:
+            for _, start, _, data in self.forged():
+                file.seek(start)
+                file.write(data)
+        can_start, log = boot.boot_once(str(self.folder / "board"))
+        for line in log:
+            self.hear(line)
+        if can_start:
+            raise Failure("the board starts an image that its maker has not signed")
+        self.say("  nothing of his runs, however often the board resets")
+        flash.write_bytes(genuine)
+
+    def forged(self):
+        """What a stranger programs, as of combine.parts(): signed, but by a key of his own."""
+        layout = layouts.load(str(paths.board() / "layout.py"))
+        built = image.build({"main.py": b"print('mine')\n"}, "lfs2", 4096)
+        sign = statements.signer(self.stranger, VENDOR, CLASS)
+        head = headers.installed(layout, version_word(FORGED), built, sign)
+        return combine.parts(layout, built, head)
 
     def download(self, url, version):
         self.publish(f"{version}.fw", self.bundle(version))

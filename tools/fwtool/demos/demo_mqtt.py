@@ -24,7 +24,7 @@ from fwtool.demos.demo import CLASS, VENDOR, make_scratch, server_of
 from fwtool.demos.demo_mqtt_client import fetch
 from fwtool.exits import DEVICE, Failure
 from fwtool.images import factory, image, layouts
-from fwtool.signing import keys, manifests
+from fwtool.signing import keys, manifests, statements
 from fwtool.virtual import virtual_board
 
 OLD, NEW, BROKEN, BLOCKS = "1.0.0", "2.0.0", "3.0.0", "3.0.1"
@@ -118,6 +118,7 @@ class Story:
             keys.point(self.key.public_key()),
             VENDOR,
             CLASS,
+            sign=statements.signer(self.key, VENDOR, CLASS),
         )
         self.say(f"  a board leaves the factory with {OLD}, as device {NAME} of product {KEY}")
 

@@ -29,6 +29,7 @@ from fwtool.device.device_link import Link
 from fwtool.exits import Failure
 from fwtool.images import layouts
 from fwtool.signing import class_key as class_keys
+from fwtool.signing import maker_key
 
 STAGE = "/.fwtool"  # on the board, beside lib: what was copied, and is not in use yet
 FLASH = "flash"  # name of a device: what a port gives to its own file system too
@@ -55,8 +56,10 @@ class Deploy:
         self._modules = packages.board_modules(board)
         if layout is not None:
             self._modules["layout.py"] = Path(layout)
-        self._layout = layouts.load(str(self._modules["layout.py"]))
+        path = str(self._modules["layout.py"])
+        self._layout = layouts.load(path)
         self._identity = identity
+        self._frozen_key = maker_key.check_beside(path, self._layout)
         self._plain = plain
         self._report = report
         self._link = Link(port, is_fresh=True)
@@ -66,6 +69,8 @@ class Deploy:
         """Returns what was done: dict, as --json prints it. Raises Failure, FwError."""
         told = self._link.ask(scripts.PROBE.format(names=self._names()))
         self._root = told["root"]
+        if self._frozen_key:
+            self._check_frozen_key()
         provision.is_provisioned(self._link, self._identity)  # or refused, before any write
         with tempfile.TemporaryDirectory() as scratch:
             tree = self._tree(told, Path(scratch))
@@ -90,6 +95,20 @@ class Deploy:
         """Modules a firmware may have."""
         own = [name.removesuffix(".py") for name in self._modules if name != "main.py"]
         return [*packages.INSTALLED, *own]
+
+    def _check_frozen_key(self):
+        """The firmware, the layout and the identity are of one key. Raises Failure."""
+        point = self._frozen_key.hex()
+        if self._identity and self._identity["key"] != point:
+            raise Failure("maker_key.py is of another key than --key", exits.REFUSED)
+        frozen = self._link.ask(scripts.FROZEN_KEY)
+        if frozen is None:
+            text = (
+                'the layout says signed: "start", and maker_key.py is not frozen in the firmware'
+            )
+            raise Failure(text, exits.REFUSED)
+        if frozen != point:
+            raise Failure("the firmware has another maker_key.py frozen", exits.REFUSED)
 
     def _has_drivers(self):
         """True when the board's own modules use bdev; 50 KB of source otherwise for nothing."""

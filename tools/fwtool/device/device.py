@@ -12,6 +12,7 @@ from fwcore.errors import FwError
 from fwtool import exits, explain, files
 from fwtool.device.device_link import Link
 from fwtool.exits import Failure
+from fwtool.virtual import state
 from fwtool.virtual.state import _PHASES, _RESULTS, _name, _words
 
 _BOARD = "from ufota import trial\nfrom board import Board\nboard = Board()\n"
@@ -33,6 +34,14 @@ try:
 except OSError:
     head = None
 answer["active"] = head and (head.version, head.size, head.digest.hex())
+answer["signed"] = board.layout.get("signed", False)
+answer["recorded"] = False
+if state and head and answer["signed"] is True:
+    from fwcore.statement import digest_of
+    said = digest_of(board, board.layout.get("component", "MAIN"), head)
+    answer["recorded"] = state.is_verified(said)
+lines = getattr(Board, "lines", None) or ()
+answer["errors"] = [line for line in lines if line.startswith("[ERR ] ")]
 """
 )
 _CONFIRM = _BOARD + "answer = trial.confirm(board)\n"
@@ -42,7 +51,7 @@ from board import Board
 answer = getattr(Board, "lines", None)
 """
 
-_LABELS = {"tries": "trial boots left"}
+_LABELS = {"tries": "trial boots left", "trust": "signature", "errors": "errors at start"}
 _port = click.option("--port", required=True, help="Serial port, as mpremote takes it.")
 _reason = click.option(
     "--reason",
@@ -59,8 +68,12 @@ def status(port):
     found = {
         "provisioned": told["provisioned"],
         "active": _image(told["active"]),
+        "trust": None,
         "last": None,
+        "errors": [line.removeprefix("[ERR ] ") for line in told["errors"]],
     }
+    if told["active"]:
+        found["trust"] = _trust(told)
     if told["last"]:
         result, reason, version, digest = told["last"]
         found["last"] = {
@@ -77,6 +90,13 @@ def status(port):
     return found
 
 
+def _trust(told):
+    trust = state.trust(told["signed"], told["provisioned"], told["recorded"])
+    if trust == "not recorded" and not told["state"]:
+        return "each start"  # nothing keeps a record
+    return trust
+
+
 def _image(told):
     if not told:
         return None
@@ -89,6 +109,10 @@ def _rows(found):
     rows["provisioned"] = "yes" if found["provisioned"] else "no"
     active, last = found["active"], found["last"]
     rows["active"] = "{version}, {size} bytes, {digest}".format(**active) if active else "none"
+    rows["trust"] = state.TRUST[found["trust"]]
+    rows["errors"] = "; ".join(found["errors"])
+    if not found["errors"]:
+        del rows["errors"]
     rows = {_LABELS.get(name, name): value for name, value in rows.items()}
     rows["last"] = "none"
     if last:

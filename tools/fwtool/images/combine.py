@@ -8,11 +8,13 @@ import rich_click as click
 
 from fwcore import errors
 from fwcore.header import INTERNAL_SIZE
+from fwcore.statement import RECOVERY
 from fwtool import exits, files, options
 from fwtool.exits import Failure
 from fwtool.images import headers, layouts
 from fwtool.images import image as images
 from fwtool.images import stage as stages
+from fwtool.signing import statements
 
 BLANK = 0xFF
 
@@ -20,7 +22,8 @@ BLANK = 0xFF
 def parts(layout, image, head, boot=None):
     """What goes where on the device that holds the active image.
 
-    image, head, boot: bytes; head is the header of the layout's kind
+    image, head, boot: bytes; head is the header of the layout's kind, and the signature behind
+              it where the layout is signed, as by headers.installed()
     returns:  list of (name, start, limit, bytes)
     raises:   Failure when the boot firmware has no place
     """
@@ -34,20 +37,23 @@ def parts(layout, image, head, boot=None):
     return found
 
 
-def recovery_parts(layout, image, version):
-    """As parts(), on the device of the recovery region. version: u64 word; image: bytes."""
-    head = headers.installed(layout, version, image)
+def recovery_parts(layout, image, version, sign=None):
+    """As parts(), on the device of the recovery region.
+
+    version: u64 word; image: bytes; sign: as for headers.installed()
+    """
+    head = headers.installed(layout, version, image, sign, RECOVERY)
     return _placed(layout["recovery"], image, head, "recovery header", "recovery image")
 
 
-def stage_parts(layout, image, version):
+def stage_parts(layout, image, version, sign=None):
     """As parts(), on stage_device(): a boot stage for the first of the two slots.
 
-    image:    bytes; version: u64 word
+    image:    bytes; version: u64 word; sign: as for headers.installed()
     raises:   Failure when the layout has no stages
     """
     chain = stages.of_layout(layout)
-    head = headers.installed(chain, version, image)
+    head = headers.installed(chain, version, image, sign)
     return _placed(chain["active"], image, head, "stage header", "boot stage")
 
 
@@ -83,6 +89,15 @@ def read_stage(layout, path, version):
     if not data:
         raise Failure(f"{path} is empty")
     return data, version
+
+
+def image_paths(layout, app, recovery, stage_path):
+    """Component of each image -> its path, as statements.of_options() takes them."""
+    return {
+        statements.component_of(layout): app,
+        RECOVERY: recovery,
+        layout.get("stages", {}).get("component"): stage_path,
+    }
 
 
 def check_recovery(layout, path, image):
@@ -167,7 +182,13 @@ def write(path, start, data, inputs):
 
 
 @click.command()
-@click.option("--layout", "layout_path", required=True, metavar="FILE")
+@click.option(
+    "--layout",
+    "layout_path",
+    required=True,
+    metavar="LAYOUT",
+    help="File, or name of a board.",
+)
 @click.option("--app", required=True, metavar="IMAGE", help="Application image.")
 @click.option("--version", type=options.VERSION_WORD, help="Version of the application.")
 @click.option("--header", metavar="FILE", help="A header made before, instead of --version.")
@@ -181,6 +202,8 @@ def write(path, start, data, inputs):
 )
 @click.option("-o", "--output", required=True, metavar="FILE", help=".bin or .hex")
 @stage_options
+@statements.key_option
+@options.identity_options
 @files.json_option
 def combine(
     layout_path,
@@ -193,31 +216,39 @@ def combine(
     output,
     stage_path,
     stage_version,
+    sign_key,
+    vendor,
+    class_,
     as_json,
 ):
     """Put boot stage, header and application into one file for a new device.
 
     A recovery image gets the version of the application. Recovery image and --stage must
-    be on the device of the application.
+    be on the device of the application. Where the layout is signed, --sign-key with a vendor and
+    a class signs each image; or each has its IMAGE.sig.
     """
     if (version is None) == (header is None):
         raise click.UsageError("give --version or --header")
     layout = layouts.load(layout_path)
     image = files.read(app)
     images.check(layout, app, image)
+    paths = image_paths(layout, app, recovery, stage_path)
+    sign = statements.of_options(sign_key, vendor, class_, paths)
     if header is None:
-        head = headers.installed(layout, version, image)
+        head = headers.bare(layout, version, image)
     else:
         head, version = _header(layout, header, image)
+    head = headers.signed(layout, head, version, image, sign)
     found = parts(layout, image, head, _boot(layout, boot, base))
     if recovery is not None:
-        found += _recovery(layout, recovery, version)
+        found += _recovery(layout, recovery, version, sign)
     first = read_stage(layout, stage_path, stage_version)
     if first is not None:
         _check_beside(layout, "stage slot", stage_device(layout))
-        found += stage_parts(layout, *first)
+        found += stage_parts(layout, *first, sign)
     start, data = join(layout, layout["active"]["device"], found)
-    write(output, base + start, data, (layout_path, app, header, boot, recovery, stage_path))
+    read_too = (layout_path, app, header, boot, recovery, stage_path, sign_key)
+    write(output, base + start, data, read_too)
     if output != files.STDIO:
         found.sort(key=lambda part: part[1])
         placed = {name: f"{at:#010x} {len(part)} bytes" for name, at, _, part in found}
@@ -228,16 +259,16 @@ def _header(layout, path, image):
     """(header, version) out of a header file that is about this image, or Failure."""
     data = files.read(path, INTERNAL_SIZE)
     _, head = headers.parse(data)
-    if data != headers.installed(layout, head.version, image, head.campaign):
+    if data != headers.bare(layout, head.version, image, head.campaign):
         raise Failure(f"{path} is not the header of this application", exits.VERIFY)
     return data, head.version
 
 
-def _recovery(layout, path, version):
+def _recovery(layout, path, version, sign):
     image = files.read(path)
     check_recovery(layout, path, image)
     _check_beside(layout, "recovery region", layout["recovery"]["device"])
-    return recovery_parts(layout, image, version)
+    return recovery_parts(layout, image, version, sign)
 
 
 def _check_beside(layout, name, device):

@@ -13,6 +13,7 @@ from fwcore.errors import FwError
 from fwcore.stage import pack_stage, unpack_stage
 from fwtool import exits, files, options
 from fwtool.exits import Failure
+from fwtool.signing import statements
 
 KINDS = ("internal", "external", "stage")
 MAX_IDENTITY = 64 << 10  # bytes
@@ -23,11 +24,32 @@ def internal(version, image, campaign=format_.NO_CAMPAIGN):
     return format_.pack_internal(_head(version, image, campaign))
 
 
-def installed(layout, version, image, campaign=format_.NO_CAMPAIGN):
-    """The header in front of an image that can be started: 112 bytes, or a stage header's 56."""
+def installed(layout, version, image, sign=None, component=None):
+    """What lies in front of an image that can be started: header, and signature where asked for.
+
+    sign:       as of statements.signer(); needed where the layout is signed
+    component:  what the image is signed as; default: the layout's
+    raises:     Failure
+    """
+    head = bare(layout, version, image)
+    return signed(layout, head, version, image, sign, component)
+
+
+def bare(layout, version, image, campaign=format_.NO_CAMPAIGN):
+    """The header alone: 112 bytes, or a stage header's 56."""
     if layout.get("headers") == "stage":
         return pack_stage(version, len(image), sha256(image).digest())
     return internal(version, image, campaign)
+
+
+def signed(layout, head, version, image, sign, component=None):
+    """The header `head` as installed() returns it. Arguments and errors as there."""
+    if not layout.get("signed", False):
+        return head
+    component = component or statements.component_of(layout)
+    if sign is None:
+        raise Failure(f"the layout is signed, and nothing signs {component}")
+    return head + sign(component, version, image)
 
 
 def _head(version, image, campaign):
@@ -37,9 +59,22 @@ def _head(version, image, campaign):
 def rot_of(path):
     """Root of trust from a device's identity.json. Raises Failure."""
     try:
-        return bytes.fromhex(json.loads(files.read(path, MAX_IDENTITY))["rot"])
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise Failure(f"{path} is no identity file with a root of trust") from None
+        return identity_of(path)["rot"]
+    except KeyError:
+        raise _no_identity(path) from None
+
+
+def identity_of(path):
+    """A device's identity.json: dict of bytes. Raises Failure."""
+    try:
+        values = json.loads(files.read(path, MAX_IDENTITY))
+        return {name: bytes.fromhex(text) for name, text in values.items()}
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        raise _no_identity(path) from None
+
+
+def _no_identity(path):
+    return Failure(f"{path} is no identity file with a root of trust")
 
 
 def parse(data, identity=None):

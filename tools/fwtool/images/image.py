@@ -11,10 +11,12 @@ from hashlib import sha256
 
 import rich_click as click
 
-from fwcore.layout import FORMATS
+from fwcore.layout import COMPONENT, FORMATS
+from fwcore.statement import RECOVERY
 from fwtool import files
 from fwtool.exits import REFUSED, Failure
 from fwtool.images import filesystems, layouts
+from fwtool.signing import statements
 
 STAY_SOURCE = "main.py"  # the hand-over runs it as __main__, which an import cannot
 MAX_NAME = 255
@@ -117,15 +119,19 @@ def check(layout, name, data):
     help="Block size of the device it is mounted from.",
 )
 @click.option("--size", type=files.SIZE, help="Image size; default: the smallest that does.")
+@statements.file_options(f"default: {COMPONENT}; of a recovery image: {RECOVERY}.")
 @files.json_option
-def image(folder, output, form, compiled, block, size, as_json):
+def image(folder, output, form, compiled, block, size, signing, as_json):
     """Turn FOLDER into an application image, deterministically.
 
-    With --compile, main.py stays source: it is run, not imported.
+    With --compile, main.py stays source: it is run, not imported. With --sign-key, --version,
+    a vendor and a class it is signed for first programming, into OUTPUT.sig.
     """
     if block < 1 or max(block, size or 0) > files.MAX_IMAGE:
         raise Failure(f"block and size must be 1..{files.MAX_IMAGE}")
     _check_outside(output, folder)
+    if signing:
+        signing.check(output)
     tree = collect(folder)
     data = build(compile_all(tree) if compiled else tree, form, block, size)
     files.write(output, data)
@@ -136,6 +142,8 @@ def image(folder, output, form, compiled, block, size, as_json):
         "size": len(data),
         "digest": sha256(data).hexdigest(),
     }
+    if signing:
+        about["signature"] = signing.write(output, data, COMPONENT)
     if output != files.STDIO:
         files.show(about, as_json)
 

@@ -6,15 +6,18 @@ literal CHIPS beside it says where the devices are on real chips (chips.py).
 
 import ast
 import json
+import os
 import re
 
 import rich_click as click
 
 from fwcore import errors, regions, storage
 from fwcore import layout as rules
-from fwtool import files
+from fwcore.statement import RECOVERY
+from fwtool import files, paths
 from fwtool.exits import Failure
 from fwtool.images import chips
+from fwtool.signing import maker_key
 
 MAX_LAYOUT = 64 << 10  # bytes of a layout file
 BAR_WIDTH = 64  # characters a whole device is drawn in
@@ -32,7 +35,8 @@ _LAYOUT = {
     "mode": str,
     "trials": int,
     "watchdog_ms": int,
-    "signed": bool,
+    "signed": (bool, str),  # of texts only "start", by the device's own rules
+    "arm_signature": bool,
     "downgrade": bool,
     "recovery": dict,
     "headers": str,
@@ -42,6 +46,7 @@ _LAYOUT = {
 _OF_TRIALS = ("trials", "downgrade")  # mean nothing without a state region
 _DEVICE = {"size": int, "erase": int, "program": int, "overwrite": bool}
 _SPAN = {"device": str, "start": int, "size": int}
+_STATE = {**_SPAN, "external": bool}
 _IMAGE = {**_SPAN, "header": int, "format": str}
 _CANDIDATES = {**_SPAN, "locations": int, "internal": bool}
 _REGION = {**_SPAN, "format": str}
@@ -51,8 +56,11 @@ COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "red", "bright_cyan", "
 def load(path):
     """LAYOUT of a file, checked by the device's own rules and more strictly still.
 
+    path:    of the file, or the name of a board that comes with ufota
     raises:  Failure, FwError
     """
+    if not os.path.isfile(path):
+        path = str(paths.layouts().get(path, path))
     data = files.read(path, MAX_LAYOUT)
     layout = _literal(path, data, "LAYOUT")
     if layout is None:
@@ -86,11 +94,18 @@ def _check_layer(layout, prefix):
     for field in _OF_TRIALS:
         if field in layout and "state" not in layout:
             raise Failure(f"{prefix}layout: {field} does nothing without a state region")
+    if layout.get("component") == RECOVERY:
+        raise Failure(f"{prefix}layout: component {RECOVERY} is that of recovery images")
+    if layout.get("arm_signature") and not layout.get("signed"):
+        raise Failure(f"{prefix}layout: arm_signature does nothing without signed")
+    if layout.get("unsigned") and layout.get("signed") == "start":
+        text = 'unsigned images have no signature, and signed: "start" asks for it'
+        raise Failure(f"{prefix}layout: {text}")
     for name in ("active", "recovery"):
         _check_kinds(prefix + name, layout.get(name, {}), _IMAGE)
     _check_kinds(prefix + "candidates", layout.get("candidates", {}), _CANDIDATES)
-    for name in ("state", "client"):
-        _check_kinds(prefix + name, layout.get(name, {}), _SPAN)
+    _check_kinds(prefix + "state", layout.get("state", {}), _STATE)
+    _check_kinds(prefix + "client", layout.get("client", {}), _SPAN)
     for name, region in layout.get("regions", {}).items():
         _check_name(prefix + "regions", name)
         _check_kinds(prefix + name, region, _REGION)
@@ -105,8 +120,10 @@ def _check_kinds(place, table, kinds):
     for field, value in table.items():
         if field not in kinds:
             raise Failure(f"{place}: {field!r} is no field of it")
-        if type(value) is not kinds[field]:  # isinstance takes True for a number
-            raise Failure(f"{place}: {field} is no {kinds[field].__name__}")
+        kind = kinds[field] if isinstance(kinds[field], tuple) else (kinds[field],)
+        if type(value) not in kind:  # isinstance takes True for a number
+            names = " or ".join(each.__name__ for each in kind)
+            raise Failure(f"{place}: {field} is no {names}")
 
 
 def _literal(path, data, name):
@@ -293,8 +310,12 @@ def layout():
 @click.argument("path", metavar="FILE")
 @files.json_option
 def check_command(path, as_json):
-    """Check that everything in the layout FILE fits, aligned and without overlap."""
+    """Check that everything in the layout FILE fits, aligned and without overlap.
+
+    With signed: "start" the frozen key, maker_key.py, has to be beside it.
+    """
     found = load(path)
+    maker_key.check_beside(path, found)
     size = len(all_regions(found))
     if as_json:
         files.print_json({"layout": path, "good": True, "regions": size})

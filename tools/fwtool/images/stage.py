@@ -16,12 +16,14 @@ from fwcore.layout import FORMATS
 from fwtool import files, paths
 from fwtool.exits import Failure
 from fwtool.images import image, layouts
+from fwtool.signing import statements
 
 ENTRY = "stage"  # module whose enter() the selector calls
 # Imported by the board, when the layout asks for signed images: the search below cannot find it.
 ALSO = ("fwcore.p256",)
 # Asked for where a board has `systems`, which the board a stage confirms itself to has not.
 NEVER = ("ufota.firmware.targets",)
+COMPONENT = "BOOT"  # where no layout says
 DEFAULT_FORM, DEFAULT_BLOCK = "lfs2", 4096
 
 
@@ -116,18 +118,24 @@ def _device(stages, region):
 @click.option("--layout", metavar="FILE", help="Format and block of its stages; refuse too much.")
 @click.option("--format", "form", type=click.Choice(FORMATS), help=f"Default: {DEFAULT_FORM}.")
 @click.option("--block", type=files.SIZE, help=f"Block of its device; default: {DEFAULT_BLOCK}.")
+@statements.file_options(f"default: that of --layout, or {COMPONENT}.")
 @files.json_option
-def stage(output, board, layout, form, block, as_json):
+def stage(output, board, layout, form, block, signing, as_json):
     """Make an image of an updatable boot stage, deterministically.
 
-    Sign it by `fwtool bundle --component BOOT`.
+    Sign an update by `fwtool bundle --component BOOT`, what goes into a new device by
+    --sign-key, --version, a vendor and a class, into OUTPUT.sig.
     """
+    if signing:
+        signing.check(output)
     loaded = None
+    component = COMPONENT
     if layout is not None:
         if form is not None or block is not None:
             raise click.UsageError("--layout already says what --format and --block would")
         loaded = layouts.load(layout)
-        active = of_layout(loaded)["active"]
+        chain = of_layout(loaded)
+        active, component = chain["active"], statements.component_of(chain)
         form, block = active["format"], loaded["devices"][active["device"]]["erase"]
     block = DEFAULT_BLOCK if block is None else block
     if not 1 <= block <= files.MAX_IMAGE:
@@ -144,5 +152,7 @@ def stage(output, board, layout, form, block, as_json):
         "size": len(data),
         "digest": sha256(data).hexdigest(),
     }
+    if signing:
+        about["signature"] = signing.write(output, data, component, (layout,))
     if output != files.STDIO:
         files.show(about, as_json)

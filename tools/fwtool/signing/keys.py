@@ -10,7 +10,7 @@ import sys
 
 import rich_click as click
 
-from fwtool import files
+from fwtool import files, options
 from fwtool.exits import REFUSED, Failure
 
 PASSPHRASE = "FWTOOL_PASSPHRASE"
@@ -198,13 +198,20 @@ def sign(key, digest):
 @click.command()
 @click.argument("path", metavar="KEY")
 @click.option("-o", "--output", required=True, metavar="FILE")
-def tables(path, output):
+@options.identity_options
+def tables(path, output, vendor, class_):
     """Make the tables with which a device verifies signatures of KEY at twice the speed.
 
-    KEY is a public key in any form. A board hands the 1092 bytes to p256.FixedKey.
+    KEY is a public key in any form. A board hands the 1092 bytes to p256.FixedKey. Where the
+    name of the output ends in .py it is a module with vendor and class, to be frozen as
+    maker_key.py.
     """
-    from fwtool.signing import p256_tables
+    from fwtool.signing import maker_key, p256_tables
 
+    is_module = output.endswith(".py")
+    if is_module and (vendor is None or class_ is None):
+        raise click.UsageError(options.NO_IDENTITY)
     made = p256_tables.tables(load_point(path))
-    files.write(output, made, (path,))
+    data = maker_key.module(made, vendor, class_).encode() if is_module else made
+    files.write(output, data, (path,))
     files.note(f"{output}: tables of {len(made)} bytes for {path}", output)

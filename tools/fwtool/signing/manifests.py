@@ -4,25 +4,24 @@ Manifests are Arm's v3 (fwcore/manifest.py has the bytes); `manifest-tool` reads
 makes, and the other way round. bundles.py puts one and its payload into one file.
 """
 
-import re
 import uuid
 from hashlib import sha256
 
 import rich_click as click
 
-from fwcore import errors, errors_net
+from fwcore import errors, errors_net, statement
 from fwcore import manifest as format_
 from fwcore.errors import FwError
 from fwcore.formats import RAW, check
 from fwtool import exits, explain, files, options
 from fwtool.exits import Failure
 from fwtool.payloads import packing
-from fwtool.signing import class_key, keys
+from fwtool.signing import class_key, keys, statements
 
 NEEDS = b"needs:"  # vendor-data that begins so is read by ufota.firmware.targets
 COMPONENT = "MAIN"  # where the layout names no other
-_COMPONENT = re.compile("[A-Za-z0-9_-]{1,8}")
 MAX_VENDOR_DATA = 64 << 10  # bytes read; the device's own limit is in fwcore.manifest
+STATEMENT, DIGEST, NONE = "statement", "digest", "none"  # what installed-signature is over
 # Names of Arm's schema, and ours. Reading shows them all; the device takes what it can install.
 PAYLOAD_FORMATS = {
     1: "raw-binary",
@@ -55,10 +54,12 @@ def making_options(required):
                 click.option("--priority", type=click.IntRange(0, 2**31 - 1), default=0),
                 click.option("--component", default=COMPONENT, show_default=True),
                 click.option(
-                    "--sign-image/--no-sign-image",
-                    default=True,
+                    "--image-signature",
+                    type=click.Choice((STATEMENT, DIGEST, NONE)),
+                    default=STATEMENT,
                     show_default=True,
-                    help="Also sign the image's digest (installed-signature).",
+                    help="What installed-signature is over: all that the image is, for our boot"
+                    " stages, or its digest, for Arm's clients.",
                 ),
                 click.option("--vendor-data", metavar="FILE", help="At most 64 bytes."),
                 click.option(
@@ -85,7 +86,7 @@ def _needs(ctx, param, values):
     """Options COMPONENT=a.b.c -> the vendor-data that says so, None without any."""
     for value in values:
         component, _, least = value.partition("=")
-        if not _COMPONENT.fullmatch(component):
+        if not options.COMPONENT_NAME.fullmatch(component):
             raise click.BadParameter(f"{value!r} is not COMPONENT=a.b.c")
         options.VERSION_TEXT.convert(least, param, ctx)
     return NEEDS + ",".join(values).encode() if values else None
@@ -100,7 +101,7 @@ def create(
     uri="",
     priority=0,
     component=COMPONENT,
-    sign_image=True,
+    image_signature=STATEMENT,
     vendor_data=None,
     packed=None,
 ):
@@ -109,6 +110,7 @@ def create(
     key:      private key object (keys.load_private)
     image:    its bytes
     vendor, class_: uuid.UUID
+    image_signature: STATEMENT, DIGEST or NONE
     packed:   packing.Packed, what is downloaded in place of the image; None: the image itself
     returns:  DER bytes, read back by the device's own parser
     raises:   Failure when no device could accept it
@@ -125,8 +127,13 @@ def create(
         "payload-size": len(payload),
         "payload-uri": uri,
         "payload-format": packed.format if packed else RAW,
-        "installed-signature": keys.sign(key, digest) if sign_image else b"",
+        "installed-signature": b"",
     }
+    if image_signature == STATEMENT:
+        signed = component, format_.version_word(version), image
+        fields["installed-signature"] = statements.sign(key, vendor, class_, *signed)
+    elif image_signature == DIGEST:
+        fields["installed-signature"] = keys.sign(key, digest)
     if packed and packed.format != RAW:
         fields["payload-metadata"] = _metadata(image, digest, packed.precursor)
     if vendor_data is not None:
@@ -181,12 +188,27 @@ def check_payload(found, payload):
         raise FwError(errors.CORRUPT, len(payload))
     if sha256(payload).digest() != found.digest:
         raise FwError(errors.CORRUPT)
-    if found.image_signature and not found.signer(found.installed_digest, found.image_signature):
-        raise FwError(errors.BAD_SIGNATURE)
+    image_signature(found)
+
+
+def image_signature(found):
+    """What the signature of the image is over: STATEMENT, DIGEST (as Arm's tool makes it) or NONE.
+
+    found:   read() with a point. Raises FwError BAD_SIGNATURE
+    """
+    if not found.image_signature:
+        return NONE
+    head = found.version, found.installed_size, found.installed_digest
+    said = statement.digest_of(found, found.component, head)
+    for name, digest in ((STATEMENT, said), (DIGEST, found.installed_digest)):
+        if found.signer(digest, found.image_signature):
+            return name
+    raise FwError(errors.BAD_SIGNATURE)
 
 
 def rows(found, point=None):
-    """Manifest -> dict for people and for JSON."""
+    """Manifest -> dict for people and for JSON. Raises FwError BAD_SIGNATURE"""
+    asked = point is not None or not found.image_signature
     signer = "not checked" if point is None else f"good, key {keys.key_id(point)}"
     shown = {
         "vendor_id": str(uuid.UUID(bytes=found.vendor_id)),
@@ -198,7 +220,7 @@ def rows(found, point=None):
         "size": found.size,
         "digest": found.digest.hex(),
         "uri": found.uri,
-        "image_signed": bool(found.image_signature),
+        "image_signature": image_signature(found) if asked else "not checked",
         "manifest_size": found.end,
         "signature": signer,
     }

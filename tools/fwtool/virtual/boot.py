@@ -22,6 +22,7 @@ from fwtool.images import headers, layouts
 
 FIRST_WORDS = "Mbed Bootloader"  # of the boot stage's log, behind an empty line
 LAST_WORDS = "booting..."  # before the application
+IDENTITY = "identity.json"
 TIMEOUT_S = 300  # verifying and copying 16 MB takes a tenth of it
 
 
@@ -64,7 +65,7 @@ def check_files(state_dir):
                 raise Failure(f"{path} is not of the {spec['size']} bytes the layout says")
         elif name == layout["active"]["device"]:  # the others may be pulled out
             raise Failure(f"{path} is missing")
-    identity = os.path.join(state_dir, "identity.json")
+    identity = os.path.join(state_dir, IDENTITY)
     if os.path.exists(identity):
         headers.rot_of(identity)
     return layout
@@ -81,9 +82,34 @@ class Chips:
         self.layout = layout
         self._folder = state_dir
 
+    def store(self):
+        """What provisioning left here. Raises Failure."""
+        return _Store(os.path.join(self._folder, IDENTITY))
+
+    def rot(self):
+        return self.store().get(b"rot")
+
+    @property
+    def vendor_id(self):
+        return self.store().get(b"vendor_id", b"")
+
+    @property
+    def class_id(self):
+        return self.store().get(b"class_id", b"")
+
     def device(self, name):
         path = os.path.join(self._folder, name + ".bin")
         return _Chip(path, self.layout["devices"][name]["erase"])
+
+
+class _Store:
+    """identity.json, only read; a board without it has no identity yet."""
+
+    def __init__(self, path):
+        self._values = headers.identity_of(path) if os.path.exists(path) else {}
+
+    def get(self, name, default=None):
+        return self._values.get(name.decode(), default)
 
 
 class _Chip:

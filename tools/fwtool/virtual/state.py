@@ -7,13 +7,24 @@ import rich_click as click
 
 from fwcore import manifest as versions
 from fwcore import state as states
+from fwcore import statement
 from fwcore.errors import FwError
 from fwtool import exits, explain, files
 from fwtool.exits import Failure
+from fwtool.signing import statements
 from fwtool.virtual import boot
 
 _PHASES = ("IDLE", "PENDING", "FORWARD", "TRIAL", "BACK")
 _RESULTS = ("NONE", "CONFIRMED", "REVERTED", "REFUSED")
+# Of the image that runs: a word for JSON, and for people.
+TRUST = {
+    "recorded": "recorded",
+    "not recorded": "not recorded: verified at the next start",
+    "each start": "verified at each start",
+    "unprovisioned": "unprovisioned: not asked until the board has its key",
+    "not asked": "not asked",
+    None: "no image",
+}
 _OURS = 256  # reasons from here on are the application's, by trial.reject()
 _DIGEST = 32  # bytes
 
@@ -35,11 +46,14 @@ def read(state_dir):
 
 
 def _about(state_dir, layout):
+    chips = boot.Chips(state_dir, layout)
     try:
-        state = states.State(boot.Chips(state_dir, layout))
+        state = states.State(chips)
     except OSError as error:
         raise Failure(f"{error.filename}: {error.strerror}", exits.DEVICE) from None
     return {
+        "record": not state.is_new,
+        "trust": _trust(chips, state),
         "phase": _name(_PHASES, state.phase),
         "tries": state.tries,
         "result": _name(_RESULTS, state.result),
@@ -56,6 +70,31 @@ def _about(state_dir, layout):
         "signed": state.signature != states.NO_SIGNATURE,
         "black_list": _digests(state.bad),
     }
+
+
+def _trust(chips, state):
+    """trust() of the image that runs; None where there is none."""
+    head = boot.active(chips)
+    if head is None:
+        return None
+    component = statements.component_of(chips.layout)
+    recorded = state.is_verified(statement.digest_of(chips, component, head))
+    provisioned = bool(chips.rot() and chips.store().get(b"key"))
+    return trust(chips.layout.get("signed", False), provisioned, recorded)
+
+
+def trust(signed, provisioned, recorded):
+    """Why the boot stage starts an image: a word of TRUST.
+
+    signed:    as the layout says it;  recorded: the state has this image as verified
+    """
+    if not signed:
+        return "not asked"
+    if signed == "start":
+        return "each start"
+    if not provisioned:
+        return "unprovisioned"
+    return "recorded" if recorded else "not recorded"
 
 
 def _name(names, number):
@@ -89,6 +128,7 @@ def _rows(found, prefix=""):
     reason = f"{found['reason']}, {found['words']}" if found["reason"] else "none"
     kept = "nowhere" if found["kept"] is None else found["kept"]
     rows = {
+        "record": "valid" if found["record"] else "no valid record",
         "phase": found["phase"],
         "trial boots left": found["tries"],
         "result": found["result"],
@@ -101,7 +141,8 @@ def _rows(found, prefix=""):
         "floor": found["floor"],
         "new": _sentence(found["new"]),
         "old": _sentence(found["old"]),
-        "signature": "yes" if found["signed"] else "none",
+        "signature of new": "yes" if found["signed"] else "none",
+        "signature": TRUST[found["trust"]],
     }
     for i, digest in enumerate(found["black_list"]):
         rows[f"black list {i}"] = digest
