@@ -120,7 +120,38 @@ def verify(lab, quick):
     for name, ratio, what in EMULATED:
         name = f"P-256 verify, PublicKey / sha256 of 64 KiB, {name}"
         rows.append(row(name, ratio, "x", None, note + what))
+    return rows + _verify_at_a_start(lab)
+
+
+def _verify_at_a_start(lab):
+    """What a verify does to the watchdog, and to a small heap."""
+    done = lab.micropython(TIMED_HEAP, "bench_boot", lab.state, 21)
+    note = "of one verify; feed() is called in each of its 256 rounds"
+    rows = [row("longest time without feed()", 100 * float(done.stdout), "%", None, note)]
+    if shutil.which("valgrind"):
+        best = _verify_instructions(lab, 1024)
+        least, count = smallest(partial(_verifies, lab, 2 * best))
+        note = f"{count / 1e6:.1f} million instructions; {best / 1e6:.1f} in 1 MiB"
+        name = "heap of a verify that takes at most twice its best"
+        rows.append(row(name, least, "KiB", None, note))
     return rows
+
+
+def _verify_instructions(lab, heap_kb):
+    """Instructions of one verify in that heap; None when it is too small."""
+    counts = []
+    for times in (1, 3):
+        heap = int(heap_kb * KB)
+        done = lab.micropython(heap, "bench_boot", lab.state, times, before=COUNTER)
+        if done.returncode:
+            return None
+        counts.append(int(re.search(r"Collected : (\d+)", done.stderr)[1]))
+    return (counts[1] - counts[0]) // 2
+
+
+def _verifies(lab, most, heap_kb):
+    count = _verify_instructions(lab, heap_kb)
+    return count if count and count <= most else None
 
 
 # (core, verify / sha256, what that is): real firmware, any key.
@@ -153,6 +184,8 @@ def boot(lab, quick):
         "boot, installing": "digests both, copies, digests again",
         "boot, idle": "digests the active",
         "boot, idle, with a state": "reads the journal too",
+        "boot, idle, signed": "and finds that this image was verified",
+        "boot, idle, verified at each start": "and verifies the signature",
     }
     return [
         timed_row(f"{name} / image hashed once", found[name], f"{what}; {ms:.0f} ms")
@@ -291,7 +324,7 @@ def _write_payloads(lab):
 def _boot_stage(*installs):
     """(roots, left out) of a boot stage that has these ways to install, and no other.
 
-    A layout that asks for signatures needs fwcore.p256 too, as the client does.
+    Its verifier, fwcore.p256, comes with the boot stage too, and is loaded by the board.
     """
     ways = {"simple", "trial", "mode_swap", "mode_overwrite", "mode_direct"}
     left_out = {f"fwboot.{way}" for way in ways - set(installs)}
@@ -500,7 +533,13 @@ COUNTED = {
     "install": ("floor, 1 MiB", {"install": 1.12}),
     "boot": (
         "image read and hashed once, 1 MiB",
-        {"boot, installing": None, "boot, idle": 1.05, "boot, idle, with a state": 1.05},
+        {
+            "boot, installing": None,
+            "boot, idle": 1.05,
+            "boot, idle, with a state": 1.05,
+            "boot, idle, signed": 1.06,
+            "boot, idle, verified at each start": None,
+        },
     ),
     "decoders": (
         "sha256",

@@ -26,6 +26,7 @@ from bench_board import Board  # noqa: E402
 from fwcore import header, manifest  # noqa: E402
 from fwcore.slot import active_slot, slots  # noqa: E402
 from fwcore.slot_writer import Writer  # noqa: E402
+from fwcore.statement import digest_of  # noqa: E402
 from fwtool import paths  # noqa: E402
 from fwtool.device import deploy_packages  # noqa: E402
 from fwtool.payloads import packing, payloads  # noqa: E402
@@ -141,6 +142,9 @@ class Lab:
         candidate = slots(board.layout, board.storage)[0]
         for slot, version in ((active, 1), (candidate, manifest.version_word(VERSION))):
             self._install(slot, image, version)
+        head = active.read_header(memoryview(bytearray(4096)), None)
+        said = digest_of(board, "MAIN", head)
+        (self.state / "statement").write_bytes(keys.sign(KEY, said))
 
     def _install(self, slot, image, version):
         head = header.Header(version, len(image), sha256(image).digest(), header.NO_CAMPAIGN)

@@ -18,6 +18,7 @@ from blockdev import FileCard
 from bench_board import Board
 from bench_floor import fetch, read_back
 from fwcore import header, p256
+from fwcore.regions import fixed_slot
 from fwcore.slot import Slot, active_slot, slots
 from fwcore.slot_writer import Writer
 from fwcore.storage import Storage
@@ -144,11 +145,14 @@ class FileBoard(Board):
 class StateBoard(FileBoard):
     """The same with a state region. The mode does not matter to an idle boot."""
 
-    def __init__(self, path):
-        super().__init__(path)
+    def __init__(self, path, asked=False):
+        super().__init__(path, "PublicKey")
         self.layout = dict(self.layout)
         self.layout["mode"] = "overwrite"
         self.layout["state"] = {"device": "storage", "start": 0x980000, "size": 0x3000}
+        self.layout["signed"] = asked
+        self.layout["active"] = dict(self.layout["active"])
+        self.layout["active"]["header"] = 512  # its own, with a signature, of the same image
 
     def hung(self):
         return False
@@ -197,7 +201,7 @@ def install(folder, url, size):
     places = candidate.body_at // 512, active.body_at // 512, size, mv
 
     def whole():
-        if stage.install(candidate, head, active, mv, board.log, board.feed) != stage.DONE:
+        if stage.install(candidate, head, b"", active, mv, board.log, board.feed) != stage.DONE:
             raise ValueError
 
     return [("floor", lambda: copy(board.storage, *places)), ("install", whole)]
@@ -225,20 +229,28 @@ def boot(folder, url, size):
         whole()
 
     with_state = StateBoard(folder)
+    recorded, started = StateBoard(folder, True), StateBoard(folder, "start")
+    with open(folder + "/statement", "rb") as file:
+        signature = file.read()
+    slot = fixed_slot(recorded.layout, recorded.layout["active"], recorded.storage)
+    slot.write_header(header.pack_internal(old) + signature)
     state = State(with_state)
     state.floor = old.version
     state.put()
 
-    def trial():
-        if main.run(with_state).head.version < old.version:
+    def idle(board):
+        if main.run(board).head.version < old.version:
             raise ValueError
 
+    idle(recorded)  # it verifies, and records that
     whole()  # it installs: from here on nothing is left to do
     return [
         ("floor", once),
         ("boot, installing", installing),
         ("boot, idle", whole),
-        ("boot, idle, with a state", trial),
+        ("boot, idle, with a state", lambda: idle(with_state)),
+        ("boot, idle, signed", lambda: idle(recorded)),
+        ("boot, idle, verified at each start", lambda: idle(started)),
     ]
 
 
