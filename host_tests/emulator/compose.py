@@ -22,7 +22,7 @@ from fwtool.demos import demo_mqtt_client
 from fwtool.device import provision
 from fwtool.images import combine, filesystems, headers, image, layouts, stage
 from fwtool.payloads import arm_delta, packing, payloads
-from fwtool.signing import class_key, keys, manifests
+from fwtool.signing import class_key, keys, manifests, statements
 
 HERE = Path(__file__).parent
 NAME = "RPI_PICO_W"
@@ -32,13 +32,21 @@ WEB = 4 << 20
 IMAGE_SIZE = 102400  # bytes
 _FILLER_SIZE = 24000
 _IMAGES_SIZE = 32000
-_SIGNED = slice(2000, 18000)  # the image that scenes_stage.py has as version 2
+# Images of scenes_stage.py and scenes_select.py: component, version, bytes of /image
+_SIGNED = (
+    *(
+        ("MAIN", version, slice(version * 1000, version * 1000 + size))
+        for version, size in ((1, 24000), (2, 16000), (3, 20000))
+    ),
+    ("RECOVERY", 7, slice(7000, 15000)),
+)
 _SYSTEM_SIZE = 20000
 _CHANGED = 1000  # bytes from one change to the next
 _BLOCK = LAYOUT["devices"]["flash"]["erase"]
 VENDOR = uuid.uuid5(uuid.NAMESPACE_DNS, "vendor.example")
 CLASS = uuid.uuid5(VENDOR, "demo-board")
 KEY, OTHER_KEY = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+SIGN = statements.signer(KEY, VENDOR, CLASS)
 CLASS_KEY = secrets.token_bytes(16)
 
 
@@ -87,20 +95,21 @@ def two_files(version, data):
 
 
 def fixed_pages():
-    """{path: bytes} of what scenes want that is no new release: images for the boot stage, the
-    signature of one, a boot stage, the firmware of another chip.
+    """{path: bytes} of what scenes want that is no new release: images for the boot stage and
+    their signatures, a boot stage, the firmware of another chip.
     """
     data = random.Random(1).randbytes(_IMAGES_SIZE)
-    signature = keys.sign(KEY, sha256(data[_SIGNED]).digest())
     tree = image.compile_all(stage.collect(paths.board()))
+    chosen = image.build(tree, "lfs2", _BLOCK)
+    found = {
+        f"/{component}-{version}.sig": SIGN(component, version, data[place])
+        for component, version, place in _SIGNED
+    }
+    for version in 1, 2:
+        found[f"/BOOT-{version}.sig"] = SIGN("BOOT", version, chosen)
     system = data[:_SYSTEM_SIZE]
     head = manifests.create(KEY, system, VENDOR, CLASS, "2.0.0", component="SYSTEM")
-    return {
-        "/image": data,
-        "/signature": signature,
-        "/stage": image.build(tree, "lfs2", _BLOCK),
-        "/system.fw": head + system,
-    }
+    return {**found, "/image": data, "/stage": chosen, "/system.fw": head + system}
 
 
 def identity():
@@ -117,7 +126,7 @@ def area(version, data):
     """
     world = World(NAME)
     disk = world.disks["flash"]
-    head = headers.installed(LAYOUT, version_word(version), data)
+    head = headers.installed(LAYOUT, version_word(version), data, SIGN)
     disk.load(*combine.join(LAYOUT, "flash", combine.parts(LAYOUT, data, head)))
     new = bytearray(disk.data)
     with world.ports():

@@ -66,7 +66,6 @@ STORIES = [
     Story("boot", {}, ["boot start 1.0.0", "boot done"]),
     _typed("simple", "stage.mode simple", "idle", "installed", "cut", "resumed"),
     *(_typed(name, f"stage.mode {name}", *_MODE) for name in ("swap", "overwrite", "direct")),
-    _typed("signed image", "stage.signed", "installed"),
     _typed("rescue", "stage.rescue", "nothing", "rescued"),
     _typed("recovery", "stage.recovery", "started", "asked"),
     _typed("selector", "select.stages", "started", "new", "frozen"),
@@ -88,7 +87,7 @@ STORIES = [
     _taken("patch client", "client.patched", kind="patch"),
     *(
         _short(f"variant {kind}", f"client.variant {kind}")
-        for kind in ("storeless", "permanent", "signed", "simple", "firmware", "stages")
+        for kind in ("storeless", "permanent", "simple", "firmware", "stages")
     ),
     *(
         _short(f"HTTP {kind}", f"sources.http {kind}")

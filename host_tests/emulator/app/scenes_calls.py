@@ -145,7 +145,7 @@ def unsigned():
     from ufota.update.writer import UpdateWriter
 
     board = Board()
-    board.layout = dict(board.layout, unsigned=True)
+    board.layout = dict(board.layout, unsigned=True, signed=False)
     data = net.page("/image")
     update = UpdateWriter(board)
     unsigned.begin(update, "2.0.0", len(data), sha256(data).digest())

@@ -14,6 +14,7 @@ _STAGES = {
     "mode": "direct",
     "headers": "stage",
     "component": "MAIN",
+    "signed": True,
 }
 
 
@@ -51,8 +52,6 @@ def variant(kind):
         del layout["client"]
     elif kind == "permanent":
         more["permanent"] = True
-    elif kind == "signed":
-        layout["signed"] = True
     elif kind == "simple":
         for name in ("mode", "state", "trials"):
             del layout[name]

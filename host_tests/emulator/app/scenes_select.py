@@ -19,6 +19,7 @@ _STAGES = {
     "mode": "direct",
     "headers": "stage",
     "component": "BOOT",
+    "signed": True,
 }
 
 
@@ -89,7 +90,7 @@ def _put(layout, version, where):
     view = StageBoard(board)
     data = net.page("/stage")
     head = Header(version, len(data), sha256(data).digest(), NO_CAMPAIGN)
-    write(board, State(view).runnable(view, where)[0], head, data)
+    write(board, State(view).runnable(view, where)[0], head, data, "BOOT")
     if where:
         pend(view, head)
 

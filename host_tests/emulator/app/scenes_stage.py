@@ -57,14 +57,6 @@ def mode(name):
     step("resumed")
 
 
-def signed():
-    layout = _layout("swap", signed=True)
-    unwatched(lambda: (_put(layout, 1), _offer(layout, 2, bytes(net.page("/signature")))))
-    step("made")
-    _boots(layout, 2)
-    step("installed")
-
-
 def rescue():
     """The active image is not whole: the candidate is taken; without one, nothing is."""
     layout = _layout("overwrite")
@@ -173,7 +165,7 @@ def _layout(mode, has_recovery=False, **more):
 # What a factory and a client leave
 
 
-def _put(layout, version, where=None, signature=b""):
+def _put(layout, version, where=None):
     """Put an image into the active region, or where(board) says. Returns its Header."""
     from fwcore.header import NO_CAMPAIGN, Header
 
@@ -181,12 +173,13 @@ def _put(layout, version, where=None, signature=b""):
     data = net.page("/image")[version * 1000 :][:size]
     head = Header(version, size, sha256(data).digest(), NO_CAMPAIGN)
     board = new_board(layout)
-    write(board, (where or _active)(board), head, data, signature)
+    component = "RECOVERY" if where == _recovery else "MAIN"
+    write(board, (where or _active)(board), head, data, component)
     return head
 
 
-def write(board, slot, head, data, signature=b""):
-    """Write an image and its header."""
+def write(board, slot, head, data, component):
+    """Write an image and its header, with the signature that lies behind the chip."""
     from fwcore.header import device_key
     from fwcore.slot_writer import Writer
 
@@ -195,7 +188,10 @@ def write(board, slot, head, data, signature=b""):
     writer.write(data)
     if hasattr(slot, "write_inner"):
         slot.write_inner(head)
-    slot.write_header(slot.pack(head, device_key(board.rot())) + signature)
+    packed = slot.pack(head, device_key(board.rot()))
+    if slot.room:
+        packed += bytes(net.page("/{}-{}.sig".format(component, head.version)))
+    slot.write_header(packed)
 
 
 def _active(board):
@@ -224,8 +220,8 @@ def _recovery(board):
     return fixed_slot(board.layout, board.layout["recovery"], board.device("flash"))
 
 
-def _offer(layout, version, signature=b""):
-    head = _put(layout, version, _candidate, signature)
+def _offer(layout, version):
+    head = _put(layout, version, _candidate)
     if "state" in layout:
         pend(new_board(layout), head)
 
