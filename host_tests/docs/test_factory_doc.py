@@ -4,7 +4,7 @@ import re
 import shlex
 from pathlib import Path
 
-from wheel_kit import programs, run, wheel  # noqa: F401 (fixtures)
+from wheel_kit import programs, run, wheel  # noqa: F401
 
 LONG = True
 
@@ -18,7 +18,7 @@ def rows(text):
     return dict(re.split(r"  +", line, maxsplit=1) for line in text.splitlines() if "  " in line)
 
 
-def test_a_unit_is_signed_programmed_and_checked(programs, tmp_path):  # noqa: F811
+def test_a_unit_is_signed_programmed_and_checked(programs, tmp_path):
     for name in ("app", "recovery"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "main.py").write_text(MAIN)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from wheel_kit import installed, run
+from wheel_kit import bare, programs, run, wheel  # noqa: F401
 
 LONG = True
 
@@ -31,12 +31,6 @@ if "limits" in os.listdir("/user"):
 confirm(Board())
 print("ready")
 """
-
-
-@pytest.fixture(scope="module")
-def bare(wheel, tmp_path_factory):
-    """With ufota, and a pytest of the user's own."""
-    return installed(tmp_path_factory.mktemp("bare"), wheel, "pytest")
 
 
 @pytest.fixture

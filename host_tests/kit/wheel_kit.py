@@ -1,4 +1,7 @@
-"""ufota as a user installs it: a wheel of this checkout in a new environment; pytest fixtures."""
+"""ufota as a user installs it: a wheel of this checkout in new environments, and commands there.
+
+wheel, programs and bare are fixtures, for the tests that import them.
+"""
 
 import os
 import subprocess
@@ -8,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+
 LIMIT_S = 900  # a minute when the machine is idle
 
 
@@ -32,14 +36,6 @@ _OURS = ("PYTHONPATH", "MICROPYTHON", "MICROPYPATH", "MANIFEST_TOOL", "PYTEST_XD
 _OURS += ("CI", "BUILD_NUMBER")  # with one of them pytest's summary says each message once more
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("wheel")
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-    run(*pip, "wheel", "--quiet", "--no-deps", "-w", folder, ROOT, cwd=folder)
-    return next(folder.glob("*.whl"))
-
-
 def installed(folder, *asked):
     """Folder of the programs of a new environment with these packages."""
     run(sys.executable, "-m", "venv", folder, cwd=folder)
@@ -48,6 +44,20 @@ def installed(folder, *asked):
 
 
 @pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    run(*pip, "wheel", "--quiet", "--no-deps", "-w", folder, ROOT, cwd=folder)
+    return next(folder.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
 def programs(wheel, tmp_path_factory):
     """With all that the page asks for, and what the demos need."""
     return installed(tmp_path_factory.mktemp("all"), f"{wheel}[testkit,sim]")
+
+
+@pytest.fixture(scope="module")
+def bare(wheel, tmp_path_factory):
+    """With ufota, and a pytest of the user's own."""
+    return installed(tmp_path_factory.mktemp("bare"), wheel, "pytest")
