@@ -206,6 +206,9 @@ class _Boot:
             image = self._image(head)
             if image:
                 return image
+        elif head:
+            why = "is below the floor" if head.version < state.floor else "was rejected"
+            self.board.log("[ERR ] Active firmware " + why)
         if not self._rescue() and not self._restore():
             self.board.log("[ERR ] Active firmware invalid")
             self.lost = True

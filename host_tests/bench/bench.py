@@ -125,7 +125,7 @@ def verify(lab, quick):
 
 def _verify_at_a_start(lab):
     """What a verify does to the watchdog, and to a small heap."""
-    done = lab.micropython(TIMED_HEAP, "bench_boot", lab.state, 21)
+    done = lab.micropython(TIMED_HEAP, "bench_boot", lab.state, 101)
     note = "of one verify; feed() is called in each of its 256 rounds"
     rows = [row("longest time without feed()", 100 * float(done.stdout), "%", None, note)]
     if shutil.which("valgrind"):

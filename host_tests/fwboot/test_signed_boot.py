@@ -269,6 +269,20 @@ def test_a_rejected_image_starts_as_a_last_resort_only_by_its_record():
     quiet(board, no_boot, board)
 
 
+def test_the_log_says_why_an_image_does_not_start():
+    for why in "is below the floor", "was rejected":
+        board = signed_device("swap", "spi")
+        state = State(board)
+        if why == "was rejected":
+            state.blacklist(head_of(1, OLD).digest)
+        else:
+            state.floor = 2
+        state.put()
+        no_boot(board)
+        assert board.lines.count("[ERR ] Active firmware " + why) == 1
+        assert "[ERR ] Active firmware invalid" in board.lines
+
+
 def test_an_old_image_that_nobody_signed_is_not_tried_again_and_again():
     board = signed_device("direct", "flash")
     boot(board, 1)

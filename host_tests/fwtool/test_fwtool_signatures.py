@@ -176,6 +176,21 @@ def test_each_image_has_its_signature_behind_its_header(folder):
     assert is_by(signature_at(spi, golden), "RECOVERY", "1.2.0", GOLDEN)
 
 
+def test_combine_refuses_a_signature_that_is_not_of_this_image_when_it_has_the_key(folder):
+    layout_with()
+    making = ("combine", "--layout", "layout.json", *APP, "-o", "all.bin", "--key", "key.pub")
+    sign_file("app.img")
+    assert "--vendor-id" in fwtool(*making, code=2).stderr
+    fwtool(*making, *FOR_LAMP)
+    (folder / "all.bin").unlink()
+    (folder / "app.img").write_bytes(GOLDEN)  # the file beside it is that of the one before
+    assert "not signed by the key" in fwtool(*making, *FOR_LAMP, code=3).stderr
+    sign_file("app.img")
+    stranger = (*making[:-1], "stranger.pub", *FOR_LAMP)
+    assert "not signed by the key" in fwtool(*stranger, code=3).stderr
+    assert not (folder / "all.bin").exists()
+
+
 def test_combine_makes_the_same_by_key_and_by_files(folder):
     layout = chained()
     layout["recovery"].update({"device": "flash", "header": 0x200000, "start": 0x201000})

@@ -14,7 +14,7 @@ from fwtool.exits import Failure
 from fwtool.images import headers, layouts
 from fwtool.images import image as images
 from fwtool.images import stage as stages
-from fwtool.signing import statements
+from fwtool.signing import keys, statements
 
 BLANK = 0xFF
 
@@ -203,6 +203,7 @@ def write(path, start, data, inputs):
 @click.option("-o", "--output", required=True, metavar="FILE", help=".bin or .hex")
 @stage_options
 @statements.key_option
+@click.option("--key", help="Public key: refuse signatures that a board with it would not take.")
 @options.identity_options
 @files.json_option
 def combine(
@@ -217,6 +218,7 @@ def combine(
     stage_path,
     stage_version,
     sign_key,
+    key,
     vendor,
     class_,
     as_json,
@@ -225,7 +227,8 @@ def combine(
 
     A recovery image gets the version of the application. Recovery image and --stage must
     be on the device of the application. Where the layout is signed, --sign-key with a vendor and
-    a class signs each image; or each has its IMAGE.sig.
+    a class signs each image; or each has its IMAGE.sig. --key with a vendor and a class looks
+    whether an IMAGE.sig is good, and of this image.
     """
     if (version is None) == (header is None):
         raise click.UsageError("give --version or --header")
@@ -234,6 +237,12 @@ def combine(
     images.check(layout, app, image)
     paths = image_paths(layout, app, recovery, stage_path)
     sign = statements.of_options(sign_key, vendor, class_, paths)
+    if key is not None:
+        if vendor is None or class_ is None:
+            raise click.UsageError(f"--key: {options.NO_IDENTITY}")
+        point = keys.load_point(key)
+        board = statements.Board(vendor.bytes, class_.bytes, point, layout)
+        sign = statements.checked(sign, board)
     if header is None:
         head = headers.bare(layout, version, image)
     else:
@@ -247,7 +256,7 @@ def combine(
         _check_beside(layout, "stage slot", stage_device(layout))
         found += stage_parts(layout, *first, sign)
     start, data = join(layout, layout["active"]["device"], found)
-    read_too = (layout_path, app, header, boot, recovery, stage_path, sign_key)
+    read_too = (layout_path, app, header, boot, recovery, stage_path, sign_key, key)
     write(output, base + start, data, read_too)
     if output != files.STDIO:
         found.sort(key=lambda part: part[1])
