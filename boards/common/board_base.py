@@ -21,12 +21,12 @@ class BaseBoard:
     """A board with this layout. A subclass says how to open its devices."""
 
     _watchdog = None  # of the chip: what one Board starts, every other one feeds
+    _store = None  # one for all: two would not know of each other's writes
     _hung = None  # was it the watchdog? The chip's own answer does not last (was_hung())
 
     def __init__(self, layout):
         self.layout = layout
         self._devices = {}
-        self._store = None
         self._key = None
 
     def device(self, name):
@@ -60,7 +60,7 @@ class BaseBoard:
 
         In the region `identity` of the layout. Raises OSError
         """
-        if self._store is None:
+        if BaseBoard._store is None:
             load("fwcore", STORE)
             from fwcore.journal import Journal
             from fwcore.kv import KeyValue
@@ -69,8 +69,8 @@ class BaseBoard:
             region = self.layout["regions"]["identity"]
             storage = storage_of(self, region)
             journal = Journal(storage, region["start"], region["size"], STORE_SIZE)
-            self._store = KeyValue(journal, journal.load())
-        return self._store
+            BaseBoard._store = KeyValue(journal, journal.load())
+        return BaseBoard._store
 
     def rot(self):
         """16 bytes only this device knows, or None before provisioning. Raises OSError."""

@@ -33,7 +33,9 @@ class Nvs:
         return bytes(buf[:size])
 
     def put(self, name, value):
-        """Durable when this returns. Raises OSError."""
+        """Durable when this returns; what is there already is not written. Raises OSError."""
+        if self.get(name) == value:
+            return
         self._nvs.set_blob(name.decode(), value)
         self._nvs.commit()
 

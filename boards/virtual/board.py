@@ -26,6 +26,8 @@ class Store:
 
     def put(self, name, value):
         """Durable when this returns: a cut leaves the old file or the new one. Raises OSError."""
+        if self.get(name) == value:
+            return
         self._values[name.decode()] = value.hex()
         with open(self._path + ".new", "w") as file:
             json.dump(self._values, file)

@@ -35,11 +35,14 @@ def whole_header(slot, buf, log, feed):
 
 
 def device_key(board):
-    """The key of external headers; None without a usable root of trust: no such candidate then."""
+    """The key of external headers; None without a usable root of trust: no such candidate then.
+
+    raises:  OSError: that is no verdict
+    """
+    rot = board.rot()
     try:
-        rot = board.rot()
         return header.device_key(rot) if rot else None
-    except (OSError, FwError):
+    except FwError:
         return None
 
 
@@ -60,12 +63,12 @@ def standing(board, head, signature, state=None, component=None):
     from fwcore import statement
 
     component = component or board.layout.get("component", "MAIN")
-    if state and asked != "start":
-        if state.is_verified(statement.digest_of(board, component, head)):
-            return decide.RECORDED
     try:
+        if state and asked != "start":
+            if state.is_verified(statement.digest_of(board, component, head)):
+                return decide.RECORDED
         good = statement.is_signed(board, component, head, signature)
-    except ImportError:
+    except (ImportError, AttributeError):  # no p256, or no whole maker_key
         raise FwError(errors_boot.NO_VERIFIER) from None
     return decide.VERIFIED if good else decide.FORGED
 
@@ -99,11 +102,11 @@ def stored_floor(board, name, head, found):
     if found not in (decide.VERIFIED, decide.RECORDED):
         return True
     floor = int.from_bytes(board.store().get(name, b""), "little")
-    if head.version > floor:
-        try:
-            board.store().put(name, head.version.to_bytes(8, "little"))
-        except (OSError, FwError) as error:  # that keeps no image from its start
-            board.log("[ERR ] Floor not written, error {}".format(error.args[0]))
+    try:
+        # Also when it is there: a cut may have left it in doubt.
+        board.store().put(name, max(floor, head.version).to_bytes(8, "little"))
+    except (OSError, FwError) as error:  # that keeps no image from its start
+        board.log("[ERR ] Floor not written, error {}".format(error.args[0]))
     return head.version >= floor
 
 

@@ -103,7 +103,10 @@ class OverwriteMode:
         """Copy the active image into a slot, header last."""
         head = self._state.old
         self._board.log("[DBG ] Keeping the active firmware")
-        packed = slot.pack(head, device_key(self._board)) + self._state.old_signature[: slot.room]
+        key = device_key(self._board)
+        if key is None:
+            raise FwError(errors.BAD_KEY)
+        packed = slot.pack(head, key) + self._state.old_signature[: slot.room]
         active = self._active()
         writer = Writer(slot, head.size)
         writer.begin()

@@ -33,7 +33,7 @@ def run(board):
 
     board:    see docs/DESIGN.md, "What a board offers"; its layout has `stages`
     returns:  (Image, index), verified, index 1 or 2 by its slot; (None, 0) when none may run.
-              It raises no OSError or FwError: there is still the frozen stage
+              It raises no Exception: there is still the frozen stage
     """
     board.log("Boot selector")
     if "watchdog_ms" in board.layout:
@@ -41,8 +41,8 @@ def run(board):
     try:
         check(board.layout)
         image = _find(StageBoard(board))
-    except (OSError, FwError) as error:
-        board.log("[ERR ] Boot stages: error {}".format(error.args[0]))
+    except Exception as error:  # whatever it is, there is the frozen stage
+        board.log("[ERR ] Boot stages: error {}".format((error.args or [error])[0]))
         image = None
     if image is None:
         board.log("Boot stage 0, frozen")

@@ -47,7 +47,7 @@ from fwcore.state import (
 _STEPS = const(10)
 _MORE_STEPS = const(3)
 # The device's fault, not the image's: it may be offered again.
-_NOT_ITS_FAULT = (errors_boot.INSTALL_FAILED, errors.CORRUPT)
+_NOT_ITS_FAULT = (errors_boot.INSTALL_FAILED, errors.CORRUPT, errors.BAD_SIGNATURE)
 
 
 def run(board, buf, any_image=True):
@@ -99,6 +99,7 @@ class _Boot:
         self.lost = False  # nothing left to try
         self._settled = False  # this run has put, or need not
         self._left_out = []  # candidates that came to the rescue, and were no good
+        self._signatures = {}  # location -> signature that was verified in this run
 
     def last_resort(self, any_image):
         """The Image to start when the state cannot go on; None when there is none.
@@ -155,6 +156,7 @@ class _Boot:
             state.phase = TRIAL  # put, with one try less, by trial()
             return self._start_trial(head)
         state.end(CONFIRMED, 0)
+        state.count_on()
         self._put()
 
     def trial(self):
@@ -288,9 +290,10 @@ class _Boot:
             return errors_boot.BELOW_FLOOR
         if not new.size or not new.version:
             return errors.CORRUPT
+        key = device_key(self.board)
         try:
             slot = state.candidate_slots(self.board)[location]
-            head = slot.read_header(buf, device_key(self.board))
+            head = slot.read_header(buf, key)
             # The internal header in front of a swapped image is not under the MAC.
             if head[:3] != new[:3] or not self.mode.is_ready(slot, head):
                 return errors.CORRUPT
@@ -303,6 +306,7 @@ class _Boot:
             return errors.READ_FAILED
         except (FwError, IndexError) as error:
             return getattr(error, "code", errors.CORRUPT)
+        self._signatures[location] = signature
         try:
             return 0 if self._is_signed(new, signature) else errors.BAD_SIGNATURE
         except FwError as error:
@@ -313,8 +317,7 @@ class _Boot:
         state = self.state
         state.old = old or no_image()
         try:
-            slot = state.candidate_slots(self.board)[state.location]
-            state.signature = read_signature(slot, self.buf) or NO_SIGNATURE
+            state.signature = self._signatures[state.location] or NO_SIGNATURE
             state.old_signature = NO_SIGNATURE
             if old:
                 active, _ = state.active_slot(self.board)
@@ -364,6 +367,9 @@ class _Boot:
         """
         state, board = self.state, self.board
         slot, device = state.active_slot(board)
+        if head.version < state.floor:
+            return None
+        is_bad = is_bad or state.is_bad(head.digest)
         signature = b"" if is_bad else read_signature(slot, self.buf)
         found = may_start(board, head, signature, state)
         if found == decide.FORGED:

@@ -120,6 +120,8 @@ def _stage_spans(layout):
         raise FwError(errors_boot.BAD_LAYOUT, ("stages layout", "headers"))
     if stages.get("component", COMPONENT) == layout.get("component", COMPONENT):
         raise FwError(errors_boot.BAD_LAYOUT, ("stages layout", "component"))
+    if layout.get("signed", False) and not stages.get("signed", False):
+        raise FwError(errors_boot.BAD_LAYOUT, ("stages layout", "signed"))
     stages["devices"] = layout["devices"]
     return _spans(stages, "stages ")
 
@@ -140,6 +142,8 @@ def _check_options(layout, name):
         raise FwError(errors_boot.BAD_LAYOUT, (name, "signed"))
     component = layout.get("component", COMPONENT)
     if not isinstance(component, str) or not 0 < len(component) <= _MAX_NAME:
+        raise FwError(errors_boot.BAD_LAYOUT, (name, "component"))
+    if component == "RECOVERY" or not all(["!" <= char <= "~" for char in component]):
         raise FwError(errors_boot.BAD_LAYOUT, (name, "component"))
 
 

@@ -73,6 +73,7 @@ _BAD = const(128)
 _VERIFIED = const(64)
 _MAC = const(16)
 _BLANK = bytes(456)
+_MAX_COUNT = 0xFFFFFFFF
 _MAX_SIZE = 1 << 32  # bytes of an image
 _LABEL = const(b"ufota boot state ")
 
@@ -146,6 +147,8 @@ class State:
 
     def moves(self):
         """Moves of a swap that are done: those it was put with, and a mark for each since."""
+        if self._board.layout["mode"] != "swap":
+            return 0  # marks are under no MAC
         return self.done + self.journal.marks
 
     def _look_at_anchor(self):
@@ -166,12 +169,13 @@ class State:
         returns:  True when something was written
         raises:   OSError; FwError WRITE_FAILED
         """
-        if self._anchor() == (self.count, self.floor):
+        is_new = self._anchor() != (self.count, self.floor)
+        if not is_new and not self.count and not self.floor:
             return False
-        self._board.store().put(
-            ANCHOR + self._component, struct.pack(_ANCHOR, self.count, self.floor)
-        )
-        return True
+        packed = struct.pack(_ANCHOR, self.count, self.floor)
+        # Also when it is there: a cut may have left it in doubt.
+        self._board.store().put(ANCHOR + self._component, packed)
+        return is_new
 
     def is_verified(self, statement):
         """True when this device has verified the signature of this statement.
@@ -195,6 +199,11 @@ class State:
         """Never offer or start the image of this digest again, until four others were rejected."""
         if not self.is_bad(digest):
             self.bad = (digest + self.bad)[:_BAD]
+
+    def count_on(self):
+        """An image is confirmed: no state from before counts, once the anchor is there."""
+        if self._board.layout["state"].get("external", False):
+            self.count = min(self.count + 1, _MAX_COUNT)
 
     def end(self, result, reason):
         """The update is over, for this reason: last_result() returns both."""

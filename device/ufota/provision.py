@@ -33,12 +33,17 @@ _OPTIONAL = "class_key"
 _NONE = b"\x00"  # replaces a value that a cut has left; not every port's store takes empty ones
 _MAX_FILE = const(1024)  # bytes
 _BUFFER = const(2048)  # bytes: whole program units
+_READS = const(3)
 
 
 def is_provisioned(board):
     """True when the device has its identity. Raises OSError; FwError."""
     load("fwcore", STORE)
-    return bool(board.store().get(b"key"))
+    store = board.store()
+    key = store.get(b"key")
+    if key:
+        store.put(b"key", key)  # written when a cut left it in doubt: it was read, so it must stay
+    return bool(key)
 
 
 def provision(board, identity):
@@ -52,27 +57,33 @@ def provision(board, identity):
     if is_provisioned(board):
         return False
     store = board.store()
-    state = states().State(board) if "state" in board.layout else None
+    before = None
+    if "state" in board.layout:
+        before = states().State(board)
     for name, value in values:
-        if name == "key" and state:
-            _seal(board, state)
+        if name == "key" and before:
+            _seal(board, before)
         if value is not _NONE or store.get(name.encode()) is not None:
             store.put(name.encode(), value)
     return True
 
 
-def _seal(board, state):
-    """Keep the state, now that there is a root of trust, and record the image that is there.
+def _seal(board, before):
+    """Have a state of the device's own, now that there is a root of trust.
 
+    Where images are signed the one from before is forgotten, as anybody could write it, and the
+    image that is there is recorded; else it is kept.
+    before:  State
     raises:  OSError; FwError WRITE_FAILED
     """
-    was_new = state.is_new
-    state.seal(board.rot())
-    if board.layout.get("signed", False) is True:
+    signed = board.layout.get("signed", False)
+    if signed is True:
+        state = states().State(board)
         _record(board, state)
-    elif was_new:
-        return
-    state.put()
+        state.put()
+    elif not signed and not before.is_new:
+        before.seal(board.rot())
+        before.put()
 
 
 def _record(board, state):
@@ -80,10 +91,12 @@ def _record(board, state):
     from fwcore.statement import digest_of
     from ufota.active_image import active
 
-    slot, head = active(board, state)
     buf = memoryview(bytearray(_BUFFER))
-    if head and slot.digest(head.size, buf, board.feed) == head.digest:
-        state.remember(digest_of(board, board.layout.get("component", "MAIN"), head))
+    for _ in range(_READS):  # one that was misread would never start any more
+        slot, head = active(board, state)
+        if head and slot.digest(head.size, buf, board.feed) == head.digest:
+            state.remember(digest_of(board, board.layout.get("component", "MAIN"), head))
+            break
 
 
 def first_start(board, path="/user/identity.json"):

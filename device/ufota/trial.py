@@ -19,7 +19,6 @@ from fwcore.errors import FwError
 from fwcore.modules import states
 
 _MAX_REASON = const(65535)
-_MAX_COUNT = 0xFFFFFFFF
 _FEED_MS = const(1000)  # the longest sleep between two feeds of the watchdog
 # With these the boot stage blames the device, and does not black-list the image.
 _DEVICE_FAULTS = (errors_boot.INSTALL_FAILED, errors.CORRUPT)
@@ -61,7 +60,7 @@ def confirm(board, floor=None):
         floor = 0 if board.layout.get("downgrade", False) else version
     state.floor = max(state.floor, min(floor, version))
     if (state.phase, state.floor) != before or not state.journal.settled:
-        state.count = min(state.count + external, _MAX_COUNT)
+        state.count_on()
         state.put()
         written = True
     if external and state.drop_anchor():

@@ -125,7 +125,7 @@ def verify(lab, quick):
 
 def _verify_at_a_start(lab):
     """What a verify does to the watchdog, and to a small heap."""
-    done = lab.micropython(TIMED_HEAP, "bench_boot", lab.state, 101)
+    done = lab.micropython(TIMED_HEAP, "verify_alone", lab.state, 101)
     note = "of one verify; feed() is called in each of its 256 rounds"
     rows = [row("longest time without feed()", 100 * float(done.stdout), "%", None, note)]
     if shutil.which("valgrind"):
@@ -142,7 +142,7 @@ def _verify_instructions(lab, heap_kb):
     counts = []
     for times in (1, 3):
         heap = int(heap_kb * KB)
-        done = lab.micropython(heap, "bench_boot", lab.state, times, before=COUNTER)
+        done = lab.micropython(heap, "verify_alone", lab.state, times, before=COUNTER)
         if done.returncode:
             return None
         counts.append(int(re.search(r"Collected : (\d+)", done.stderr)[1]))

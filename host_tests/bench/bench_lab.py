@@ -218,6 +218,7 @@ def compile_all(out):
         (ROOT / "host_tests" / "bench" / f"bench_{name}.py",) * 2
         for name in ("board", "boot", "decoders", "floor", "https", "peer", "resume", "time")
     ]
+    files.append((ROOT / "host_tests" / "fwcore" / "verify_alone.py",) * 2)
     for path, folder in files:
         if path.stat().st_size and not path.name.startswith("manifest_"):
             inside = Path(path.name) if path == folder else path.relative_to(folder)

@@ -438,6 +438,20 @@ def watched(world):
     return board
 
 
+def test_all_board_objects_have_one_store():
+    """What one has put, another one's put does not undo."""
+    for name in PORTS:
+        world = World(name)
+        with world.ports():
+            one = world.start()
+            assert one.store().get(b"rot") is None
+            other = world._module.Board()
+            for key in sorted(IDENTITY):
+                other.store().put(key, IDENTITY[key])
+            one.store().put(b"floor", b"\x07")
+            assert world.start().rot() == IDENTITY[b"rot"]
+
+
 def test_hung_is_true_after_the_watchdog_only():
     for name in NAMES:
         world = World(name)

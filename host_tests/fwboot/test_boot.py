@@ -158,13 +158,28 @@ def test_device_without_root_of_trust_installs_only_from_internal_flash():
 
 
 def test_root_of_trust_that_cannot_be_used_is_none():
-    def unreadable():
-        raise OSError(5)
-
-    for rot in (unreadable, lambda: b"", lambda: b"short"):
+    for rot in (lambda: b"", lambda: b"short"):
         board = candidates("sd", (2, NEW), locations=1)
         board.rot = rot
         assert untouched(board, main.run, board).head.version == 1
+
+
+def test_root_of_trust_that_cannot_be_read_is_no_verdict():
+    def unreadable():
+        raise OSError(5)
+
+    def start(board):
+        try:
+            main.run(board)
+        except OSError:
+            return
+        raise AssertionError("started")
+
+    board = candidates("sd", (2, NEW), locations=1)
+    board.rot = unreadable
+    untouched(board, start, board)
+    del board.rot
+    boot(board, 2, NEW)
 
 
 def test_missing_card_is_no_candidate():

@@ -10,8 +10,10 @@ from fwboot import main
 from fwcore import errors, header
 from fwcore.errors import FwError
 from fwcore.header import NO_CAMPAIGN, Header
+from fwcore.journal import _commit as commit
+from fwcore.journal import _record as record
 from fwcore.regions import fixed_slot
-from fwcore.state import BACK, NO_SIGNATURE, PENDING, State
+from fwcore.state import BACK, IDLE, NO_SIGNATURE, PENDING, TRIAL, State
 from fwcore.statement import digest_of
 from trial_kit import NEW, OLD, WORLDS, device, head_of, offer, quiet
 from ufota import trial
@@ -245,6 +247,23 @@ def test_a_rogue_client_cannot_say_that_an_image_is_on_trial_or_under_way():
                 genuine(board, (OLD,))
 
 
+def test_a_rogue_client_cannot_have_an_old_or_a_rejected_image_started_on_trial():
+    """It is the maker's, and its signature verifies; floor and black-list are asked as well."""
+    for mode, board in rogue_worlds():
+        for floor in 3, 0:
+            state = State(board)
+            state.floor = floor
+            state.bad = bytes(128)
+            if not floor:
+                state.blacklist(head_of(1, OLD).digest)
+            state.verified = bytes(64)
+            state.phase, state.tries, state.new = TRIAL, 3, head_of(1, OLD)
+            state.old, state.active = head_of(1, OLD), 0
+            state.put()
+            for _ in range(3):
+                assert genuine(board, ()) is None, mode
+
+
 # Other products of the same maker, and older versions
 
 
@@ -347,6 +366,72 @@ def test_a_confirm_that_is_cut_never_loses_the_state_it_has_written():
         trial.confirm(board)
         assert State(board).floor == 2
         assert quiet(board, trial.confirm, board) is False
+
+
+def test_an_anchor_that_a_cut_left_in_doubt_is_written_again():
+    """Its commit reads well at the next start, and not any more later."""
+    for mood in 0b01, 0b10, 0b110, 0b1110:
+        for cut in range(1, 13):
+            device = OnChip()
+            board, before = device.board, device.copy()
+            offer(board, 2)
+            main.run(board)
+            board.power.reset()
+            board.power.mood = mood
+            board.power.cut_at(cut, "moody")
+            try:
+                trial.confirm(board)
+            except PowerCut:
+                pass
+            board.power.reset()
+            for _ in range(3):
+                board.power.cycle()
+                assert genuine(board, (NEW,))
+                trial.confirm(board)
+            for _ in range(3):
+                board.power.cycle()
+                device.write_back(before)
+                assert genuine(board, ()) is None, (mood, cut)
+
+
+def test_a_permanent_update_counts_too():
+    device = OnChip(downgrade=True)
+    put(device.board, active_slot(device.board), 1, ROGUE, NO_SIGNATURE)
+    state = State(device.board)
+    state.remember(digest_of(device.board, "MAIN", head_of(1, ROGUE)))
+    state.put()
+    before = device.copy()
+    offer(device.board, 2, tries=0)
+    assert main.run(device.board).head.version == 2
+    assert trial.confirm(device.board) is True
+    device.write_back(before)
+    assert genuine(device.board, ()) is None
+
+
+def test_a_record_with_the_highest_number_there_is_does_not_end_all_puts():
+    for mode, kind in WORLDS:
+        for sealed in True, False:
+            board = device(mode, kind, signed=True)
+            main.run(board)
+            plant_record(board, 0xFFFFFFFE, sealed)
+            for _ in range(3):
+                assert genuine(board, (OLD,))
+            offer(board, 2)
+            assert genuine(board, (NEW,)).head.version == 2
+            trial.confirm(board)
+            assert State(board).phase == IDLE and genuine(board, (NEW,))
+
+
+def plant_record(board, number, sealed):
+    """A journal's record of junk, alone, as it can be written by who knows no key."""
+    region = board.layout["state"]
+    disk = board.disks[region["device"]]
+    parts = [record(number, b"junk"), commit(number)] + [commit(number)] * sealed
+    disk.load(region["start"], b"\xff" * region["size"])
+    at = region["start"]
+    for part in parts:
+        disk.load(at, part)
+        at += 128
 
 
 def test_a_rewritten_active_region_does_not_start():

@@ -417,6 +417,18 @@ def test_a_flash_that_does_not_answer_leaves_the_frozen_stage():
     assert any(line.startswith("[ERR ] Boot stages: error") for line in board.lines)
 
 
+def test_whatever_a_key_raises_the_frozen_stage_runs():
+    for error in MemoryError(), ImportError("maker_key"), AttributeError("CLASS_ID"), OSError(5):
+
+        def key(error=error):
+            raise error
+
+        board = with_new()
+        board.layout["stages"]["signed"] = "start"
+        board.key = key
+        assert boot(board) == 0
+
+
 def test_an_unreadable_running_stage_leaves_the_frozen_one_and_erases_nothing():
     board = with_new()
     assert good_boot(board) == 2

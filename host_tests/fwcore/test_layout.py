@@ -1,6 +1,6 @@
 """A layout that cannot work is refused, naming what is in the way; one that can is not."""
 
-from fwcore import errors, errors_boot, layout
+from fwcore import errors, errors_boot, layout, statement
 from fwcore.slot import active_slot, slots
 from fwcore.storage import up
 from helpers import raises
@@ -302,7 +302,8 @@ def test_options_are_within_their_bounds():
         for value in (0, -1, most + 1, "3", 1.5, [], {}):
             trial_refused("swap", field, value, errors_boot.BAD_LAYOUT, ("layout", field))
         refused(field, 0, errors_boot.BAD_LAYOUT, ("layout", field))
-    for value in ("", "NINECHARS", 7, [], ["MAIN"], b"MAIN"):
+    others = "NINECHARS", "MAIN\0", "MA IN", "\xc4\xc4", statement.RECOVERY
+    for value in ("", 7, [], ["MAIN"], b"MAIN") + others:
         trial_refused(
             "direct", "component", value, errors_boot.BAD_LAYOUT, ("layout", "component")
         )
@@ -775,6 +776,22 @@ def test_a_chain_is_a_layout_in_a_layout():
     del made["stages"]["component"]  # MAIN
     layout.check(made)
     refused("stages", 7, errors_boot.BAD_LAYOUT, ("layout", "stages"))
+
+
+def test_stages_are_signed_where_the_application_is():
+    for outer, stages in ((True, True), (True, "start"), (False, True), ("start", True)):
+        layout.check(signed_chain(outer, stages))
+    for outer in True, "start":
+        made = signed_chain(outer, False)
+        refused_at(made, errors_boot.BAD_LAYOUT, ("stages layout", "signed"))
+
+
+def signed_chain(outer, stages):
+    made = chain(signed=stages)
+    made["stages"]["active"].update({"start": 20 * 512 + 128, "size": 896})
+    made["active"].update({"start": 512, "size": 1024})
+    made["signed"] = outer
+    return made
 
 
 def test_what_is_in_a_chain_overlaps_nothing():

@@ -259,8 +259,8 @@ def test_a_record_with_a_field_out_of_its_range_is_none():
         ("overwrite", "kept", (0, 1, NOWHERE), (2, 254)),
         ("direct", "kept", (0, 1, NOWHERE), (2, 254)),
         ("swap", "done", (0, 6), (7, 0xFFFFFFFF)),  # three blocks
-        ("overwrite", "done", (0,), (1,)),
-        ("direct", "done", (0,), (1,)),
+        ("overwrite", "done", (0,), ()),
+        ("direct", "done", (0,), ()),
         ("swap", "new", (sized(big - 1),), (sized(big), sized((1 << 64) - 1))),
         ("swap", "old", (sized(big - 1),), (sized(big), sized((1 << 64) - 1))),
     ):

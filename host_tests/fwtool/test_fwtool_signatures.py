@@ -176,6 +176,24 @@ def test_each_image_has_its_signature_behind_its_header(folder):
     assert is_by(signature_at(spi, golden), "RECOVERY", "1.2.0", GOLDEN)
 
 
+def test_an_image_is_not_written_beside_the_signature_of_another_one(folder):
+    (folder / "app").mkdir()
+    (folder / "app/main.py").write_text("print(1)")
+    fwtool("image", "app", "-o", "made.img", *SIGN, *VERSION)
+    before = (folder / "made.img").read_bytes()
+    fwtool("image", "app", "-o", "made.img")  # the same again
+    (folder / "app/main.py").write_text("print(2)")
+    assert (
+        "made.img.sig is of another image"
+        in fwtool("image", "app", "-o", "made.img", code=5).stderr
+    )
+    assert (folder / "made.img").read_bytes() == before
+    fwtool("image", "app", "-o", "made.img", *SIGN, *VERSION)
+    fwtool("stage", "-o", "boot.img", *SIGN, *VERSION)
+    (folder / "boot.img").unlink()
+    assert "boot.img.sig" in fwtool("stage", "-o", "boot.img", code=5).stderr
+
+
 def test_combine_refuses_a_signature_that_is_not_of_this_image_when_it_has_the_key(folder):
     layout_with()
     making = ("combine", "--layout", "layout.json", *APP, "-o", "all.bin", "--key", "key.pub")
@@ -389,7 +407,6 @@ def test_the_factory_puts_the_key_where_the_board_looks(folder):
         ({"signed": "start", "unsigned": True}, "unsigned images have no signature"),
         ({"signed": False, "arm_signature": True}, "arm_signature does nothing without signed"),
         ({"signed": 1}, "signed is no bool or str"),
-        ({"component": "RECOVERY"}, "component RECOVERY is that of recovery images"),
         ({"arm_signature": 1}, "arm_signature is no bool"),
         ({"client": {**layouts.load(LAYOUT)["client"], "external": True}}, "'external'"),
         ({"state": {**layouts.load(LAYOUT)["state"], "external": 1}}, "external is no bool"),

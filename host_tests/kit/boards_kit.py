@@ -96,7 +96,7 @@ class World:
     def start(self):
         """A Board, as after a reset: it remembers nothing."""
         board = self._module.Board()
-        self._base._watchdog = self._base._hung = None
+        self._base._watchdog = self._base._hung = self._base._store = None
         board.layout = self.layout
         board.log = self.lines.append
         return board

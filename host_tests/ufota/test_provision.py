@@ -3,6 +3,7 @@
 import json
 import os
 from binascii import hexlify
+from hashlib import sha256
 
 from boards_kit import IDENTITY, World, read
 from fwboot import main
@@ -324,3 +325,80 @@ def test_power_may_go_at_any_moment_and_the_image_starts():
 
     count = every_cut(shipped, act, check)
     assert count > 60, count
+
+
+def test_a_key_that_a_cut_left_in_doubt_is_written_again_before_the_file_goes():
+    """The commit of the last value reads well once, and never again."""
+
+    def act(world):
+        with world.ports():
+            provision.provision(world.start(), GOOD)
+
+    def check(world):
+        for _ in range(3):
+            with world.ports():
+                done = provision.is_provisioned(world.start())
+            if done:
+                break
+            world.power.cycle()
+        for _ in range(3):
+            world.power.cycle()
+            with world.ports():
+                assert not done or identity(world.start()) == IDENTITY
+
+    count = 0
+    for mood in 0b01, 0b10, 0b110:
+
+        def world(mood=mood):
+            made = shipped()
+            made.power.mood = mood
+            return made
+
+        count += every_cut(world, act, check, ("moody",))
+    assert count > 60, count
+
+
+def test_what_anybody_could_write_before_is_forgotten():
+    """A state that was planted while nobody had a key: its MAC is one that all can make."""
+    for field, value in (("verified", None), ("floor", (1 << 64) - 1), ("count", 0xFFFFFFFF)):
+        world = shipped("PYBV11")
+        with world.ports():
+            board = world.start()
+            state = State(board)
+            rogue = digest_of(Ids, "MAIN", (9, 600, sha256(ROGUE).digest()))
+            setattr(state, field, rogue + bytes(32) if value is None else value)
+            state.put()
+            assert provision.provision(board, GOOD) is True
+            state = State(world.start())
+            assert (state.floor, state.count) == (0, 0) and not state.is_verified(rogue)
+        starts(world, RECORDED)
+
+
+ROGUE = noise(600, 9)
+
+
+class Ids:
+    vendor_id, class_id = bytes.fromhex(GOOD["vendor_id"]), bytes.fromhex(GOOD["class_id"])
+
+
+def test_an_image_that_is_misread_once_is_recorded():
+    for at in "header", "start":
+        world = shipped()
+        region = world.layout["active"]
+        disk = world.disks[region["device"]]
+        wrong = region[at] + 5
+        read, left = disk.readblocks, [1]
+
+        def readblocks(block, buf, offset=0, wrong=wrong, read=read, left=left):
+            code = read(block, buf, offset)
+            first = block * 4096 + offset
+            if left and first <= wrong < first + len(buf):
+                left.pop()
+                buf[wrong - first] ^= 1
+            return code
+
+        disk.readblocks = readblocks
+        with world.ports():
+            assert provision.provision(world.start(), GOOD) is True
+        assert not left
+        starts(world, RECORDED)

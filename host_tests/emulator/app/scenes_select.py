@@ -13,9 +13,9 @@ from scenes_stage import new_board, pend, write
 
 _FLASH = {"device": "flash"}
 _STAGES = {
-    "active": dict(_FLASH, header=0x59000, start=0x59100, size=0x2AF00, format="lfs2"),
-    "candidates": dict(_FLASH, start=0x84000, size=0x2B000, locations=1, internal=True),
-    "state": dict(_FLASH, start=0xAF000, size=0x3000),
+    "active": dict(_FLASH, header=0x59000, start=0x59100, size=0x2CF00, format="lfs2"),
+    "candidates": dict(_FLASH, start=0x86000, size=0x2D000, locations=1, internal=True),
+    "state": dict(_FLASH, start=0xB3000, size=0x3000),
     "mode": "direct",
     "headers": "stage",
     "component": "BOOT",
@@ -67,7 +67,7 @@ def _layout():
     from layout import LAYOUT
 
     made = dict(LAYOUT, stages=_STAGES)
-    made["candidates"] = dict(made["candidates"], start=0xB2000, size=0x10000)
+    made["candidates"] = dict(made["candidates"], start=0xB6000, size=0x10000)
     made["regions"] = {"identity": made["regions"]["identity"]}
     return made
 
@@ -99,5 +99,5 @@ def _spoil(layout):
     from fwcore.storage import Storage
 
     storage = Storage(new_board(layout).device("flash"), 4096, 256)
-    for at in (0x59000, 0x84000):
+    for at in (0x59000, 0x86000):
         storage.erase(at, 0x1000)

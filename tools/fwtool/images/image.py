@@ -134,6 +134,8 @@ def image(folder, output, form, compiled, block, size, signing, as_json):
         signing.check(output)
     tree = collect(folder)
     data = build(compile_all(tree) if compiled else tree, form, block, size)
+    if not signing:
+        statements.check_left_over(output, data)
     files.write(output, data)
     about = {
         "image": output,

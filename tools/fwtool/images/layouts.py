@@ -13,7 +13,6 @@ import rich_click as click
 
 from fwcore import errors, regions, storage
 from fwcore import layout as rules
-from fwcore.statement import RECOVERY
 from fwtool import files, paths
 from fwtool.exits import Failure
 from fwtool.images import chips
@@ -94,8 +93,6 @@ def _check_layer(layout, prefix):
     for field in _OF_TRIALS:
         if field in layout and "state" not in layout:
             raise Failure(f"{prefix}layout: {field} does nothing without a state region")
-    if layout.get("component") == RECOVERY:
-        raise Failure(f"{prefix}layout: component {RECOVERY} is that of recovery images")
     if layout.get("arm_signature") and not layout.get("signed"):
         raise Failure(f"{prefix}layout: arm_signature does nothing without signed")
     if layout.get("unsigned") and layout.get("signed") == "start":

@@ -144,6 +144,8 @@ def stage(output, board, layout, form, block, signing, as_json):
     data = image.build(image.compile_all(tree), form or DEFAULT_FORM, block)
     if loaded is not None:
         check_fits(loaded, output, data)
+    if not signing:
+        statements.check_left_over(output, data)
     files.write(output, data, (layout,))
     about = {
         "stage": output,

@@ -15,7 +15,7 @@ from fwcore import errors, statement
 from fwcore.errors import FwError
 from fwcore.layout import COMPONENT
 from fwtool import files, options
-from fwtool.exits import VERIFY, Failure
+from fwtool.exits import REFUSED, VERIFY, Failure
 from fwtool.signing import keys
 
 SUFFIX = ".sig"
@@ -120,6 +120,16 @@ class Signing(NamedTuple):
         )
         files.write(output + SUFFIX, signature, (self.key, *inputs))
         return output + SUFFIX
+
+
+def check_left_over(output, image):
+    """Refuse to write an image beside the signature of another one. Raises Failure."""
+    path = output + SUFFIX
+    if not os.path.exists(path):
+        return
+    if not os.path.isfile(output) or files.read(output) != image:
+        text = f"{path} is of another image: give {SIGN_KEY}, or remove it"
+        raise Failure(text, REFUSED)
 
 
 def key_option(command):
