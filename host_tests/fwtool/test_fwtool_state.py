@@ -64,6 +64,7 @@ def swapping():
 def chained():
     """The same with two slots of boot stages, which the chain tries in turn."""
     made = swapping()
+    made["signed"] = False
     made["stages"] = {
         "active": {
             "device": "spi",
@@ -452,7 +453,7 @@ def test_the_gap_between_header_and_image_is_drawn_as_what_it_is():
     [
         ("trials", True, "trials is no int"),
         ("watchdog_ms", True, "watchdog_ms is no int"),
-        ("signed", 1, "signed is no bool"),
+        ("signed", 0, "signed is no bool"),
         ("downgrade", "no", "downgrade is no bool"),
         ("trails", 3, "'trails' is no field"),
         ("state.erase", 4096, "state: 'erase' is no field"),

@@ -214,7 +214,7 @@ def frozen_main(world):
 
 def chain():
     """A Pico with a boot selector, and one stage from the factory in slot 1."""
-    layout = flash_layout("direct")
+    layout = flash_layout("direct", signed=False)
     layout["stages"] = {
         "active": {
             "device": "flash",
