@@ -371,7 +371,7 @@ def test_a_confirm_that_is_cut_never_loses_the_state_it_has_written():
 def test_an_anchor_that_a_cut_left_in_doubt_is_written_again():
     """Its commit reads well at the next start, and not any more later."""
     for mood in 0b01, 0b10, 0b110, 0b1110:
-        for cut in range(1, 13):
+        for cut in range(1, 40):
             device = OnChip()
             board, before = device.board, device.copy()
             offer(board, 2)
@@ -381,6 +381,7 @@ def test_an_anchor_that_a_cut_left_in_doubt_is_written_again():
             board.power.cut_at(cut, "moody")
             try:
                 trial.confirm(board)
+                break  # that was the last
             except PowerCut:
                 pass
             board.power.reset()
@@ -392,6 +393,44 @@ def test_an_anchor_that_a_cut_left_in_doubt_is_written_again():
                 board.power.cycle()
                 device.write_back(before)
                 assert genuine(board, ()) is None, (mood, cut)
+
+
+def test_a_floor_that_a_cut_left_in_doubt_is_written_again():
+    """Else an old card and one more cut bring an older image than one that has run."""
+    images = {version: noise(1000 + version, version) for version in (10, 11, 12)}
+    for mood in 0b110, 0b1110:
+        for cut in range(1, 40):
+            board, cards = simboard.make("sd", 1, signed=True), {}
+            for version in 12, 10, 11:
+                put(board, candidate_slots(board)[0], version, images[version])
+                cards[version] = bytes(board.disks["sd"].data)
+            main.run(board)
+            if not cut_start(board, cut, "moody", mood):
+                break
+            for _ in range(2):
+                board.power.cycle()
+                assert main.run(board).head.version == 11
+            board.power.cycle()
+            board.disks["sd"].load(0, cards[12])
+            assert cut_start(board, 4, "half", mood)
+            board.power.cycle()
+            board.disks["sd"].load(0, cards[10])
+            found = main.run(board)
+            assert not found or found.head.version == 11, (mood, cut)
+
+
+def cut_start(board, cut, tear, mood):
+    """A start in which power goes; False when it ended before that."""
+    board.power.reset()
+    board.power.mood = mood
+    board.power.cut_at(cut, tear)
+    try:
+        main.run(board)
+        return False
+    except PowerCut:
+        return True
+    finally:
+        board.power.reset()
 
 
 def test_a_permanent_update_counts_too():

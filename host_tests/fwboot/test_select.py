@@ -417,6 +417,16 @@ def test_a_flash_that_does_not_answer_leaves_the_frozen_stage():
     assert any(line.startswith("[ERR ] Boot stages: error") for line in board.lines)
 
 
+def test_a_state_of_before_the_identity_is_none_and_the_start_is_the_first():
+    board = with_new()
+    rot, board._rot = board._rot, b"another device.."
+    state = state_of(board)
+    state.floor = 9
+    state.put()
+    board._rot = rot
+    assert boot(board) == 2
+
+
 def test_whatever_a_key_raises_the_frozen_stage_runs():
     for error in MemoryError(), ImportError("maker_key"), AttributeError("CLASS_ID"), OSError(5):
 

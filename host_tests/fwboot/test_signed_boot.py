@@ -7,7 +7,8 @@ the maker's key.
 from hashlib import sha256
 
 from fwboot import main
-from fwcore import errors, errors_boot
+from fwboot.mode_swap import SwapMode
+from fwcore import errors, errors_boot, header
 from fwcore.errors import FwError
 from fwcore.p256 import PublicKey
 from fwcore.regions import bare_size, read_signature
@@ -368,6 +369,24 @@ def repaired(board):
             del disk.readblocks
 
 
+def test_header_and_signature_of_the_active_image_come_from_the_state_on_the_way_back_too():
+    """Whatever the chip says by then: it may have said something else when it was checked."""
+    board = signed_device("swap", "spi")
+    boot(board, 1)
+    offer(board, 2)
+    boot(board, 2)
+    kept = State(board).candidate_slots(board)[0]
+    other = header.pack_internal(head_of(9, OLD)) + of(head_of(9, OLD), b"rogue")
+    kept.storage.device.load(kept.header_at, other)
+    state = State(board)
+    state.put()
+    SwapMode(board, state, memoryview(bytearray(4096))).back()
+    slot = active_slot(board)
+    buf = memoryview(bytearray(512))
+    assert slot.read_header(buf, None)[:3] == head_of(1, OLD)[:3]
+    assert read_signature(slot, buf) == of(head_of(1, OLD))
+
+
 # Keys that are not there, or cannot be read
 
 
@@ -387,8 +406,16 @@ def no_verifier():
     raise ImportError("no module named 'fwcore.p256'")
 
 
+def half_a_frozen_key():
+    raise AttributeError("CLASS_ID")
+
+
 def test_without_a_usable_key_no_candidate_is_taken_and_the_recorded_image_runs():
-    for key, code in ((bad_key, errors.BAD_KEY), (no_verifier, errors_boot.NO_VERIFIER)):
+    for key, code in (
+        (bad_key, errors.BAD_KEY),
+        (no_verifier, errors_boot.NO_VERIFIER),
+        (half_a_frozen_key, errors_boot.NO_VERIFIER),
+    ):
         for mode, kind in WORLDS:
             board = signed_device(mode, kind)
             boot(board, 1)

@@ -739,3 +739,17 @@ def test_a_cut_while_an_image_is_confirmed_lowers_no_floor():
         assert (State(board).count, State(board).floor) == (3, 11)
 
     assert every_cut(prepare, act, judge, MOODY) > 40
+
+
+def test_marks_say_something_in_a_swap_only():
+    """They are under no MAC."""
+    for mode in ("overwrite", "direct"):
+        board = Board(trial_layout(mode))
+        state = State(board)
+        state.put()
+        state.journal.mark()
+        state = State(board)
+        assert state.moves() == 0
+        state.floor = 7
+        state.put()
+        assert (State(board).is_new, State(board).floor) == (False, 7)

@@ -402,3 +402,14 @@ def test_an_image_that_is_misread_once_is_recorded():
             assert provision.provision(world.start(), GOOD) is True
         assert not left
         starts(world, RECORDED)
+
+
+def test_the_state_of_a_device_that_asks_for_no_signature_is_kept():
+    world = shipped(signed=False)
+    with world.ports():
+        state = State(world.start())
+        state.floor, state.active = 7, 1
+        state.put()
+        assert provision.provision(world.start(), GOOD) is True
+        state = State(world.start())
+        assert (state.is_new, state.floor, state.active) == (False, 7, 1)
