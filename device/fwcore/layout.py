@@ -40,8 +40,7 @@ from micropython import const
 from fwcore import errors, errors_boot
 from fwcore.errors import FwError
 from fwcore.header import EXTERNAL_SIZE, INTERNAL_SIZE
-from fwcore.regions import block_size
-from fwcore.slot import signature_room
+from fwcore.regions import block_size, signature_room
 from fwcore.storage import down, up
 
 FORMATS = ("lfs2", "fat", "romfs")

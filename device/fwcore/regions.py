@@ -64,6 +64,11 @@ def bare_size(place):
     return header.EXTERNAL_SIZE if place.external else header.INTERNAL_SIZE
 
 
+def signature_room(layout):
+    """Bytes for a signature behind each header of a layout: 64 or 0."""
+    return 64 if layout.get("signed", False) else 0
+
+
 def fixed_slot(layout, region, device):
     """A region with `header` and `start`, the active or the recovery image, as a Slot.
 
@@ -72,7 +77,7 @@ def fixed_slot(layout, region, device):
     head, start = region["header"], region["start"]
     end = start + region["size"]
     staged = _is_staged(layout)
-    room = slot.signature_room(layout)
+    room = signature_room(layout)
     size = room + (STAGE_SIZE if staged else header.INTERNAL_SIZE)
     storage = slot.storage(layout, region["device"], device, max(head + size, end))
     if staged:

@@ -8,7 +8,7 @@ The header is written LAST and with one write: that write is the commit. From th
 first erase until then the slot has no good header and counts as empty.
 """
 
-from fwcore import errors, header
+from fwcore import errors
 from fwcore.errors import FwError
 from fwcore.storage import Storage, blank, down, up
 
@@ -33,10 +33,11 @@ class Slot:
         self.end = end
         self.external = external
         self.room = room
+        self._header_size = _header_size(storage, external, room)
 
     def header_size(self):
         """Bytes that header and signature take, in whole program units."""
-        return _header_size(self.storage, self.external, self.room)
+        return self._header_size
 
     def fits(self, size):
         """True when an image of `size` bytes can be erased for without touching a neighbour."""
@@ -59,6 +60,8 @@ class Slot:
 
     def unpack(self, mv, key):
         """Bytes of the slot's kind of header -> Header. Raises as read_header()."""
+        from fwcore import header  # here, so that a client can drop it while an image comes
+
         if not self.external:
             return header.unpack_internal(mv)
         if key is None:
@@ -67,6 +70,8 @@ class Slot:
 
     def pack(self, head, key=None):
         """Header -> bytes of the slot's kind. key: device key, for external ones."""
+        from fwcore import header
+
         if self.external:
             return header.pack_external(head, key)
         return header.pack_internal(head)
@@ -107,11 +112,13 @@ class Slot:
 
 def active_slot(layout, device):
     """The active image as a Slot. device: the block device it is on. Raises as slots()."""
+    from fwcore.header import INTERNAL_SIZE
+
     active = layout["active"]
     head, start = active["header"], active["start"]
     end = start + active["size"]
-    room = signature_room(layout)
-    at_least = max(head + header.INTERNAL_SIZE + room, end)
+    room = 64 if layout.get("signed", False) else 0
+    at_least = max(head + INTERNAL_SIZE + room, end)
     return Slot(storage(layout, active["device"], device, at_least), head, start, end, False, room)
 
 
@@ -126,12 +133,8 @@ def slots(layout, device):
     start, size = area["start"], area["size"]
     found = storage(layout, area["device"], device, start + size)
     external = not area.get("internal", False)
-    return candidate_slots(found, start, size, area["locations"], external, signature_room(layout))
-
-
-def signature_room(layout):
-    """Bytes for a signature behind each header of a layout: 64 or 0."""
-    return 64 if layout.get("signed", False) else 0
+    room = 64 if layout.get("signed", False) else 0  # bytes of the maker's signature
+    return candidate_slots(found, start, size, area["locations"], external, room)
 
 
 def storage(layout, name, device, end):
@@ -166,5 +169,7 @@ def candidate_slots(storage, start, size, locations, external=True, room=0):
 
 
 def _header_size(storage, external, room):
+    from fwcore import header
+
     size = header.EXTERNAL_SIZE if external else header.INTERNAL_SIZE
     return up(size + room, storage.program_size)

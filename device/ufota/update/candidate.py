@@ -96,7 +96,10 @@ class Candidate:
 
     def commit(self):
         """Write the header: from here the image counts. Raises FwError WRITE_FAILED; OSError."""
-        modules.make_room(("fwcore", "slot_reader"))
+        modules.make_room(
+            ("fwcore", "slot_reader"), ("ufota.web", "chunked"), ("ufota.web", "answers")
+        )
+        modules.load("fwcore", "mac header")
         if self._update.record:  # not by _forget(): C stack
             self._update.record.forget()
         self.write_header()

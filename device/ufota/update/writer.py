@@ -144,7 +144,12 @@ class UpdateWriter:
     def open(self):
         """The Candidate of what begin() accepted. Raises FwError NOT_BEGUN."""
         if not self.candidate:
-            modules.make_room(("ufota.update", "acceptance"), ("ufota.web", "url"))
+            modules.make_room(
+                ("ufota.update", "acceptance"),
+                ("ufota.web", "url"),
+                ("fwcore", "header"),
+                ("fwcore", "mac"),
+            )
             if self.manifest and self.target:
                 self.candidate = self.target.image(self)
             else:  # without a manifest it says NOT_BEGUN

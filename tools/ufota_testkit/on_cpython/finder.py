@@ -48,8 +48,9 @@ class Finder:
 def patch():
     shadow.patch()
     builtins.execfile = execfile
-    for name in _PATCHES.keys() & sys.modules.keys():
-        _PATCHES[name](sys.modules[name])
+    # Some of these are part of the interpreter itself, where a distribution builds it so.
+    for name in _PATCHES.keys() & (sys.modules.keys() | set(sys.builtin_module_names)):
+        _PATCHES[name](importlib.import_module(name))
     sys.meta_path[:] = [Finder() if each is PathFinder else each for each in sys.meta_path]
 
 
