@@ -8,6 +8,8 @@ The header is written LAST and with one write: that write is the commit. From th
 first erase until then the slot has no good header and counts as empty.
 """
 
+import sys
+
 from fwcore import errors
 from fwcore.errors import FwError
 from fwcore.storage import Storage, blank, down, up
@@ -22,22 +24,23 @@ class Slot:
     end:        first byte address that is not the slot's any more
     external:   True for external headers (296 B), False for internal ones (112 B)
     room:       bytes behind the header for the maker's signature: 64 or 0
+    size:       what header_size() returns, where the caller has it already
 
     Slots with other headers are regions.py's.
     """
 
-    def __init__(self, storage, header_at, body_at, end, external, room=0):
+    def __init__(self, storage, header_at, body_at, end, external, room=0, size=0):
         self.storage = storage
         self.header_at = header_at
         self.body_at = body_at
         self.end = end
         self.external = external
         self.room = room
-        self._header_size = _header_size(storage, external, room)
+        self._size = size
 
     def header_size(self):
         """Bytes that header and signature take, in whole program units."""
-        return self._header_size
+        return self._size or _header_size(self.storage, self.external, self.room)
 
     def fits(self, size):
         """True when an image of `size` bytes can be erased for without touching a neighbour."""
@@ -60,21 +63,17 @@ class Slot:
 
     def unpack(self, mv, key):
         """Bytes of the slot's kind of header -> Header. Raises as read_header()."""
-        from fwcore import header  # here, so that a client can drop it while an image comes
-
         if not self.external:
-            return header.unpack_internal(mv)
+            return _header().unpack_internal(mv)
         if key is None:
             raise FwError(errors.BAD_KEY)
-        return header.unpack_external(mv, key)
+        return _header().unpack_external(mv, key)
 
     def pack(self, head, key=None):
         """Header -> bytes of the slot's kind. key: device key, for external ones."""
-        from fwcore import header
-
         if self.external:
-            return header.pack_external(head, key)
-        return header.pack_internal(head)
+            return _header().pack_external(head, key)
+        return _header().pack_internal(head)
 
     def write_header(self, packed, at=None):
         """Program the header, padded with FF to whole program units, and read it back.
@@ -112,13 +111,11 @@ class Slot:
 
 def active_slot(layout, device):
     """The active image as a Slot. device: the block device it is on. Raises as slots()."""
-    from fwcore.header import INTERNAL_SIZE
-
     active = layout["active"]
     head, start = active["header"], active["start"]
     end = start + active["size"]
     room = 64 if layout.get("signed", False) else 0
-    at_least = max(head + INTERNAL_SIZE + room, end)
+    at_least = max(head + _header().INTERNAL_SIZE + room, end)
     return Slot(storage(layout, active["device"], device, at_least), head, start, end, False, room)
 
 
@@ -159,17 +156,26 @@ def candidate_slots(storage, start, size, locations, external=True, room=0):
     erase = storage.erase_size
     first = up(start, erase)
     each = (down(start + size, erase) - first) // locations
+    head_size = _header_size(storage, external, room)
     slots = []
     for i in range(locations):
         at = first + down(i * each, erase)
-        body = at + _header_size(storage, external, room)
+        body = at + head_size
         end = down(at + each, erase)
-        slots.append(Slot(storage, at, body, end, external, room))
+        slots.append(Slot(storage, at, body, end, external, room, head_size))
     return slots
 
 
 def _header_size(storage, external, room):
-    from fwcore import header
-
-    size = header.EXTERNAL_SIZE if external else header.INTERNAL_SIZE
+    size = _header().EXTERNAL_SIZE if external else _header().INTERNAL_SIZE
     return up(size + room, storage.program_size)
+
+
+def _header():
+    """The module header.py. Not a name of this one, so that a client can drop it while an image
+    comes; nor by an import where it is loaded: C stack.
+    """
+    found = sys.modules.get("fwcore.header")
+    if not found:
+        from fwcore import header as found
+    return found

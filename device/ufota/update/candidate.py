@@ -4,6 +4,8 @@ Owns the order of the writes. writer.py loads this file once the manifest is ver
 files use it through writer.py.
 """
 
+import sys
+
 from fwcore import errors, modules
 from fwcore.errors import FwError
 
@@ -99,7 +101,8 @@ class Candidate:
         modules.make_room(
             ("fwcore", "slot_reader"), ("ufota.web", "chunked"), ("ufota.web", "answers")
         )
-        modules.load("fwcore", "mac header")
+        if "fwcore.header" not in sys.modules:  # not by load() where it is there: C stack
+            modules.load("fwcore", "mac header")
         if self._update.record:  # not by _forget(): C stack
             self._update.record.forget()
         self.write_header()
