@@ -128,16 +128,17 @@ class Journal:
         own, base = order[0], order[-1]
         seq = max(found[1] for found in self._banks) + 1
         if seq + 1 >= _MAX_SEQ:  # somebody wrote it: all that is there goes
-            for bank in range(_BANKS):
-                self._wipe(bank)
-            seq = 1
+            self._banks = [(False, 0)] * _BANKS
+            self._own, seq = -1, 1
         self._erase(own)
         self._write(own, 0, _record(seq, payload))
         self._write(own, self._record_size(len(payload)), _commit(seq))
         self._banks[own] = (True, seq)
         if self._own < 0:
             for bank in self._to_scrub(own, base):
-                self._wipe(bank)
+                self._erase(bank)
+                if self._storage.overwrite:
+                    self._write(bank, 0, b"\xff" * self._unit)
         self._write(own, self._seal_at(len(payload)), _commit(seq))
         self.settled = True
         self._own = own
@@ -213,11 +214,6 @@ class Journal:
         """Prepare a bank for a new record: where writes replace, nothing needs to be done."""
         self._banks[bank] = (False, 0)
         self._storage.erase(self._start + bank * self._size, self._size)
-
-    def _wipe(self, bank):
-        self._erase(bank)
-        if self._storage.overwrite:
-            self._write(bank, 0, b"\xff" * self._unit)
 
     def _to_scrub(self, own, base):
         """Banks to wipe, so that no other record than these two is left, readable or not (R6)."""
