@@ -3,6 +3,7 @@
 A board.py derives from it and adds that.
 """
 
+import sys
 import time
 from errno import ENODEV
 
@@ -25,6 +26,8 @@ class BaseBoard:
     _hung = None  # was it the watchdog? The chip's own answer does not last (was_hung())
 
     def __init__(self, layout):
+        if "fwcore.kv" not in sys.modules:  # the boot stage's, whose modules are dropped: heap
+            BaseBoard._store = None
         self.layout = layout
         self._devices = {}
         self._key = None

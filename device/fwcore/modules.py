@@ -16,6 +16,7 @@ STORE = SLOT + " errors_boot stage regions journal kv"
 STATE = SLOT + " errors_boot stage regions journal state"
 
 _SHORT = const(49152)  # bytes of free heap; with less, modules that are not needed are dropped
+VERY_SHORT = const(24576)  # with less, also those that are needed again
 
 
 def load(package, names):
@@ -55,15 +56,16 @@ def built_in(name):
         sys.path[:] = path
 
 
-def make_room(*modules):
+def make_room(*modules, below=_SHORT):
     """Drop modules that are not needed any more: up to 11 KB, where they are not frozen.
 
     Only when little heap is free, as the next update has to import them again.
 
     modules:  (package, name) each
+    below:    bytes of free heap
     """
     for _ in range(2):  # what is garbage counts as taken, until it is collected
-        if not hasattr(gc, "mem_free") or gc.mem_free() > _SHORT:
+        if not hasattr(gc, "mem_free") or gc.mem_free() > below:
             return
         gc.collect()
     for package, name in modules:

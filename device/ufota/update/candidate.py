@@ -98,9 +98,9 @@ class Candidate:
 
     def commit(self):
         """Write the header: from here the image counts. Raises FwError WRITE_FAILED; OSError."""
-        modules.make_room(
-            ("fwcore", "slot_reader"), ("ufota.web", "chunked"), ("ufota.web", "answers")
-        )
+        modules.make_room(("fwcore", "slot_reader"))
+        needed_again = ("ufota.web", "chunked"), ("ufota.web", "answers")
+        modules.make_room(*needed_again, below=modules.VERY_SHORT)
         if "fwcore.header" not in sys.modules:  # not by load() where it is there: C stack
             modules.load("fwcore", "mac header")
         if self._update.record:  # not by _forget(): C stack

@@ -144,12 +144,9 @@ class UpdateWriter:
     def open(self):
         """The Candidate of what begin() accepted. Raises FwError NOT_BEGUN."""
         if not self.candidate:
-            modules.make_room(
-                ("ufota.update", "acceptance"),
-                ("ufota.web", "url"),
-                ("fwcore", "header"),
-                ("fwcore", "mac"),
-            )
+            modules.make_room(("ufota.update", "acceptance"), ("ufota.web", "url"))
+            needed_again = ("fwcore", "header"), ("fwcore", "mac")
+            modules.make_room(*needed_again, below=modules.VERY_SHORT)
             if self.manifest and self.target:
                 self.candidate = self.target.image(self)
             else:  # without a manifest it says NOT_BEGUN
