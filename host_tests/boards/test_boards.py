@@ -452,6 +452,20 @@ def test_all_board_objects_have_one_store():
             assert world.start().rot() == IDENTITY[b"rot"]
 
 
+def test_a_store_of_modules_that_were_dropped_is_not_used():
+    """The application's board reads it anew: the boot stage's modules would stay in the heap."""
+    for name in ("RPI_PICO_W", "PYBV11", "MIMXRT1060_EVK"):  # the store of an ESP32 is its NVS
+        world = World(name)
+        with world.ports():
+            before = world.start().store()
+            assert world._module.Board().store() is before
+            kept = sys.modules.pop("fwcore.kv")
+            try:
+                assert world._module.Board().store() is not before
+            finally:
+                sys.modules["fwcore.kv"] = kept
+
+
 def test_hung_is_true_after_the_watchdog_only():
     for name in NAMES:
         world = World(name)

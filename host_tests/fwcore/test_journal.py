@@ -191,6 +191,19 @@ def test_the_number_of_an_uncommitted_record_is_not_used_again():
     assert bytes(disk.data).find(b"uFWj\x01\x00\x01\x00\x04") >= 0
 
 
+def test_numbers_that_end_within_a_session_leave_the_newest_snapshot():
+    """Nobody counts so far: somebody wrote a record with a number near the highest."""
+    for make in nor, card:
+        disk = with_puts(make, b"0")
+        # The largest number of a put is 0xFFFFFFFD: that of the third one here.
+        planted = journals.journal(disk, LIMIT)
+        planted.load()
+        planted._banks = [(committed, seq and 0xFFFFFFFA) for committed, seq in planted._banks]
+        for i in range(1, 7):
+            planted.put(b"%d" % i)
+            assert loaded(disk).payload == b"%d" % i, i
+
+
 def test_a_mark_belongs_to_one_snapshot():
     disk = card()
     one = journal(disk)
