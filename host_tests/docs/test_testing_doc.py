@@ -12,7 +12,7 @@ LONG = True
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs/TESTING.md").read_text()
 FILES = dict(re.findall(r"^`([\w/.]+)`:\n\n```python\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE))
-DISK_TEST = re.findall(r"^```python\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)[-1]
+DISK_TESTS = re.findall(r"^```python\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)[-2:]
 UPDATE = "board.update("
 # Takes what users have stored over into a form of its own.
 TOO_EARLY = """
@@ -130,13 +130,15 @@ def test_the_plugin_imports_nothing_heavy(bare, tmp_path):
     assert run(bare / "python", "-c", text, cwd=tmp_path) == "set()\n"
 
 
-def test_the_last_test_runs_on_both_interpreters(programs, tmp_path):
-    (tmp_path / "test_disk.py").write_text(DISK_TEST)
-    assert "1 passed" in run(programs / "python", "-m", "pytest", "-q", cwd=tmp_path)
+def test_the_last_tests_run_on_both_interpreters(programs, tmp_path):
     where = "import ufota_testkit as kit; print(kit.__file__.rsplit('/', 2)[0])"
     place = run(programs / "python", "-c", where, cwd=tmp_path).strip()
-    text = f"import test_disk; test_disk.{re.search(r'test_[a-z_]+never[a-z_]+', DISK_TEST)[0]}()"
-    run(programs / "micropython", "-c", text, cwd=tmp_path, MICROPYPATH=f"{place}:.frozen")
+    for text in DISK_TESTS:
+        (tmp_path / "test_disk.py").write_text(text)
+        assert "1 passed" in run(programs / "python", "-m", "pytest", "-q", cwd=tmp_path)
+        name = re.search(r"test_[a-z_]+never[a-z_]+", text)[0]
+        code = f"import test_disk; test_disk.{name}()"
+        run(programs / "micropython", "-c", code, cwd=tmp_path, MICROPYPATH=f"{place}:.frozen")
 
 
 # fwtool from the wheel

@@ -1,7 +1,16 @@
 """The simulated disk keeps its own contract, or no power-cut test proves a thing."""
 
 from ufota_testkit.noise import noise
-from ufota_testkit.simdisk import ALL, TEARS, Disk, Power, PowerCut, Violation, every_cut
+from ufota_testkit.simdisk import (
+    ALL,
+    FAILING,
+    TEARS,
+    Disk,
+    Power,
+    PowerCut,
+    Violation,
+    every_cut,
+)
 
 BOTH = True  # runs on CPython and on MicroPython
 
@@ -163,7 +172,7 @@ def test_a_replayed_cut_leaves_what_a_real_one_leaves():
         disk.ioctl(6, 0)
         disk.writeblocks(0, NEW * 2, 0)
 
-    for tear in ALL:
+    for tear in ALL + (FAILING,):
         for op in 1, 2, 3:
             disk = nor()
             disk.load(0, bytes(ERASE))
@@ -268,6 +277,83 @@ def test_failed_operation_reports_eio_once_and_changes_nothing():
     assert disk.ioctl(6, 0) == -5
     assert disk.wear[0] == 0
     assert disk.writeblocks(0, NEW * 2, 256) == 0
+
+
+def test_planned_calls_fail_once_and_reads_are_calls():
+    disk = nor()
+    for call in 1, 3, 5:
+        disk.power.fail_call(call)
+    assert disk.readblocks(0, bytearray(4), 0) == -5
+    assert disk.readblocks(0, bytearray(4), 0) == 0
+    assert disk.writeblocks(0, NEW * 3, 0) == -5  # its first unit
+    assert disk.writeblocks(0, NEW * 3, 0) == -5  # its second
+    assert disk.data[: 2 * PROGRAM] == NEW + b"\xff" * PROGRAM
+    assert disk.ioctl(6, 0) == 0
+    power = disk.power
+    assert (power.calls, power.failed, power.ops) == (6, 3, 2), power.calls
+    power.aside(disk.readblocks, 0, bytearray(4), 0)
+    power.fail_call(7)
+    assert power.aside(disk.readblocks, 0, bytearray(4), 0) == 0  # and does not count
+    assert disk.ioctl(6, 0) == -5
+    assert disk.wear[0] == 1
+
+
+def test_a_dead_disk_is_back_at_the_next_start_or_call():
+    power = Power()
+    flash, sd = nor(power=power), card(power=power)
+    for back, fails in (None, (0, 1, 1, 1)), (4, (0, 1, 1, 0)):
+        power.reset()
+        power.die_at(2, None, back)
+        for fail in fails:
+            assert (flash.ioctl(6, 0) == -5) == fail
+            assert (flash.ioctl(4, 0), flash.ioctl(5, 0)) == (4, ERASE)
+        assert sd.readblocks(0, bytearray(512)) == 0
+        power.cycle()
+        assert flash.writeblocks(0, NEW, 0) == 0
+    power.reset()
+    power.die_at(1, sd)
+    assert flash.readblocks(0, bytearray(4), 0) == 0
+    assert sd.writeblocks(0, bytes(512)) == -5
+
+
+def test_a_unit_torn_so_that_it_fails_fails_until_it_is_erased():
+    disk = nor()
+    disk.cut_at(2, "failing")
+    cut(disk.writeblocks, 0, NEW * 3, 0)
+    disk.power.on()
+    torn = disk.snapshot()
+    for _ in range(2):
+        assert disk.readblocks(0, bytearray(PROGRAM), 0) == 0
+        assert disk.readblocks(0, bytearray(PROGRAM), PROGRAM) == -5
+        violates(disk.writeblocks, 0, NEW, PROGRAM)
+        disk.ioctl(6, 0)
+        assert read(disk, 0, ERASE) == b"\xff" * ERASE
+        disk.restore(torn)
+    disk.power.reset()
+    disk.cut_at(1, "failing")
+    cut(disk.ioctl, 6, 1)
+    disk.power.on()
+    assert disk.readblocks(1, bytearray(PROGRAM), ERASE - PROGRAM) == -5
+    block = card()
+    block.cut_at(1, "failing")
+    cut(block.writeblocks, 0, bytes(512))
+    block.power.on()
+    assert block.readblocks(0, bytearray(512)) == -5
+    assert block.writeblocks(0, bytes(512)) == block.readblocks(0, bytearray(512)) == 0
+
+
+def test_drifting_cells_read_new_for_some_starts_then_old_or_the_reverse():
+    for new_first in True, False:
+        disk = nor()
+        disk.cut_at(1, "moody")
+        cut(disk.writeblocks, 0, NEW, 0)
+        disk.power.on()
+        disk.power.drift(2, new_first)
+        found = []
+        for _ in range(40):
+            disk.power.cycle()
+            found.append(read(disk, 0, PROGRAM) == NEW)
+        assert found == [new_first] * 2 + [not new_first] * 38
 
 
 def test_bad_block_fails_every_read_that_touches_it():

@@ -19,9 +19,14 @@ What a cut leaves in the unit it hits (its neighbours stay as they were):
              not 0, old or new for as long as power stays on
     bits     some of the bits that were to change have changed
     whole    new bytes: all is done, and nobody was told
+    failing  each read fails, until the erase block is erased (on a card: the block written)
 
 A unit torn by anything but nothing and whole counts as programmed: only an erase makes it
 usable.
+
+Not only cuts: every call can be made to fail, and a disk to die and to come back. Calls are
+reads, erases and programs of a unit, numbered from 1 by the same Power; ioctl that does not
+erase is none, for drivers answer it from memory.
 
 Sweeping by trace() and replay() gives the same media as cutting power does, without the run
 up to the cut: what the device held in RAM is lost either way.
@@ -34,6 +39,7 @@ from ufota_testkit.noise import noise
 TEARS = ("nothing", "half", "junk")
 MOODY = TEARS + ("moody",)
 ALL = MOODY + ("bits", "whole")
+FAILING = "failing"  # not in ALL: a flash with ECC has it, others have not
 
 _EIO = 5
 
@@ -62,6 +68,8 @@ class Power:
     mood:  0: a moody unit shows another face at each read; else one face until cycle(),
            new where bit number `cycles` of mood is 1, and old where it is 0
     outages: times that power went, for chips that forget what they were doing
+    calls:  begun since reset(): reads too
+    failed: calls that were made to fail, since the Power was made
     """
 
     def __init__(self):
@@ -70,11 +78,16 @@ class Power:
         self.mood = 0
         self.cycles = 0
         self.outages = 0
+        self.failed = 0
         self.reset()
 
     def reset(self):
         """Switch on, count from 0 and forget what was planned."""
         self.ops = 0
+        self.calls = 0
+        self._planned = ()  # calls that fail
+        self._death = None
+        self._watched = False  # a call may fail
         self.last = "none"
         self.dark = False
         self._cut = None
@@ -83,16 +96,41 @@ class Power:
 
     def cut_at(self, op, tear="nothing"):
         """Cut power in operation number op (the next one is ops + 1)."""
-        assert tear in ALL, tear
+        assert tear in ALL or tear == FAILING, tear
         self._cut = (op, tear)
 
     def fail_at(self, op):
         """Make operation number op report EIO, once, and change nothing."""
         self._fail = op
 
+    def fail_call(self, call):
+        """Make call number `call` report EIO, once, and change nothing. Several may be planned."""
+        self._planned += (call,)
+        self._watched = True
+
+    def die_at(self, call, disk=None, back=None):
+        """From this call on a disk fails every call; ioctl 4 and 5 answer, as from memory.
+
+        disk:   default: the one that this call is for
+        back:   number of the call with which it works again; default: at the next cycle()
+        """
+        self._death = [call, disk, back]
+        self._watched = True
+
+    def drift(self, starts, new_first=True):
+        """Units torn `moody` read new for so many starts, then old for ever; or old, then new.
+
+        A start is a cycle(). This sets mood, and counts the starts from here.
+        """
+        new = (2 << starts) - 1
+        self.mood = new if new_first else ~new
+        self.cycles = 0
+
     def cycle(self):
-        """The device starts anew: a moody unit may show its other face."""
+        """The device starts anew: a moody unit may show its other face, a dead disk is back."""
         self.cycles += 1
+        if self._death and self._death[2] is None and self.calls >= self._death[0]:
+            self._death = None
 
     def on(self):
         """Power comes back: storage is as the cut left it, and works again."""
@@ -107,8 +145,42 @@ class Power:
         if self.dark:
             raise PowerCut(self.last)
 
-    def begin(self, what):
-        """Count one operation; returns (tear or None, does it fail)."""
+    def fails(self, disk):
+        """Count one call, of this disk; True when it is to report EIO."""
+        if self.dark:
+            raise PowerCut(self.last)
+        self.calls += 1
+        if not self._watched or not self._is_planned(disk):
+            return False
+        self.failed += 1
+        return True
+
+    def _is_planned(self, disk):
+        if self.calls in self._planned:
+            return True
+        if not self._death or self.calls < self._death[0]:
+            return False
+        _, dead, back = self._death
+        if back is not None and self.calls >= back:
+            self._death = None
+            return False
+        if dead is None:
+            self._death[1] = dead = disk
+        return dead is disk
+
+    def aside(self, function, *args):
+        """Call this without planned faults, and without counting: a test looks at a disk."""
+        watched, calls = self._watched, self.calls
+        self._watched = False
+        try:
+            return function(*args)
+        finally:
+            self._watched, self.calls = watched, calls
+
+    def begin(self, what, disk=None):
+        """Count one operation, which is a call; returns (tear or None, does it fail)."""
+        if self.fails(disk):
+            return None, True
         self.ops += 1
         self.last = what
         if self._cut and self._cut[0] == self.ops:
@@ -118,6 +190,7 @@ class Power:
             return tear, False
         if self._fail == self.ops:
             self._fail = None
+            self.failed += 1
             return None, True
         return None, False
 
@@ -162,7 +235,8 @@ class Disk:
         self.wear = [0] * (size // erase)
         self.bad_blocks = set()
         self._used = bytearray(size // program)  # 1: only an erase makes it writable
-        self._moody = {}  # unit -> (old bytes, new bytes): torn so that reads differ
+        # unit -> (old bytes, new bytes): torn so that reads differ; None: so that they fail
+        self._moody = {}
         self._reads = 0
         self.power = power or Power()
         self.power.disks.append(self)
@@ -170,7 +244,8 @@ class Disk:
     # MicroPython's block protocol
 
     def readblocks(self, block, buf, offset=None):
-        self.power.alive()
+        if self.power.fails(self):
+            return -_EIO
         start = self._address(block, buf, offset)
         if self.bad_blocks and self._bad(start, len(buf)):
             return -_EIO
@@ -178,6 +253,8 @@ class Disk:
             first = start // self.program_size
             for unit in range(first, -(-(start + len(buf)) // self.program_size)):
                 if unit in self._moody:
+                    if self._moody[unit] is None:
+                        return -_EIO
                     self._settle(unit)
         buf[:] = memoryview(self.data)[start : start + len(buf)]
         return 0
@@ -268,7 +345,7 @@ class Disk:
     def _erase(self, block):
         """One operation; returns 0, or a negative error number."""
         start = block * self.erase_size
-        tear, failed = self.power.begin("erase {} {:#x}".format(self.name, start))
+        tear, failed = self.power.begin("erase {} {:#x}".format(self.name, start), self)
         if failed:
             return -_EIO
         self.wear[block] += 1
@@ -280,7 +357,7 @@ class Disk:
         unit = start // self.program_size
         if self._used[unit] and not self.overwrite:
             raise Violation("{}: second program of {:#x}".format(self.name, start))
-        tear, failed = self.power.begin("program {} {:#x}".format(self.name, start))
+        tear, failed = self.power.begin("program {} {:#x}".format(self.name, start), self)
         if failed:
             return -_EIO
         if self.overwrite:
@@ -314,6 +391,9 @@ class Disk:
                 at = unit * self.program_size
                 old = bytes(self.data[at : at + self.program_size])
                 self._moody[unit] = (old, bytes(new[at - start : at - start + len(old)]))
+        elif tear == FAILING:
+            for unit in units:
+                self._moody[unit] = None
         else:
             for unit in units:
                 self._moody.pop(unit, None)
