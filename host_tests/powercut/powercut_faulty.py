@@ -1,0 +1,386 @@
+"""What a device may do when its storage fails, as something that runs and judges.
+
+A Faulty is a Life of powercut_scenes.py whose client, application and boot stage may meet errors
+in any call of a disk. Judged by powercut_life.py's truth, and by what errors change in it:
+
+    always        what starts is whole, and was offered; a confirmed image stays, the floor too;
+                  a trial ends; the storage contract is kept; no result is a wrong one
+    in a start    in which a call failed, nothing may run, or, as the last choice, an image that is
+                  on trial or rejected: what is better could not be read
+    afterwards    something runs, the device comes to rest, and takes a whole update. An image is
+                  black-listed when it was rejected or has used up its trials, and only then
+
+Runs on CPython and on MicroPython.
+"""
+
+from fwboot import main, select
+from fwcore import journal, manifest
+from fwcore.errors import FwError
+from fwcore.header import NO_CAMPAIGN, Header
+from fwcore.state import CONFIRMED, IDLE, REVERTED, TRIAL, State
+from powercut_life import (
+    BEGUN,
+    CAME_BACK,
+    DONE,
+    FLOOR,
+    FOR_EVER,
+    GOLDEN,
+    GOLDEN_ON,
+    LOST,
+    MIX,
+    NEW,
+    NO,
+    NOT_OFFERED,
+    NOTHING_RUNS,
+    OLD,
+    STUCK,
+    WRITES,
+    Told,
+    Wrong,
+    sha256,
+)
+from toy_manifest import manifest as manifest_for
+from ufota import client, trial
+from ufota.update import pending
+from ufota_testkit.noise import noise
+from ufota_testkit.virtual_clock import Clock
+from update_kit import MANIFEST_URL, FakeSource
+
+ESCAPED = "an image that was rejected, or used up its trials, is not black-listed"
+CONDEMNED = "an image was black-listed that was not rejected, and had trials left"
+RESULT = "the result of the last update is not what happened"
+REFUSED = "a call failed though its storage did not"
+NO_MORE = "no further update"
+
+REASON = 300  # of reject()
+NEXT = manifest.version_word("3.0.0")
+
+journal.time = Clock()  # it waits between attempts at a read
+
+
+class FaultTruth:
+    """What is durable, told by the calls that returned. As Truth, and:
+
+    rejected:   by the application
+    used:       trial boots;  lame: starts that were allowed to go wrong, cuts not counted
+    stable:     version that must not be lost
+    bad:        versions that are black-listed for good
+    fetched, owed, known: not judged here
+    """
+
+    known = False
+    fetched, owed = 0, 1 << 30
+
+    def __init__(self):
+        self.offered = self.confirmed = self.rejected = NO
+        self.used = self.lame = self.cuts = 0
+        self.new, self.stable, self.floor = NEW, OLD, OLD
+        self.given_up = NO
+        self.bad = ()
+
+    def copy(self):
+        other = FaultTruth()
+        other.offered, other.confirmed, other.rejected = (
+            self.offered,
+            self.confirmed,
+            self.rejected,
+        )
+        other.used, other.lame, other.cuts = self.used, self.lame, self.cuts
+        other.new, other.stable, other.floor = self.new, self.stable, self.floor
+        other.given_up, other.bad = self.given_up, self.bad
+        return other
+
+    def is_over(self, version=0):
+        """The update came to its end; this version is what runs for good, 0: that of before."""
+        self.stable = version or self.stable
+        self.offered = self.confirmed = self.rejected = NO
+        self.used = self.lame = self.cuts = 0
+        self.given_up = NO
+
+
+class Faulty:
+    """A Life, just made, and what may happen to it.
+
+    version:   that runs; 0: none
+    phase:     of the state, as the last start left it
+    lame:      a call failed in the last start
+    record:    None, or a list to which each step is appended: [name, what save() returned, calls]
+    further:   False: no further update is tried at the end
+    single:    True: no more than one call fails
+    say:       None, or called with a line of text for each step
+    """
+
+    def __init__(self, world):
+        self.world, self.board, self.power = world, world.board, world.board.power
+        self.images = world.images
+        self.habit, self.tries = world.habit, world.tries
+        self.version, self.phase, self.lame = OLD, IDLE, False
+        self.record = None
+        self.further = True
+        self.single = False
+        self.say = None
+        self.foreign = False  # another card is in
+        world.faulty = True  # for a Fetched
+        truth, before = FaultTruth(), world.truth
+        truth.offered, truth.confirmed = before.offered, before.confirmed
+        truth.used, truth.floor = before.starts, world.floor
+        truth.known = False
+        if before.confirmed == DONE:
+            truth.is_over(NEW)
+        self.truth = truth
+        self.heads = {OLD: self._head(OLD), NEW: world.head}
+        if truth.used:
+            self.version, self.phase = NEW, TRIAL
+        for name in ("offer", "boot", "app", "confirm", "reject", "recover", "settle"):
+            setattr(world, name, self._verb(name))
+        self.act = world.act
+        # The selector's view of the board has no chips of its own.
+        self._outer = getattr(world, "_outer", None)
+
+    @property
+    def truth(self):
+        return self.world.truth
+
+    @truth.setter
+    def truth(self, truth):
+        self.world.truth = truth
+
+    def _verb(self, name):
+        return lambda: self.do(name)
+
+    def save(self):
+        return self.power.snapshot(), self.truth.copy(), (self.version, self.phase, self.lame)
+
+    def back_to(self, saved):
+        self.power.restore(saved[0])
+        self.power.reset()
+        self.truth = saved[1].copy()
+        self.version, self.phase, self.lame = saved[2]
+        self.board.pressed = self.foreign = False
+        self.board.pulled.clear()
+
+    def do(self, name):
+        """One step: offer, boot, app, confirm, reject, recover; settle is many."""
+        if self.say:
+            self.say(name)
+        if self.record is None or name == "settle":
+            getattr(self, name)()
+            if self.say and name == "boot":
+                for line in self.board.lines:
+                    self.say("    " + line)
+                self.say("  version {}, phase {}".format(self.version, self.phase))
+            return
+        entry = [name, self.save(), 0]
+        self.record.append(entry)
+        self.power.reset()
+        try:
+            return getattr(self, name)()
+        finally:
+            entry[2] = self.power.calls
+
+    # What a client and an application do
+
+    def offer(self):
+        """Bring the new image, by the life's own client."""
+        pending.State = lambda board: Told(board, self.world)
+        failed = self.power.failed
+        try:
+            if self.truth.new == NEW:
+                self.world._update(self.images[NEW])
+            else:
+                self._bring()
+        except (OSError, FwError) as error:
+            if not self._failed(failed):
+                raise Wrong("{}: {}".format(REFUSED, repr(error))) from None
+        finally:
+            pending.State = State
+
+    def _bring(self):
+        new = self.truth.new
+        made = manifest_for(self.world.board, self.world.key, new, self.images[new])
+        source = FakeSource({MANIFEST_URL: made + self.images[new]}, pieces=(333, 512, 1))
+        machine = client.Client(self.board, source, permanent=not self.tries)
+        machine.start(MANIFEST_URL)
+        machine.run()
+
+    def confirm(self):
+        before = self.truth.confirmed
+        self.truth.confirmed = max(before, BEGUN)
+        if self._tell(trial.confirm):
+            self.truth.confirmed = DONE
+
+    def reject(self):
+        self.truth.rejected = max(self.truth.rejected, BEGUN)
+        if self._tell(trial.reject, REASON):
+            self.truth.rejected = DONE
+
+    def _tell(self, function, *args):
+        """Call confirm() or reject(). True when it is durable."""
+        failed = self.power.failed
+        try:
+            function(self.board, *args)
+            return True
+        except (OSError, FwError) as error:
+            if not self._failed(failed) and not self.lame:
+                raise Wrong("{}: {}".format(REFUSED, repr(error))) from None
+            return False
+
+    def app(self):
+        """What the application does once it runs."""
+        if self.version in (self.truth.stable, 0, -1):
+            return
+        if self.habit == "confirms":
+            self.confirm()
+        elif self.habit == "rejects" and self.phase == TRIAL:
+            self.reject()
+        elif self.habit == "crashes" and self.phase == TRIAL:
+            select._note_crash(self._outer)
+
+    def recover(self):
+        """Start with the key held."""
+        self.truth.given_up = BEGUN
+        self.board.pressed = True
+        try:
+            self.boot()
+        finally:
+            self.board.pressed = False
+        # One failed call is no reason to let the trial go on.
+        if self.version == -1 and (not self.lame or self.single):
+            self.truth.given_up = DONE
+
+    # Starts
+
+    def boot(self):
+        """One start; raises Wrong when it is not one this device may make."""
+        power, before = self.power, self.power.ops
+        power.cycle()
+        failed = power.failed
+        del self.board.lines[:]
+        try:
+            found = select.run(self._outer)[0] if self._outer else main.run(self.board)
+        except (OSError, FwError):
+            found = None
+        self.lame = self._failed(failed)
+        _must(power.ops - before <= self.world.most_ops, STUCK)
+        power.aside(self._judge, found)
+
+    def _failed(self, before):
+        return self.power.failed != before or self.foreign or bool(self.board.pulled)
+
+    def _judge(self, found):
+        if not found:
+            _must(self.lame, NOTHING_RUNS)
+            self.version, self.phase = 0, -1
+            return
+        data, at = found.slot.storage.device.data, found.slot.body_at
+        image = bytes(data[at : at + found.head.size])
+        if found.device == GOLDEN_ON:
+            _must(image == GOLDEN, MIX)
+            _must(self.board.pressed or self.lame, NOTHING_RUNS)
+            self.version, self.phase = -1, -1
+            return
+        self.version = found.head.version
+        _must(self.version in self.images, NOT_OFFERED)
+        _must(image == self.images[self.version], MIX)
+        state = State(self.board)
+        self.phase = state.phase
+        self._judge_version(state)
+        self._judge_state(state)
+
+    def _judge_version(self, state):
+        truth = self.truth
+        if self.version == truth.stable:
+            _must(truth.confirmed != DONE, LOST)
+            return
+        _must(self.version == truth.new, CAME_BACK if self.version in truth.bad else LOST)
+        _must(truth.offered, NOT_OFFERED)
+        truth.offered = DONE  # it was torn, and turned out so; now it stays so
+        if self.lame:
+            return  # what is better could not be read
+        _must(self.version not in truth.bad and truth.rejected != DONE, CAME_BACK)
+        _must(truth.given_up != DONE, CAME_BACK)
+        if state.phase == TRIAL:
+            truth.used += 1
+            _must(truth.used <= self.tries, FOR_EVER)
+            return
+        _must(state.phase == IDLE and (truth.confirmed or not self.tries), FOR_EVER)
+        truth.confirmed = DONE
+
+    def _judge_state(self, state):
+        truth = self.truth
+        top = max(truth.floor, truth.new if truth.confirmed else 0)
+        _must(truth.floor <= state.floor <= top, FLOOR)
+        if state.result == CONFIRMED and not self.lame:
+            wrong = state.new.version == truth.new and truth.rejected == DONE
+            _must(not wrong and state.new.version not in truth.bad, RESULT)
+
+    # The end
+
+    def settle(self):
+        """Start until nothing is left to do, then judge where that is, and update once more."""
+        self.power.reset()
+        self._rest()
+        if self.truth.offered != DONE and self.version == self.truth.stable != self.truth.new:
+            self.do("offer")
+            self._rest()
+        self.power.aside(self._judge_end)
+        if self.further:
+            self._once_more()
+
+    def _rest(self):
+        quiet = 0
+        for _ in range(2 * self.tries + 6):
+            before = self.power.ops
+            self.do("boot")
+            at_rest = self.version > 0 and self.phase == IDLE and self.power.ops == before
+            quiet = quiet + 1 if at_rest and not self.lame else 0
+            if quiet == 2:
+                return
+            self.do("app")
+        raise Wrong(WRITES if self.phase == IDLE else STUCK)
+
+    def _judge_end(self):
+        truth, state = self.truth, State(self.board)
+        is_bad = state.is_bad(self._head(truth.new).digest)
+        if self.version == truth.new:
+            _must(truth.confirmed == DONE or truth.new == truth.stable, FOR_EVER)
+            truth.is_over(truth.new)
+            truth.floor = state.floor  # judged before
+        elif truth.offered:
+            must_be = truth.rejected == DONE or truth.used >= self.tries > 0
+            may_be = truth.rejected or truth.given_up
+            may_be = may_be or truth.used + truth.lame + truth.cuts >= self.tries
+            _must(is_bad or not must_be, ESCAPED)
+            _must(may_be or not is_bad, CONDEMNED)
+            if truth.rejected == DONE:
+                found = state.result, state.reason, state.new.version
+                _must(found == (REVERTED, REASON, truth.new), RESULT)
+            _must(may_be or self.habit != "confirms" or truth.lame or truth.cuts, NO_MORE)
+            truth.is_over()
+        if is_bad:
+            truth.bad += (truth.new,)
+
+    def _once_more(self):
+        """Update: with the image that did not come to its trial, or with another one."""
+        truth = self.truth
+        if truth.new == truth.stable or truth.new in truth.bad:
+            truth.new = NEXT
+            self.images[NEXT] = noise(min(400, len(self.images[OLD])), 3)
+        habit, self.habit = self.habit, "confirms"
+        try:
+            self.offer()
+            self._rest()
+            _must(self.version == truth.new and truth.confirmed == DONE, NO_MORE)
+        except Wrong as wrong:
+            raise Wrong("{}: {}".format(NO_MORE, wrong.args[0])) from None
+        finally:
+            self.habit = habit
+
+    def _head(self, version):
+        image = self.images[version]
+        return Header(version, len(image), sha256(image).digest(), NO_CAMPAIGN)
+
+
+def _must(what, name):
+    if not what:
+        raise Wrong(name)
