@@ -45,6 +45,8 @@ class OverwriteMode:
                 continue  # a bad block there: the next one
             state.kept = i
             return
+        self.may_go_on()  # raises for a card that does not answer, and
+        self._is_whole(self._active(), state.old)  # for what could not be read: no verdict
         raise FwError(errors.NO_SLOT)
 
     def may_go_on(self):

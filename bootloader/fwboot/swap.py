@@ -135,18 +135,25 @@ class Swap:
         return self._staging, self._staging_at + i * self._block
 
     def _move(self, source, target, front):
-        """Copy one block, read back. Never skips the erase: what looks blank may be torn."""
+        """Copy one block, read back. Never skips the erase: what looks blank may be torn.
+
+        raises:  OSError when the source cannot be read; FwError WRITE_FAILED: the target failed
+        """
         storage, at = target
         if target != self._p(0):
             front = b""
         for _ in range(TRIES):
-            storage.erase(at, self._block, self._feed)
-            for offset in range(0, self._block, len(self._one)):
-                self._read(source, offset, front)
-                storage.write(at + offset, self._one)
-                self._feed()
-            if self._same(source, target, front):
-                return
+            try:
+                storage.erase(at, self._block, self._feed)
+                for offset in range(0, self._block, len(self._one)):
+                    self._read(source, offset, front)
+                    storage.write(at + offset, self._one)
+                    self._feed()
+                if self._same(source, target, front):
+                    return
+            except OSError:
+                pass  # whose fault it was, is found out below
+        self._same(source, source)
         raise FwError(WRITE_FAILED, at)
 
     def _read(self, place, offset, front):

@@ -11,13 +11,17 @@ mode (mode_swap.py, mode_overwrite.py, mode_direct.py). One run:
 
 Where the layout says `signed`, the active image starts only when this state records that its
 statement was verified, or it verifies now; then that is recorded. Nothing is decided because the
-key cannot be read, or the heap is too small to verify.
+key cannot be read, or the heap is too small to verify. Nor because an image cannot be read: that
+is asked again at the next start (OSError), and only where a start may not wait for it, another
+image is taken, which is whole, and nothing is black-listed.
 
 What a cut leaves: put() is durable or has not happened, and each act is done again from
 its start, or from the last mark. Before anything is moved this run has put (R1): a state
 that an earlier run left half-written must not be found again under a half-moved image.
 While a card is pulled amid FORWARD or BACK nothing is written, however often the device starts.
 """
+
+from errno import EIO
 
 from micropython import const
 
@@ -34,6 +38,7 @@ from fwcore.state import (
     NO_SIGNATURE,
     NONE,
     PENDING,
+    PERMANENT,
     REFUSED,
     REVERTED,
     TRIAL,
@@ -46,8 +51,7 @@ from fwcore.state import (
 # FORWARD, BACK, IDLE for each further candidate that comes to the rescue.
 _STEPS = const(10)
 _MORE_STEPS = const(3)
-# The device's fault, not the image's: it may be offered again.
-_NOT_ITS_FAULT = (errors_boot.INSTALL_FAILED, errors.CORRUPT, errors.BAD_SIGNATURE)
+_PUTS = const(3)  # attempts at a write that nobody makes again
 
 
 def run(board, buf, any_image=True):
@@ -78,16 +82,18 @@ def give_up(board):
 
     So that image cannot confirm the other one by mistake.
     """
-    try:
-        state = State(board)
-        if state.phase == TRIAL:
-            state.phase = BACK
-            state.reason = state.reason or errors_boot.NOT_CONFIRMED
-            state.put()
-        elif not state.journal.settled:
-            state.put()
-    except (OSError, FwError):
-        pass  # the recovery image is to start whatever the state is
+    for _ in range(_PUTS):
+        try:
+            state = State(board)
+            if state.phase == TRIAL:
+                state.phase = BACK
+                state.reason = state.reason or errors_boot.NOT_CONFIRMED
+                state.put()
+            elif not state.journal.settled:
+                state.put()
+            return
+        except (OSError, FwError) as error:  # the recovery image is to start all the same
+            board.log("[ERR ] {}, trial goes on".format(repr(error)))
 
 
 class _Boot:
@@ -112,8 +118,8 @@ class _Boot:
         if head and head.version < state.floor:
             head = None
         is_bad = head and state.is_bad(head.digest)
-        tried = state.phase == IDLE or (head and head.digest != state.new.digest)
-        if head and tried and not is_bad:
+        tried = head and not self._is_untried(head)
+        if tried and not is_bad:
             image = self._image(head, False)
             if image:
                 return image
@@ -139,21 +145,31 @@ class _Boot:
             state.candidate_slots(self.board)  # raises for a pulled card: go on when it is back
             if not self._is_signed(state.new, state.signature):
                 return self._go_back(errors.BAD_SIGNATURE)
-            if not self._may_go_on():
-                return self._go_back(errors.CORRUPT)
+            code = self._lost()
+            if code:
+                return self._go_back(code)
             self._put()
         self.board.log("[DBG ] Update active firmware")
         try:
             mode.forward()
             head = self._active_header()
-        except (OSError, FwError):
+        except (OSError, FwError) as error:
+            if not mode.COPIES:
+                raise  # the old image runs meanwhile
+            self.board.log("[ERR ] {}".format(repr(error)))
             head = None
         if head is None or head.digest != state.new.digest:
             self.board.log("[DBG ] Firmware update failed")
+            self._lost()  # raises when that is for want of a read
             return self._go_back(errors_boot.INSTALL_FAILED)
         self.board.log("[DBG ] New active firmware is valid")
+        return self._installed(head)
+
+    def _installed(self, head):
+        """The new image is active, and whole: it is tried now, or stays."""
+        state = self.state
         if state.tries:
-            state.phase = TRIAL  # put, with one try less, by trial()
+            state.phase = TRIAL  # put, with one try less, by _start_trial()
             return self._start_trial(head)
         state.end(CONFIRMED, 0)
         state.count_on()
@@ -161,27 +177,32 @@ class _Boot:
 
     def trial(self):
         state = self.state
+        head = None
         try:
             head = self._active_header()
-        except OSError:  # proves nothing, but it must end: a try is used up
-            if state.tries:
-                state.tries -= 1
-                self._put()
-                raise
-            head = None
+        except OSError:
+            if state.tries:  # without one, the verdict is there already
+                return self._unread()
         if self.board.hung():
             state.reason = errors_boot.HUNG
         if decide.by_trial(state.tries, head, state.new) == decide.GO_BACK:
-            whole = head and head.digest == state.new.digest
-            code = (state.reason or errors_boot.NOT_CONFIRMED) if whole else errors.CORRUPT
-            return self._go_back(code)
+            used_up = state.reason or errors_boot.NOT_CONFIRMED
+            return self._go_back(errors.CORRUPT if state.tries else used_up)
         return self._start_trial(head)
+
+    def _unread(self):
+        """The image on trial cannot be read: asked again at the next start, but once only."""
+        if self.state.reason == errors.READ_FAILED:
+            return self._go_back(errors.READ_FAILED)
+        self.state.reason = errors.READ_FAILED
+        self._put()
+        raise OSError(EIO)
 
     def back(self):
         state = self.state
         self.board.log("[DBG ] Going back, reason {}".format(state.reason))
         state.candidate_slots(self.board)  # raises for a pulled card: go back when it is back
-        if self._is_signed(state.old, state.old_signature) and self._old_is_whole():
+        if self._is_signed(state.old, state.old_signature) and self._can_go_back():
             if not self._settled:
                 self._put()
             try:
@@ -194,10 +215,37 @@ class _Boot:
             self.board.log("[DBG ] Old active firmware is back")
         else:
             self.board.log("[ERR ] No old firmware to go back to")
-        if state.reason not in _NOT_ITS_FAULT:
+            head = self._untried()
+            if head:
+                return self._installed(head)
+        if state.reason not in errors_boot.DEVICE_FAULTS:
             state.blacklist(state.new.digest)
         state.end(REVERTED, state.reason)
         self._put()
+
+    def _can_go_back(self):
+        try:
+            return self._old_is_whole()
+        except OSError:
+            return False  # idle() looks again, at each start
+
+    def _untried(self):
+        """Header of the new image that is active, and whole, when only the device was at fault."""
+        reason = self.state.reason
+        if reason not in errors_boot.DEVICE_FAULTS or reason == errors.BAD_SIGNATURE:
+            return None
+        try:
+            head = self._active_header()
+        except OSError:
+            return None  # idle() looks again
+        return head if head and self._is_untried(head) else None
+
+    def _is_untried(self, head):
+        """True for a new image that is active, and was neither confirmed nor taken back."""
+        state = self.state
+        if head.digest != state.new.digest or head.digest == state.old.digest:
+            return False
+        return state.phase != IDLE or state.result == REVERTED
 
     def idle(self):
         state = self.state
@@ -206,12 +254,18 @@ class _Boot:
         if good:
             self.board.log("[DBG ] Active firmware up-to-date")
             image = self._image(head)
+            if image and self._is_untried(head):
+                state.tries = self._trials()
+                return self._installed(head)
             if image:
                 return image
         elif head:
             why = "is below the floor" if head.version < state.floor else "was rejected"
             self.board.log("[ERR ] Active firmware " + why)
-        if not self._rescue() and not self._restore():
+        ways = self._rescue, self._restore
+        if state.result == REVERTED:  # maybe by a start that could not read the old image
+            ways = self._restore, self._rescue
+        if not ways[0]() and not ways[1]():
             self.board.log("[ERR ] Active firmware invalid")
             self.lost = True
 
@@ -227,7 +281,10 @@ class _Boot:
             found = self._header_in(slot)
             if not found or location in self._left_out:
                 continue
-            if self._refusal(location, found):
+            try:
+                if self._refusal(location, found):
+                    continue
+            except OSError:
                 continue
             rank = self._is_proven(found), found.version
             if not best or rank > best[0]:
@@ -237,7 +294,7 @@ class _Boot:
         (proven, _), state.location, state.new = best
         state.end(NONE, 0)
         if not proven:
-            state.tries = self.board.layout.get("trials", TRIALS)
+            state.tries = self._trials()
         self._left_out.append(state.location)
         code = self._begin(None)
         if code:
@@ -245,13 +302,19 @@ class _Boot:
         return True
 
     def _is_proven(self, head):
-        """True when this image was confirmed here, or was the one before an update."""
+        """True when this image was confirmed here, or needs no trial, or was the one before."""
         state = self.state
-        confirmed = state.result == CONFIRMED and head.digest == state.new.digest
-        return confirmed or head.digest == state.old.digest
+        confirmed = state.result == CONFIRMED or state.tries == PERMANENT
+        return confirmed and head.digest == state.new.digest or head.digest == state.old.digest
+
+    def _trials(self):
+        return self.board.layout.get("trials", TRIALS)
 
     def _restore(self):
-        """Go back to the old image, if that may start and is still whole. True when it is BACK."""
+        """Go back to the old image, if that may start and is still whole. True when it is BACK.
+
+        Raises OSError when it cannot be read.
+        """
         old = self.state.old
         if not decide.may_start(old, self.state.floor, self.state.is_bad):
             return False
@@ -262,27 +325,30 @@ class _Boot:
         return True
 
     def _old_is_whole(self):
-        """True when the old image can be put back. What cannot be read today is not given up:
-        idle() looks again at each start.
-        """
+        """True when the old image can be put back. Raises OSError."""
         try:
             return self.state.old.size > 0 and self.mode.old_is_whole()
-        except (OSError, FwError):
+        except FwError:
             return False
 
-    def _may_go_on(self):
-        """False when the new image is lost. One that cannot be read is waited for, but only
-        while a revert is not possible: raises OSError.
+    def _lost(self):
+        """0, or the error number of why the new image cannot come to its place.
+
+        One that cannot be read is waited for, but only while a revert is not possible: raises
+        OSError.
         """
         try:
-            return self.mode.may_go_on()
+            return 0 if self.mode.may_go_on() else errors.CORRUPT
         except (OSError, FwError):
             if not self._old_is_whole():
                 raise
-            return False
+            return errors.READ_FAILED
 
     def _refusal(self, location, new):
-        """0 when the image in this candidate slot may be installed, else the error number."""
+        """0 when the image in this candidate slot may be installed, else the error number.
+
+        Raises OSError when it cannot be read.
+        """
         state, buf = self.state, self.buf
         if state.is_bad(new.digest):
             return errors_boot.BLACK_LISTED
@@ -302,8 +368,6 @@ class _Boot:
             if slot.digest(head.size, buf, self.board.feed) != head.digest:
                 return errors.CORRUPT
             signature = read_signature(slot, buf)
-        except OSError:
-            return errors.READ_FAILED
         except (FwError, IndexError) as error:
             return getattr(error, "code", errors.CORRUPT)
         self._signatures[location] = signature
@@ -313,7 +377,7 @@ class _Boot:
             return error.code  # no key: no candidate is taken
 
     def _begin(self, old):
-        """Make a revert possible, then FORWARD. Returns 0, or the error number."""
+        """Make a revert possible, then FORWARD. Returns 0, or the error number. Raises OSError."""
         state = self.state
         state.old = old or no_image()
         try:
@@ -323,7 +387,7 @@ class _Boot:
                 active, _ = state.active_slot(self.board)
                 state.old_signature = read_signature(active, self.buf) or NO_SIGNATURE
             self.mode.prepare()
-        except (OSError, FwError):
+        except FwError:
             return errors_boot.INSTALL_FAILED
         self._record(old, state.new)
         state.phase = FORWARD

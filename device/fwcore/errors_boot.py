@@ -6,8 +6,12 @@ own, because an update client needs these only where the layout has a state regi
 
 from micropython import const
 
+from fwcore import errors
+
 # Installation (Arm's number)
 INSTALL_FAILED = const(40)  # boot stage could not copy the candidate
+# With these a revert blames the device: the image is not black-listed, and may be offered again.
+DEVICE_FAULTS = errors.BAD_SIGNATURE, errors.CORRUPT, errors.READ_FAILED, INSTALL_FAILED
 
 # Header
 BAD_MAGIC = const(50)  # no header here: blank, or something else

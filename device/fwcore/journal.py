@@ -31,7 +31,6 @@ A torn unit may read differently each time. So (R1..R6, docs/DESIGN.md):
 """
 
 import struct
-import time
 from binascii import crc32
 from errno import EIO
 
@@ -48,9 +47,7 @@ _CRC = const(4)
 _COMMIT = const(12)
 _MARK = const(8)
 _BANKS = const(3)
-# Attempts at a read that fails: noise on a bus must not bring an old state back.
-_READS = const(5)
-_WAIT_MS = const(5)
+_LOOKS = const(2)  # at all of them: a passing fault must not bring an old state back
 _MAX_LENGTH = const(0xFFFF)
 _MAX_SEQ = const(0xFFFFFFFF)  # never reached by counting
 
@@ -78,51 +75,56 @@ class Journal:
         self.payload = None
         self.marks = 0
         self.settled = True  # False: put it again, or the next load() may find another one
-        self._unread = 0  # banks that could not be read
+        self._unread = []  # banks of which something could not be read
 
     def load(self):
         """Find the newest snapshot; changes nothing.
 
         returns:  its payload, bytes, also in .payload; None when there is none.
-                  .marks is how many marks follow it. Units that cannot be read count
-                  as torn.
+                  .marks is how many marks follow it. Units that cannot be read, nor when all
+                  was read once more, count as torn.
         raises:   OSError when there is none, and more banks cannot be read than a cut tears
         """
-        self._banks = []
         self._own = -1
-        self._unread = 0
-        self.payload, newest = None, (False, 0)
-        for bank in range(_BANKS):
-            found, payload = self._read_bank(bank)
-            self._banks.append(found)
-            if found > newest:
-                newest, self.payload = found, payload
-                base = bank
-        if self.payload is None and self._unread > 1:
+        for _ in range(_LOOKS):
+            self._banks, self._unread = [], []
+            self.payload, newest = None, (False, 0)
+            for bank in range(_BANKS):
+                found, payload = self._read_bank(bank)
+                self._banks.append(found)
+                if found > newest:
+                    newest, self.payload = found, payload
+                    base = bank
+            self.marks, self.settled = 0, True
+            if self.payload is not None:
+                self._length = len(self.payload)
+                self.marks = self._count_marks(base)
+                seal = self._read(base, self._seal_at(self._length), _COMMIT)
+                self.settled = seal == _commit(newest[1])
+                # A torn commit may turn good later.
+                self.settled &= all([committed or not seq for committed, seq in self._banks])
+            if not self._unread:
+                break
+        if self.payload is None and len(set(self._unread)) > 1:
             self._banks = []
             raise OSError(EIO)
-        self.settled = True
-        if self.payload is None:
-            self.marks = 0
-        else:
-            self._length = len(self.payload)
-            self.marks = self._count_marks(base)
-            seal = self._read(base, self._seal_at(self._length), _COMMIT)
-            self.settled = seal == _commit(newest[1])
-            # A torn commit may turn good later.
-            self.settled &= all([committed or not seq for committed, seq in self._banks])
         return self.payload
 
     def put(self, payload):
         """Make payload the newest snapshot: durable, whole, when this returns.
 
         raises:  OSError; FwError TOO_BIG | WRITE_FAILED. The old snapshot stands, or, when only
-                 the last wipe failed, the new one does
+                 the last wipe failed, the new one does: settled is False. OSError, and nothing
+                 is written, when a bank that load() could not read can be read now: what the
+                 caller knows may be old
         """
         if len(payload) > self._limit:
             raise FwError(errors.TOO_BIG, len(payload))
         if not self._banks:
             self.load()
+        for bank in set(self._unread):
+            if self._own < 0 and not self._banks[bank][1] and self._read_bank(bank)[1]:
+                raise OSError(EIO)
         # The bank too: MicroPython does not keep the order of equals.
         order = sorted(range(_BANKS), key=lambda bank: (self._banks[bank], bank))
         own, base = order[0], order[-1]
@@ -130,6 +132,7 @@ class Journal:
         if seq + 1 >= _MAX_SEQ:  # somebody wrote it: all that is there goes
             self._banks = [(False, 0)] * _BANKS
             self._own, seq = -1, 1
+        self.settled = False
         self._erase(own)
         self._write(own, 0, _record(seq, payload))
         self._write(own, self._record_size(len(payload)), _commit(seq))
@@ -156,21 +159,20 @@ class Journal:
 
         raises:  OSError; FwError WRITE_FAILED
         """
-        own = self._own
+        own, self._own = self._own, -1  # a unit that failed is not written again: room() is 0
         self._write(own, self._mark_at(self.marks), _mark(self._banks[own][1], self.marks))
+        self._own = own
         self.marks += 1
 
     def _read_bank(self, bank):
         """((committed, seq), payload) of a bank; ((False, 0), None) without a valid record."""
         head = self._read(bank, 0, _HEAD)
-        self._unread += head is None
         if head is None or head[:6] != _MAGIC:
             return (False, 0), None
         _, length, seq = struct.unpack(_RECORD, head)
         if length > self._limit or not 0 < seq < _MAX_SEQ:
             return (False, 0), None
         record = self._read(bank, 0, _HEAD + length + _CRC)
-        self._unread += record is None
         if record is None or record != _record(seq, record[_HEAD:-_CRC]):
             return (False, 0), None
         committed = self._read(bank, self._record_size(length), _COMMIT) == _commit(seq)
@@ -195,13 +197,12 @@ class Journal:
     def _read(self, bank, at, size):
         """`size` bytes of a bank, or None when they cannot be read."""
         buf = bytearray(up(size, self._unit))
-        for _ in range(_READS):
-            try:
-                self._storage.read(self._start + bank * self._size + at, buf)
-                return bytes(buf[:size])
-            except OSError:  # an ECC error is what a torn unit looks like on some flashes
-                time.sleep_ms(_WAIT_MS)
-        return None
+        try:
+            self._storage.read(self._start + bank * self._size + at, buf)
+        except OSError:  # an ECC error is what a torn unit looks like on some flashes
+            self._unread.append(bank)
+            return None
+        return bytes(buf[:size])
 
     def _write(self, bank, at, data):
         page = bytearray(b"\xff" * up(len(data), self._unit))

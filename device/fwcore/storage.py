@@ -6,15 +6,28 @@ Used by slot.py; the block device objects come from the board.
 What a write may assume (DESIGN.md, storage contract): on NOR, programming only
 clears bits and a unit is programmed once between erases; an overwriting device
 (SD card) replaces whole blocks. A cut leaves the unit it hits arbitrary.
+
+What a failure says is decided here, for all callers:
+
+    OSError from read()    cannot be read now, though it was asked for again: no verdict on what
+                           is there. Nothing is decided because of it; a later start asks again
+    FwError of a format    it was read, and is wrong, or is not there: a verdict
+    OSError from write(),  the medium did not take it, or may have: what was to be written is
+    erase()                written anew, or counts as not written
 """
 
-from errno import EIO
+import time
+from errno import EIO, ENODEV
 
 from micropython import const
 
 _BLOCK_COUNT = const(4)
 _BLOCK_SIZE = const(5)
 _BLOCK_ERASE = const(6)
+
+# Attempts at a read that fails, for noise on a bus, and a card that is started anew
+_READS = const(5)
+_WAIT_MS = const(2)
 
 
 class Storage:
@@ -38,14 +51,22 @@ class Storage:
         self.size = self.block_size * device.ioctl(_BLOCK_COUNT, 0)
 
     def read(self, at, mv):
-        """Fill mv (whole program units) from address `at`. Raises OSError."""
+        """Fill mv (whole program units) from address `at`. Raises OSError: see above."""
         block = at // self.block_size
-        if self.overwrite:
-            code = self.device.readblocks(block, mv)
-        else:
-            code = self.device.readblocks(block, mv, at % self.block_size)
-        if code:
-            _fail(code)
+        for left in range(_READS - 1, -1, -1):
+            try:
+                if self.overwrite:
+                    code = self.device.readblocks(block, mv)
+                else:
+                    code = self.device.readblocks(block, mv, at % self.block_size)
+                if not code:
+                    return
+                if not left or code == -ENODEV:
+                    _fail(code)
+            except OSError as error:
+                if not left or error.errno == ENODEV:  # that device is gone
+                    raise
+            time.sleep_ms(_WAIT_MS)
 
     def write(self, at, mv):
         """Program mv (whole program units) at address `at`; never erases NOR. Raises OSError."""

@@ -14,14 +14,12 @@ import time
 
 from micropython import const
 
-from fwcore import errors, errors_boot
+from fwcore import errors_boot
 from fwcore.errors import FwError
 from fwcore.modules import states
 
 _MAX_REASON = const(65535)
 _FEED_MS = const(1000)  # the longest sleep between two feeds of the watchdog
-# With these the boot stage blames the device, and does not black-list the image.
-_DEVICE_FAULTS = (errors_boot.INSTALL_FAILED, errors.CORRUPT)
 
 
 def confirm(board, floor=None):
@@ -118,7 +116,7 @@ def reject(board, reason):
     state = kinds.State(board)
     if state.phase != kinds.TRIAL:
         raise FwError(errors_boot.NOT_ON_TRIAL)
-    if not 0 < reason <= _MAX_REASON or reason in _DEVICE_FAULTS:
+    if not 0 < reason <= _MAX_REASON or reason in errors_boot.DEVICE_FAULTS:
         reason = errors_boot.NOT_CONFIRMED
     state.phase = kinds.BACK
     state.reason = reason

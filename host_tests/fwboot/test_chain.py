@@ -206,10 +206,10 @@ def test_a_stage_imports_its_own_modules_and_the_application_the_firmwares(tmp_p
 OWN = ("fwboot/main", "fwcore/slot", "fwcore/p256", "ufota/trial")
 
 
-def test_a_stage_and_its_application_take_144_kib(tmp_path):
+def test_a_stage_and_its_application_take_152_kib(tmp_path):
     virtual_board.compile_modules(tmp_path / "mpy")
     state = make(tmp_path, "print('hello')", [stage_image()])
-    lines, code, _ = play(state, heap="144k", mpy_dir=tmp_path / "mpy")
+    lines, code, _ = play(state, heap="152k", mpy_dir=tmp_path / "mpy")
     assert indexes(lines) == [1] and (lines[-1], code) == ("hello", 0)
 
 

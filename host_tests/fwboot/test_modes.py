@@ -1,7 +1,7 @@
 """Each mode, on each medium: in comes the new image, and back comes the old one."""
 
 from fwboot import main
-from fwcore import errors, errors_boot, header, journal
+from fwcore import errors, errors_boot, header, storage
 from fwcore.state import (
     BACK,
     CONFIRMED,
@@ -221,12 +221,12 @@ def test_a_swap_whose_state_cannot_be_written_goes_on_when_it_can():
 
 
 def test_a_block_that_cannot_be_read_leaves_a_device_that_can_go_on_later():
-    time, journal.time = journal.time, Clock()  # each try waits a little for a card to wake up
+    time, storage.time = storage.time, Clock()  # each try waits a little for a card to wake up
     try:
         unreadable_blocks()
-        assert journal.time.now > 0
+        assert storage.time.now > 0
     finally:
-        journal.time = time
+        storage.time = time
 
 
 def unreadable_blocks():

@@ -18,6 +18,7 @@ from fwcore.state import (
     FORWARD,
     IDLE,
     NO_SIGNATURE,
+    PENDING,
     REFUSED,
     REVERTED,
     TRIAL,
@@ -525,8 +526,9 @@ def test_a_signature_that_cannot_be_read_is_no_crash():
     offer(board, 2)
     slot = candidate_slots(board)[0]
     board.disks["spi"].bad_blocks = {slot.header_at // 512}
-    boot(board, 1)
-    idle(board, 1, REFUSED, errors.READ_FAILED)
+    assert boot(board, 1).phase == PENDING
+    board.disks["spi"].bad_blocks = set()
+    boot(board, 2)
 
 
 def test_layouts_that_ask_for_no_signature_ask_for_no_key():

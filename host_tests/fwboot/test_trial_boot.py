@@ -223,20 +223,28 @@ def test_an_update_in_a_slot_that_is_not_there_is_no_update():
             boot(board, 2)
 
 
-def test_an_update_that_cannot_be_read_is_refused_for_that():
+def test_an_update_that_cannot_be_read_waits_while_the_old_image_runs():
     for mode, kind in WORLDS:
         if kind == "flash":
             continue
         board = device(mode, kind)
         head = offer(board, 2)
         board.pulled.add(kind)
-        refused(board, errors.READ_FAILED)
+        waits(board, head)
         board.pulled.clear()
-        pending(board, head)
         slot = candidate_slots(board)[0]
         disk = board.disks[kind]
         disk.bad_blocks = {(slot.body_at + 900) // disk.erase_size}
-        refused(board, errors.READ_FAILED)
+        waits(board, head)
+        disk.bad_blocks = set()
+        boot(board, 2)
+
+
+def waits(board, head):
+    """The old image runs, and the update is still pending."""
+    for _ in range(2):
+        state = boot(board, 1)
+        assert (state.phase, state.new[:3]) == (PENDING, head[:3])
 
 
 def test_an_update_on_another_smaller_card_is_refused():
@@ -260,11 +268,11 @@ def test_an_active_image_that_cannot_be_read_stops_an_update_and_nothing_is_eras
         raise AssertionError("an unreadable active image was judged")
 
 
-def test_blocks_that_cannot_be_compared_refuse_a_swap_before_a_move():
+def test_blocks_that_cannot_be_compared_let_a_swap_wait_before_a_move():
     """P is read in whole blocks then, S too; the images end before."""
     board = device("swap", "spi", blocks=4)
     put(board, active_slot(board), 1, OLD)
-    offer(board, 2)
+    head = offer(board, 2)
     slot = candidate_slots(board)[0]
     read_blocks = board.disks["spi"].readblocks
 
@@ -275,7 +283,7 @@ def test_blocks_that_cannot_be_compared_refuse_a_swap_before_a_move():
         return -5 if bad else read_blocks(block, buf, *rest)
 
     board.disks["spi"].readblocks = tail_fails
-    refused(board, errors_boot.INSTALL_FAILED)
+    waits(board, head)
 
 
 def test_an_update_may_be_offered_again_after_a_refusal():
@@ -497,35 +505,65 @@ def test_another_image_in_the_place_of_the_one_on_trial_goes_back():
         idle(board, 1, REVERTED, errors.CORRUPT)
 
 
-def test_an_image_on_trial_that_cannot_be_read_uses_up_its_tries_then_goes():
+def test_a_start_that_cannot_read_the_image_on_trial_costs_no_try():
     for mode, kind in WORLDS:
         board = device(mode, kind)
         offer(board, 2, tries=3)
         slot = boot_and_slot(board)
         disk = slot.storage.device
-        at = slot.body_at // disk.erase_size
-        disk.bad_blocks = {at}
         for left in (1, 0):
+            disk.bad_blocks = {slot.body_at // disk.erase_size}
             try:
                 assert main.run(board) is None
             except OSError:
                 pass
             state = State(board)
-            assert (state.phase, state.tries) == (TRIAL, left)
-        disk.bad_blocks = set()
+            assert (state.phase, state.tries) == (TRIAL, left + 1)
+            disk.bad_blocks = set()
+            assert boot(board, 2).tries == left
         boot(board, 1)
-        idle(board, 1, REVERTED, errors_boot.NOT_CONFIRMED)
+        state = idle(board, 1, REVERTED, errors_boot.NOT_CONFIRMED)
+        assert state.is_bad(head_of(2, NEW).digest)
 
 
 def test_an_image_on_trial_that_stays_unreadable_ends_in_the_old_one():
-    for mode, kind in (("direct", "flash"), ("direct", "spi")):
+    for mode, kind in WORLDS:
+        board = device(mode, kind)
+        offer(board, 2, tries=3)
+        slot = boot_and_slot(board)
+        disk = slot.storage.device
+        disk.bad_blocks = {slot.body_at // disk.erase_size}
+        for _ in range(2):
+            try:
+                main.run(board)
+            except OSError:
+                pass
+        disk.bad_blocks = set()
+        boot(board, 1)
+        state = idle(board, 1, REVERTED, errors.READ_FAILED)
+        assert not state.is_bad(head_of(2, NEW).digest)
+
+
+def test_tries_that_are_used_up_are_a_verdict_also_where_the_image_cannot_be_read():
+    for mode, kind in (
+        ("direct", "flash"),
+        ("direct", "spi"),
+        ("overwrite", "sd"),
+        ("swap", "spi"),
+    ):
         board = device(mode, kind)
         offer(board, 2, tries=1)
         slot = boot_and_slot(board)
         disk = slot.storage.device
         disk.bad_blocks = {slot.body_at // disk.erase_size}
-        assert boot(board, 1).result == REVERTED
-        idle(board, 1, REVERTED, errors.CORRUPT)
+        try:
+            main.run(board)
+        except OSError:
+            pass
+        disk.bad_blocks = set()
+        boot(board, 1)
+        state = idle(board, 1, REVERTED, errors_boot.NOT_CONFIRMED)
+        assert state.is_bad(head_of(2, NEW).digest)
 
 
 # BACK

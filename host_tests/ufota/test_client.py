@@ -11,6 +11,7 @@ from ufota import client, client_async
 from ufota_testkit import simboard
 from ufota_testkit.noise import noise
 from ufota_testkit.simboard import KINDS, candidate_slots, make, put
+from ufota_testkit.simdisk import FAILING
 from update_kit import (
     BASE,
     MANIFEST_URL,
@@ -588,11 +589,13 @@ def test_slot_that_cannot_be_read_is_never_chosen():
         assert staged(board)[1 - bad][0] == V2
 
 
-def test_no_readable_slot_is_refused():
-    made = setup({MANIFEST_URL: bundle("small")})
-    made[0].disks["sd"].bad_blocks.add(candidate_slots(made[0])[0].header_at // 512)
-    refused(errors.NO_SLOT, made)
-    assert made[0].power.ops == 0
+def test_slot_that_only_a_write_makes_readable_is_used_when_there_is_no_other():
+    for kind in KINDS:
+        made = setup({MANIFEST_URL: bundle("small")}, kind)
+        slot = candidate_slots(made[0])[0]
+        slot.storage.device.change(slot.header_at, bytes(512), FAILING, 1)
+        assert update(made)
+        assert staged(made[0])[0][1] == payload("small")
 
 
 def test_layout_without_candidates_is_refused():

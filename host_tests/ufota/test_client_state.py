@@ -13,7 +13,7 @@ from ufota.trial import confirm, last_result, reject
 from ufota_testkit import simboard
 from ufota_testkit.noise import noise
 from ufota_testkit.simboard import MODES, candidate_slots, put
-from ufota_testkit.simdisk import every_cut
+from ufota_testkit.simdisk import FAILING, every_cut
 from update_kit import (
     MANIFEST_URL,
     OLD,
@@ -349,9 +349,12 @@ def test_slot_that_cannot_be_read_is_neither_spared_nor_written():
         board.disks["spi"].bad_blocks.add(slots[bad].header_at // 512)
         assert update(made)
         assert State(board).location == 1 - bad
-        running_in(board, 1 - bad)  # now the readable one is spared, and none is left
+        board.disks["spi"].bad_blocks.clear()
+        running_in(board, 1 - bad)  # now the readable one is spared, and this is all there is
+        board.disks["spi"].change(slots[bad].header_at, bytes(512), FAILING, 1)
         set_state(board, phase=states.IDLE)
-        refused(errors.NO_SLOT, made)
+        assert update(made)
+        assert State(board).location == bad
 
 
 def test_direct_mode_writes_the_slot_that_does_not_run():

@@ -79,7 +79,9 @@ def _check_newer(update, found):
 
 
 def _choose_slot(update, size):
-    """An empty slot, else the one with the oldest image. One that cannot be read is not taken."""
+    """An empty slot, else the one with the oldest image; last of all one that cannot be read,
+    as only the erase makes some of them readable.
+    """
     board = update.board
     area = board.layout.get("candidates")
     if not area:
@@ -90,16 +92,16 @@ def _choose_slot(update, size):
         candidates = update.pending.slots(update.buf[_SCRATCH_AT:], update.key)
     else:
         candidates = slots(board.layout, board.device(area["device"]))
-    code, best, oldest = errors.NO_SLOT, None, 0
+    code, best, first = errors.NO_SLOT, None, None
     for slot in candidates:
         try:
-            version = _version_in(update, slot, update.key)
+            rank = False, _version_in(update, slot, update.key)
         except OSError:
-            continue
+            rank = True, 0
         if not slot.fits(size):
             code = errors.TOO_BIG
-        elif not best or version < oldest:
-            best, oldest = slot, version
+        elif not best or rank < first:
+            best, first = slot, rank
     if not best:
         raise FwError(code, size)
     return best

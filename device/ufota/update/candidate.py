@@ -103,8 +103,8 @@ class Candidate:
         modules.make_room(*needed_again, below=modules.VERY_SHORT)
         if "fwcore.header" not in sys.modules:  # not by load() where it is there: C stack
             modules.load("fwcore", "mac header")
-        if self._update.record:  # not by _forget(): C stack
-            self._update.record.forget()
+        if self._update.record and not self._update.record.forget():
+            raise FwError(errors.WRITE_FAILED)
         self.write_header()
 
     def write_header(self):

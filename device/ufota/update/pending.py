@@ -12,7 +12,7 @@ from fwcore import errors, errors_boot
 from fwcore.errors import FwError
 from fwcore.header import NO_CAMPAIGN, Header
 from fwcore.regions import SwapSlot
-from fwcore.state import IDLE, NO_SIGNATURE, NONE, PENDING, TRIALS, State
+from fwcore.state import IDLE, NO_SIGNATURE, NONE, PENDING, PERMANENT, TRIALS, State
 
 
 class PendingUpdate:
@@ -43,7 +43,12 @@ class PendingUpdate:
             raise FwError(errors_boot.BLACK_LISTED)
         if self._head.version < state.floor:
             raise FwError(errors_boot.BELOW_FLOOR)
-        self._running = _header_in(active, buf, None)
+        try:
+            self._running = _header_in(active, buf, None)
+        except OSError:
+            if not permanent:
+                raise
+            self._running = None  # a recovery image replaces what cannot be read
         self.active = active, self._running
         if not permanent or self._is_whole(active, buf):
             self._check_newer()
@@ -52,10 +57,13 @@ class PendingUpdate:
             raise FwError(errors.TOO_BIG, self._head.size)
 
     def _is_whole(self, active, buf):
-        """False when this very image is installed already, and damaged. Raises OSError."""
+        """False when this very image is installed already, and damaged, or cannot be read."""
         if not self._running or self._running.digest != self._head.digest:
             return True
-        return active.digest(self._head.size, buf, self._board.feed) == self._head.digest
+        try:
+            return active.digest(self._head.size, buf, self._board.feed) == self._head.digest
+        except OSError:
+            return False
 
     def _check_newer(self):
         if not self._running:
@@ -97,8 +105,13 @@ class PendingUpdate:
         self._slot = slot
         self._location = self._slots.index(slot)
         state = State(self._board)
-        if state.phase == PENDING and state.location == self._location:
+        here = state.phase == PENDING and state.location == self._location
+        said = state.phase == IDLE and (state.tries or not self._tries)
+        if here or said:
             state.end(NONE, 0)
+            if not self._tries:  # a cut between header and PENDING must not make it a trial
+                state.new = self._head
+                state.tries = PERMANENT
             state.put()
 
     def write_header(self, packed):

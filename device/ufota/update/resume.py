@@ -26,6 +26,7 @@ _KEY = b"job"
 _URL = b"url"
 _MAX_URL = const(255)  # a longer one has a signature that expires soon
 _RECORD = "<II32s"  # 40 bytes
+_DELETES = const(3)  # attempts
 _STEP = const(4096)  # bytes, at least: marks for less would wear the journal out
 
 
@@ -65,6 +66,7 @@ class ResumeRecord:
 
     def __init__(self, store, found):
         self._store = store
+        self._counts = True  # False: the store has failed, and the rest of this download is lost
         self._found = found
         self._at = self._recorded()
 
@@ -80,13 +82,15 @@ class ResumeRecord:
     def done(self, slot, buf, key):
         """Bytes of the image that are in this slot for good; 0: begin anew.
 
-        buf, key: as in Slot.read_header(). Raises OSError
+        buf, key: as in Slot.read_header()
         """
         if slot.header_at != self._at:
             return 0
         try:
             slot.read_header(buf, key)
             return 0  # a whole image, and its header cannot be written again
+        except OSError:
+            return 0  # only an erase helps
         except FwError:
             pass
         return _bytes(slot, self._store.count(), self._found.installed_size)
@@ -101,42 +105,47 @@ class ResumeRecord:
         self._steps = 0
         record = struct.pack(_RECORD, slot.header_at, found.installed_size, found.installed_digest)
         try:
-            if self._store:
-                self._store.restart(_KEY, record)
+            self._store.restart(_KEY, record)
         except (OSError, FwError):
-            self._store = None
+            self._counts = False
 
     def go_on(self):
         """Call instead of start() when done() was not 0."""
-        self._steps = self._store.count() if self._store else 0
+        self._steps = self._store.count()
 
     def count(self, slot, writer):
         """Call after a write: counts the steps that it completed."""
         size = self._found.installed_size
         done = min(size, writer.kept(_step(slot)))
-        while self._store and _bytes(slot, self._steps, size) < done:
+        while self._counts and _bytes(slot, self._steps, size) < done:
             self._steps += 1
             try:
                 self._store.count_on()
             except (OSError, FwError):
-                self._store = None
+                self._counts = False
 
     def remember(self, url):
         """Call when an update begins that no source would offer again after a reset."""
         try:
-            if self._store and len(url) <= _MAX_URL:
+            if len(url) <= _MAX_URL:
                 self._store.put(_URL, url.encode())
         except (OSError, FwError):
-            self._store = None
+            pass  # after a reset it begins anew
 
     def forget(self):
-        """Call before the header is written, and when the download is given up."""
+        """Call before the header is written, and when the download is given up.
+
+        returns:  False: it may still be there, and then no header may be written: after a cut in
+                  it, the next download would go on, and write it once more
+        """
         self._at = None
-        try:
-            if self._store:
+        for _ in range(_DELETES):
+            try:
                 self._store.delete(_KEY)
-        except (OSError, FwError):
-            self._store = None
+                return True
+            except (OSError, FwError):
+                pass
+        return False
 
 
 def _step(slot):
