@@ -17,6 +17,11 @@ A card has blocks of 512 bytes that are overwritten: nothing is erased, and offs
 blocks (VfsLfs2 takes readsize=512, progsize=512). A part of a block would have to be written
 over the rest of it, and a power cut could take what was there for good.
 
+Every wait has a deadline, far beyond the specification's, and feeds the watchdog. A card that
+dies ends the call within 3 s. A call that has to start one: without a card 0.3 s, with a line that
+stays low 3.5 s. The worst is a card that a reset of the board left in a write, is busy for 3 s
+each time that is ended, does not get ready, and dies then: 4 waits, the start and one more, 19 s.
+
 Not known here: SDUC (above 2 TB), and SD mode with four data lines, which is machine.SDCard's.
 """
 
@@ -31,15 +36,16 @@ _BLOCK = const(512)
 _EROFS = const(30)  # errno has no name for it on MicroPython
 
 _START_HZ = const(400000)  # the most a card must stand before it has started
-_CMD0_TRIES = const(8)
-_START_MS = const(1000)
+_CMD0_TRIES = const(16)
 _AGAIN_MS = const(10)
-_READ_MS = const(100)
-_WRITE_MS = const(250)
-_WRITE_XC_MS = const(500)
-_SDXC = const(32 << 21)  # blocks; cards from here on may take longer
-_NCR = const(9)  # bytes in which an answer comes, itself included
-_PAUSE_US = const(1000)
+# The specification says 1000, 100 and 250 (SDXC: 500) ms. Cards that tidy up, that are old or
+# cold take up to 2 s to write, and 600 ms to find data: Linux waits for 3 s, and up to 4 s.
+_START_MS = const(3000)
+_READ_MS = const(2000)
+_BUSY_MS = const(3000)
+_NCR = const(17)  # bytes in which an answer comes, itself included: 9 by the specification
+_SPIN_US = const(16384)
+_PAUSE_MS = const(10)
 
 # R1
 _IDLE = const(1)
@@ -128,7 +134,7 @@ class SDCard:
                     if block + count == self.count:
                         self._command(13, 0)  # it may have read ahead, past its end
                         self._get()
-                self._poll(True, self._busy_ms)  # so far a line that fell to 0 looks like zeros
+                self._poll(True, _BUSY_MS)  # so far a line that fell to 0 looks like zeros
         except (_Fault, OSError) as error:
             fault = error
         return self._ended(fault)
@@ -156,7 +162,7 @@ class SDCard:
                 if count > 1:
                     self._put(_STOP)
                     self._get()  # its busy begins one byte later
-                    self._poll(True, self._busy_ms)
+                    self._poll(True, _BUSY_MS)
                 self._command(13, 0)
                 self._take_status()
         except (_Fault, OSError) as error:
@@ -249,7 +255,7 @@ class SDCard:
                     break
             said = _RESPONSES.get(answer & 0x1F, errors.NO_DEVICE)
             if said != errors.NO_DEVICE:
-                self._poll(True, self._busy_ms)
+                self._poll(True, _BUSY_MS)
             if said:
                 raise _Fault(said, answer)
             self._feed()
@@ -284,7 +290,6 @@ class SDCard:
         """Bring a card from whatever it was doing to ready; returns (CID, blocks)."""
         self._spi.init(baudrate=_START_HZ, polarity=0, phase=0)
         time.sleep_ms(1)  # it may just have got its power
-        self._busy_ms = _WRITE_XC_MS
         self._go_idle()
         version_2 = self._command(8, 0x1AA, _IDLE | _ILLEGAL) & _ILLEGAL == 0
         if version_2:
@@ -316,13 +321,18 @@ class SDCard:
             self._cs(1)
             self._spi.write(b"\xff" * 10)  # 74 clocks at least
             self._cs(0)
-            ready = self._poll(True, _AGAIN_MS if i else _WRITE_XC_MS, False)
+            ready = self._poll(True, _AGAIN_MS, False)
+            if ready < 0 and not i:
+                self._get_reply()
+                if not any(self._reply):  # it is busy, and does not send data
+                    ready = self._poll(True, _BUSY_MS, False)
             r1 = self._send(0, 0)
             if r1 == _IDLE:
                 return
             if i == 1 and r1 < 0:
                 self._fill_up()
             self._feed()
+            time.sleep_ms(_AGAIN_MS)  # 1 ms after power, it is said; supplies and cards take more
         if ready < 0:
             raise _Fault(errors.STUCK, 0)
         raise _Fault(errors.NO_DEVICE if r1 < 0 else errors.WRONG_DEVICE, 0)
@@ -332,13 +342,13 @@ class SDCard:
         rest = b"\xff" * (_BLOCK + 2)
         self._spi.write(rest)  # of a block
         for token in (_STOP, _DATA):  # if it is many, or if it waits for its only one
-            self._poll(True, _WRITE_XC_MS, False)
+            self._poll(True, _BUSY_MS, False)
             self._put(token)
             self._spi.write(rest)
-        self._poll(True, _WRITE_XC_MS, False)
+        self._poll(True, _BUSY_MS, False)
 
     def _power_up(self, version_2):
-        """Have the card start; it may take a second."""
+        """Have the card start; it may take seconds."""
         start = time.ticks_ms()
         self._is_sd = True
         while True:
@@ -363,20 +373,17 @@ class SDCard:
         self._protected = csd[14] & 0x30 != 0
         version = csd[0] >> 6
         if self._is_sd and version == 1:
-            count = ((csd[7] & 0x3F) << 16 | csd[8] << 8 | csd[9]) + 1 << 10
-            self._busy_ms = _WRITE_XC_MS if count > _SDXC else _WRITE_MS
-            return count
+            return ((csd[7] & 0x3F) << 16 | csd[8] << 8 | csd[9]) + 1 << 10
         size = (csd[6] & 3) << 10 | csd[7] << 2 | csd[8] >> 6
         length = csd[5] & 0x0F
         if self._is_sd and version or not self._is_sd and size == 0xFFF or not 9 <= length <= 11:
             raise _Fault(errors.WRONG_DEVICE, 9)
-        self._busy_ms = _WRITE_MS
         return size + 1 << ((csd[9] & 3) << 1 | csd[10] >> 7) + 2 + length - 9
 
     def _read_register(self, command):
         self._command(command, 0)
         self._take(command, memoryview(self._register), 1)
-        self._poll(True, self._busy_ms)  # as after any read
+        self._poll(True, _BUSY_MS)  # as after any read
 
     # Commands
 
@@ -384,7 +391,7 @@ class SDCard:
         """Select the card anew and send; returns R1, which has no bits but the allowed ones."""
         self._release()
         self._cs(0)
-        self._poll(True, self._busy_ms)
+        self._poll(True, _BUSY_MS)
         r1 = self._send(number, argument)
         if r1 < 0:
             raise _Fault(errors.NO_DEVICE, number)
@@ -430,7 +437,8 @@ class SDCard:
     def _poll(self, ready, ms, must=True):
         """The next byte that is FF (ready) or is not (else); after ms STUCK, or -1 if it need not.
 
-        The pauses grow with the time that was waited: no more than a 16th of it is lost.
+        The pauses grow with the time that was waited: no more than a 16th of it is lost. Those
+        that count in ms let other threads run.
         """
         one = self._one
         start = time.ticks_us()
@@ -441,7 +449,10 @@ class SDCard:
                 return one[0]
             if waited >= 1000 * ms:
                 break
-            time.sleep_us(min(waited >> 4, _PAUSE_US))
+            if waited < _SPIN_US:
+                time.sleep_us(waited >> 4)
+            else:
+                time.sleep_ms(min(waited >> 14, _PAUSE_MS))
             self._feed()
         if must:
             raise _Fault(errors.STUCK, ms)

@@ -5,6 +5,7 @@ Whatever the call says is true, it ends soon, and the next one works.
 
 from bdev import errors
 from ufota_testkit.chips.fake_sd import (
+    BEYOND,
     BLOCK,
     BOUNCE,
     PULL,
@@ -34,7 +35,7 @@ OLD = noise(16 * BLOCK, 1)
 NEW = noise(16 * BLOCK, 2)
 FIRST = 3  # block of all transfers
 QUICK = Times(access_us=2, gap_us=2, write_us=5, stop_us=5, ncr=1)
-MOST_MS = 1200  # of any call, whatever happens to the card
+MOST_MS = 3500  # of any call, whatever happens to the card
 
 
 def rig_of(times=QUICK):
@@ -274,7 +275,7 @@ def test_a_start_that_hears_wrong_is_an_error_or_right():
             rig.socket.bit = at % 8
             setattr(rig.socket, way, at)
             result, ms = rig.took_ms(rig.start)
-            assert ms < 2500, (at, ms)
+            assert ms < MOST_MS, (at, ms)
             if not isinstance(result, OSError):
                 assert result.count == 256
                 assert read(result, 2)
@@ -315,15 +316,16 @@ def resets(name, step):
 
 
 def test_a_reset_while_the_slowest_card_is_busy():
-    rig = Rig(SDHC, 1024, SLOWEST)
-    for at in (0, 6, 20, 300, 560, 575, 640):
-        rig.socket.event, rig.socket.event_in = RESET, at
-        try:
-            rig.start().writeblocks(0, OLD[: 3 * BLOCK])
-        except Reset:
-            pass
-        rig.connect()
-        rig.socket.event = None
-        card, ms = rig.took_ms(rig.start)
-        assert not isinstance(card, OSError) and ms < 3000, (at, card, ms)
-        assert card.writeblocks(0, OLD[: 3 * BLOCK]) == 0
+    for times, most in ((SLOWEST, 3000), (BEYOND, 9000)):
+        rig = Rig(SDHC, 1024, times)
+        for at in (0, 6, 20, 300, 560, 575, 640):
+            rig.socket.event, rig.socket.event_in = RESET, at
+            try:
+                rig.start().writeblocks(0, OLD[: 3 * BLOCK])
+            except Reset:
+                pass
+            rig.connect()
+            rig.socket.event = None
+            card, ms = rig.took_ms(rig.start)
+            assert not isinstance(card, OSError) and ms < most, (at, card, ms)
+            assert card.writeblocks(0, OLD[: 3 * BLOCK]) == 0

@@ -24,6 +24,8 @@ class Rig:
         self.card = Card(self.disk, self.clock, kind, times, serial)
         self.socket = Socket(self.card)
         self.fed = 0
+        self.unfed_ms = 0  # the longest in the last took_ms()
+        self._fed_ns = 0
         self.bus = None
         self.connect()
 
@@ -48,14 +50,18 @@ class Rig:
 
     def feed(self):
         self.fed += 1
+        self.unfed_ms = max(self.unfed_ms, (self.clock.now_ns - self._fed_ns) / 1000000)
+        self._fed_ns = self.clock.now_ns
 
     def took_ms(self, act, *args):
         """(result, ms) of act(*args) on the virtual clock; result may be an OSError."""
-        start = self.clock.now_ns
+        start = self._fed_ns = self.clock.now_ns
+        self.unfed_ms = 0
         try:
             result = act(*args)
         except OSError as error:
             result = error
+        self.unfed_ms = max(self.unfed_ms, (self.clock.now_ns - self._fed_ns) / 1000000)
         return result, (self.clock.now_ns - start) / 1000000
 
 
