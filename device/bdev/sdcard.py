@@ -3,9 +3,15 @@
 Owns the card's protocol; bus and chip select come from the board. Every transfer is covered by
 CRCs (CMD59), both ways, and after every write the card is asked whether it failed (CMD13).
 
+A card need not know CMD59. `crc` is then False: such a card takes what it gets unseen, so every
+block is read back and compared after it was written, which takes twice the time. What it sends
+is checked if its registers came with right CRCs; if not, it is asked after each read whether it
+is still there. What nothing finds is the number of a block that comes wrong: another block is
+read, or overwritten. Keep there what has a digest, as images and records have, and nothing else.
+
 In a transfer there are three Python calls between the caller of the block device and the bus;
-four when it has failed, five when a card is started. Each takes 230 of the 8,192 bytes of C stack
-that rp2 has.
+four when it has failed or is read back, five when that fails or a card is started. Each takes 230
+of the 8,192 bytes of C stack that rp2 has.
 
 A card may be pulled at any byte: the call ends with an error. The next call starts the card that
 is there then. If it is the same one, the call goes on, and `error` is CARD_BACK. Another card, by
@@ -50,6 +56,7 @@ _PAUSE_MS = const(10)
 # R1
 _IDLE = const(1)
 _ILLEGAL = const(4)
+_ANY = const(0x7F)
 
 # Tokens
 _DATA = const(0xFE)
@@ -70,6 +77,7 @@ _SOUND = (
     errors.CRC_WRITTEN,
     errors.NOT_WRITTEN,
     errors.STATUS,
+    errors.READ_BACK,
 )
 
 
@@ -82,6 +90,7 @@ class SDCard:
     feed:     called while the card is waited for, and after every block, for the watchdog
 
     count:    blocks of 512 bytes
+    crc:      the card checks what it gets; False: it cannot, see above
     error:    (number, at) of the last failure, see bdev.errors; (0, 0) before the first
     raises:   OSError(errno, number) when no card starts
     """
@@ -89,6 +98,8 @@ class SDCard:
     def __init__(self, spi, cs, baudrate=10000000, feed=None):
         self.error = 0, 0
         self.count = 0
+        self.crc = self._checks = True  # _checks: of what the card sends
+        self._back = None  # a block that is read back
         self._spi = spi
         self._cs = cs
         self._baudrate = baudrate
@@ -131,9 +142,10 @@ class SDCard:
                     raise
                 if count > 1:
                     self._stop_sending()
-                    if block + count == self.count:
-                        self._command(13, 0)  # it may have read ahead, past its end
-                        self._get()
+                if not self._checks or count > 1 and block + count == self.count:
+                    # Is it still there? It may have read ahead, past its end: then it complains
+                    self._command(13, 0)
+                    self._get()
                 self._poll(True, _BUSY_MS)  # so far a line that fell to 0 looks like zeros
         except (_Fault, OSError) as error:
             fault = error
@@ -150,9 +162,9 @@ class SDCard:
             if count:
                 if self._protected:
                     raise _Fault(errors.PROTECTED, block)
-                if count > 1 and self._is_sd:
-                    self._command(55, 0)
-                    self._command(23, count)  # it may erase them all at once
+                # It may erase them all at once, if it wants to
+                if count > 1 and self._is_sd and not self._command(55, 0, _ANY):
+                    self._command(23, count, _ANY)
                 self._command(24 if count == 1 else 25, block << self._shift)
                 try:
                     self._give(memoryview(buf), count)
@@ -165,6 +177,8 @@ class SDCard:
                     self._poll(True, _BUSY_MS)
                 self._command(13, 0)
                 self._take_status()
+                if not self.crc:
+                    self._compare(block, memoryview(buf), count)
         except (_Fault, OSError) as error:
             fault = error
         return self._ended(fault)
@@ -224,7 +238,7 @@ class SDCard:
     # Transfers
 
     def _take(self, block, mv, count):
-        """Receive blocks of data; of another size they are a register."""
+        """Receive blocks of data; of another size they are a register. Returns: CRC is right."""
         size = len(mv) // count
         for i in range(count):
             token = self._poll(False, _READ_MS)
@@ -235,9 +249,11 @@ class SDCard:
             data = mv[i * size : (i + 1) * size]
             self._spi.readinto(data, 0xFF)
             self._spi.readinto(self._crc, 0xFF)
-            if crc16(data, self._tables) != self._crc[0] << 8 | self._crc[1]:
+            right = crc16(data, self._tables) == self._crc[0] << 8 | self._crc[1]
+            if self._checks and not right:
                 raise _Fault(errors.CRC_READ, block + i)
             self._feed()
+        return right
 
     def _give(self, mv, count):
         """Send blocks of data, and wait after each until the card has written it."""
@@ -259,6 +275,18 @@ class SDCard:
             if said:
                 raise _Fault(said, answer)
             self._feed()
+
+    def _compare(self, block, mv, count):
+        """Read back what a card without CRCs was given."""
+        for i in range(count):
+            self._command(17, block + i << self._shift)
+            try:
+                self._take(block + i, memoryview(self._back), 1)
+            except _Fault as error:
+                self._cut_short(error, 1)
+                raise
+            if self._back != mv[i * _BLOCK : (i + 1) * _BLOCK]:
+                raise _Fault(errors.READ_BACK, block + i)
 
     def _take_status(self):
         """Check the answer to CMD13: did the card fail to write what it had accepted?"""
@@ -296,7 +324,10 @@ class SDCard:
             self._get_reply()
             if self._reply[2] & 0x0F != 0x01 or self._reply[3] != 0xAA:
                 raise _Fault(errors.WRONG_DEVICE, 8)
-        self._command(59, 1, _IDLE)
+        for _ in range(2):  # a command that comes wrong is refused too
+            self.crc = self._checks = self._command(59, 1, _ANY) == _IDLE
+            if self.crc:
+                break
         self._power_up(version_2)
         by_block = False
         if version_2:
@@ -306,11 +337,13 @@ class SDCard:
                 raise _Fault(errors.WRONG_DEVICE, 58)
             by_block = self._reply[0] & 0x40 != 0
         self._shift = 0 if by_block else 9
-        self._read_register(9)
+        right = self._read_register(9)
         count = self._size()
         if not by_block:
             self._command(16, _BLOCK)
-        self._read_register(10)
+        self._checks = self._read_register(10) and right
+        if not self.crc and not self._back:
+            self._back = bytearray(_BLOCK)
         self._release()
         self._spi.init(baudrate=self._baudrate, polarity=0, phase=0)
         return bytes(self._register), count
@@ -338,7 +371,10 @@ class SDCard:
         raise _Fault(errors.NO_DEVICE if r1 < 0 else errors.WRONG_DEVICE, 0)
 
     def _fill_up(self):
-        """End a write that a card is in the midst of: what it gets has a wrong CRC."""
+        """End a write that a card is in the midst of: what it gets has a wrong CRC.
+
+        A card that takes no CRC writes it, to the block it is in the midst of.
+        """
         rest = b"\xff" * (_BLOCK + 2)
         self._spi.write(rest)  # of a block
         for token in (_STOP, _DATA):  # if it is many, or if it waits for its only one
@@ -381,9 +417,14 @@ class SDCard:
         return size + 1 << ((csd[9] & 3) << 1 | csd[10] >> 7) + 2 + length - 9
 
     def _read_register(self, command):
-        self._command(command, 0)
-        self._take(command, memoryview(self._register), 1)
-        self._poll(True, _BUSY_MS)  # as after any read
+        """Returns: its CRC is right. If it is not that may be once, or the card sends none."""
+        for _ in range(2):
+            self._command(command, 0)
+            right = self._take(command, memoryview(self._register), 1)
+            self._poll(True, _BUSY_MS)  # as after any read
+            if right:
+                break
+        return right
 
     # Commands
 

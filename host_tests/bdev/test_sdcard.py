@@ -13,6 +13,7 @@ from ufota_testkit.chips.fake_sd import (
     ECC,
     FAILED,
     MMC,
+    PULL,
     SDHC,
     SDSC1,
     SDSC2,
@@ -105,6 +106,7 @@ def test_every_kind_of_card_holds_what_is_written_at_any_pace():
         for times in (AT_ONCE, TYPICAL, SLOWEST, BEYOND):
             rig = Rig(kind, blocks, times)
             card = rig.start()
+            assert card.crc
             assert (card.count, card.ioctl(4, 0), card.ioctl(5, 0)) == (blocks, blocks, BLOCK)
             works(rig, card)
             works(rig, card, blocks - 3)
@@ -352,18 +354,12 @@ def test_a_card_that_is_not_powered_up_is_refused():
     refused(rig, errors.WRONG_DEVICE, EIO)
 
 
-def test_a_card_without_crc_is_refused():
-    rig = Rig()
-    rig.card.refused = (59,)
-    refused(rig, errors.REFUSED, EIO)
-
-
 def test_a_command_that_is_refused_or_not_answered_while_starting_is_a_number():
     for number in (8, 59, 55, 41, 58, 9, 10):
         rig = Rig()
         rig.card.mute = (number,)
         assert refused(rig, errors.NO_DEVICE) < 200
-        if number not in (8, 55, 41):  # by which kinds of card are told apart
+        if number not in (8, 55, 41, 59):  # by which kinds of card are told apart, or optional
             rig = Rig()
             rig.card.refused = (number,)
             refused(rig, errors.REFUSED, EIO)
@@ -550,7 +546,7 @@ def test_a_command_that_is_refused_or_not_answered_is_a_number():
         fails(rig, card, act(card), errors.NO_DEVICE, ENODEV, number, 3)
         rig.card.mute = ()
         works(rig, card)
-        if number != 12:  # whose complaints are about what comes after the data
+        if number not in (12, 55, 23):  # which may: of what comes after the data; optional
             rig.card.refused = (number,)
             fails(rig, card, act(card), errors.REFUSED, EIO, number << 8 | 4, 20)
             rig.card.refused = ()
@@ -565,6 +561,143 @@ def test_a_write_protected_card_is_only_read():
         fails(rig, card, act(card), errors.PROTECTED, EROFS, 5)
     assert rig.card.written == 0
     assert card.readblocks(0, bytearray(BLOCK)) == 0
+
+
+# Cards that do not know what is optional
+
+
+def without_crc(crc=None, kind=SDHC, blocks=1024):
+    """A card that refuses CMD59. crc: what it sends in place of a CRC; None: a right one"""
+    rig = Rig(kind, blocks)
+    rig.card.refused = (59,)
+    rig.card.crc = crc
+    return rig, rig.start()
+
+
+CRCS = (None, b"\xff\xff", b"\0\0", b"\x12\x34")
+
+
+def test_a_card_without_crc_works_and_the_driver_says_so():
+    for crc in CRCS:
+        for kind, blocks in KINDS:
+            rig, card = without_crc(crc, kind, blocks)
+            assert card.crc is False and card.count == blocks
+            for times in (AT_ONCE, BEYOND):
+                rig.card.times = times
+                works(rig, card)
+                works(rig, card, blocks - 3)
+            assert card.ioctl(1, 0) == 0 and card.error == (0, 0)
+            assert Rig(kind, blocks).start().crc is True
+
+
+def test_what_a_card_without_crc_got_is_read_back():
+    for crc in CRCS:
+        for act, blocks in ((writes_one, 1), (writes_many, 8)):
+            rig, card = without_crc(crc)
+            rig.card.spoils = True
+            heard = len(rig.card.heard)
+            fails(rig, card, act(card), errors.READ_BACK, EIO, 5, 20)
+            assert rig.card.written == blocks
+            works(rig, card)
+            rig.disk.bad_blocks = {5}  # it cannot be read back: no error of the next transfer
+            fails(rig, card, act(card), errors.TOKEN, EIO, 4, 20)
+            rig.disk.bad_blocks = set()
+            works(rig, card)
+            assert 0 not in rig.card.heard[heard:] and card.crc is False
+    rig = Rig()
+    card = rig.start()
+    rig.card.spoils = True
+    fails(rig, card, writes_one(card), errors.CRC_WRITTEN, EIO)
+
+
+def test_a_card_with_crc_is_not_read_back():
+    rig = Rig()
+    card = rig.start()
+    del rig.card.heard[:]
+    assert writes_many(card)() == 0 and 17 not in rig.card.heard
+
+
+def test_right_crcs_are_checked_though_the_card_knows_no_cmd59():
+    for crc in CRCS:
+        rig, card = without_crc(crc)
+        works(rig, card, 5)
+        rig.socket.flip_out = 100
+        if crc:
+            assert reads_one(card)() == 0
+        else:
+            fails(rig, card, reads_one(card), errors.CRC_READ, EIO, 5)
+        works(rig, card)
+
+
+def test_one_wrong_register_is_read_again():
+    seen = 0
+    rig = Rig()
+    rig.card.refused = (59,)
+    assert rig.start().crc is False
+    for at in range(0, rig.socket.bytes):
+        rig = Rig()
+        rig.card.refused = (59,)
+        rig.socket.flip_out = at
+        card, _ = rig.took_ms(rig.start)
+        if isinstance(card, sdcard.SDCard):
+            assert card.count == 1024
+            seen += rig.card.heard.count(9) + rig.card.heard.count(10) == 3
+            rig.socket.flip_out = 100
+            fails(rig, card, reads_one(card), errors.CRC_READ, EIO, 5)
+    assert seen >= 2 * 17, seen
+
+
+def test_a_card_without_crc_that_is_pulled_is_never_data():
+    for crc in CRCS:
+        for floats in (0xFF, 0x00):
+            for act in (reads_one, reads_many, writes_one, writes_many):
+                for at in (0, 8, 30, 300, 520, 530, 560):
+                    rig, card = without_crc(crc)
+                    works(rig, card, 5)
+                    rig.socket.floats = floats
+                    rig.socket.event, rig.socket.event_in = PULL, at
+                    result, ms = rig.took_ms(act(card))
+                    assert ms < BUSY_MS + 100 and rig.unfed_ms <= FEED_MS, (ms, rig.unfed_ms)
+                    assert result < 0 or rig.socket.card, (crc, floats, act, at)
+                    rig.socket.insert(rig.card)
+                    reads_one(card)()  # which fails when nothing was pulled before
+                    works(rig, card)
+                    assert card.error == (errors.CARD_BACK, 1) and card.crc is False
+
+
+def test_a_refused_cmd59_is_tried_once_more():
+    """A command that came wrong is refused too; the card knows it all the same."""
+    rig = Rig()
+    rig.card.refused = (59,)
+    command = rig.card._command
+
+    def once(frame):
+        command(frame)
+        if frame[0] == 0x40 | 59:
+            rig.card.refused = ()
+
+    rig.card._command = once
+    card = rig.start()
+    assert card.crc is True
+    works(rig, card)
+
+
+def test_a_card_that_refuses_to_be_told_how_many_blocks_come_writes_them():
+    for number in (23, 55):
+        rig = Rig()
+        card = rig.start()
+        rig.card.refused = (number,)
+        sent, command = [], rig.card._command
+
+        def note(frame, sent=sent, command=command):
+            sent.append(frame[0] & 0x3F)
+            command(frame)
+
+        rig.card._command = note
+        assert writes_many(card)() == 0 and card.error == (0, 0), card.error
+        assert rig.disk.data[5 * BLOCK : 13 * BLOCK] == DATA
+        assert sent == ([55, 25, 13] if number == 55 else [55, 23, 25, 13]), sent
+        works(rig, card)
 
 
 # Cards that go and come

@@ -329,3 +329,35 @@ def test_a_reset_while_the_slowest_card_is_busy():
             card, ms = rig.took_ms(rig.start)
             assert not isinstance(card, OSError) and ms < most, (at, card, ms)
             assert card.writeblocks(0, OLD[: 3 * BLOCK]) == 0
+
+
+def test_a_reset_in_a_write_of_a_card_without_crc_spoils_one_block_at_most():
+    """It takes what ends its write for the rest of the block: torn, as by a power cut."""
+    spoilt = 0
+    for name in ("write one", "write"):
+        act, count = ACTS[name]
+        rig = rig_of()
+        rig.card.refused = (59,)
+        for at in range(0, clocked(rig, act, count), FEW):
+            renew(rig)
+            card = rig.start()
+            assert card.crc is False
+            rig.socket.event, rig.socket.event_in = RESET, at
+            try:
+                act(card, count)
+                raise AssertionError("no reset")
+            except Reset:
+                pass
+            rig.connect()
+            card, ms = rig.took_ms(rig.start)
+            assert not isinstance(card, OSError) and ms < 700, (name, at, card, ms)
+            data, torn = rig.disk.data, 0
+            for block in range(16):
+                here = data[block * BLOCK : (block + 1) * BLOCK]
+                new = NEW[(block - FIRST) * BLOCK :][:BLOCK] if block >= FIRST else b""
+                torn += here not in (OLD[block * BLOCK : (block + 1) * BLOCK], new)
+                assert block in range(FIRST, FIRST + count) or here != new
+            assert torn <= 1, (name, at)
+            spoilt += torn
+            assert act(card, count)
+    assert spoilt
