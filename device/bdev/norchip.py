@@ -38,9 +38,14 @@ _NARROW = const(1 << 24)  # bytes that 3-byte addresses reach
 _HEAD = const(6)  # command, address, dummy
 _PAGE = const(256)  # larger ones take these too; no chip of this family has smaller ones
 
-_POWER_UP_MS = const(50)  # until a chip answers; 5 ms in most data sheets
-_ANY = (0, 0, 16000, 10000)  # a change of unknown kind: from before a reset, for instance
-_AWAKE_US = const(100)  # after AB and after 99: 3 to 40 us
+# Data sheets say 10 ms from power until a chip answers, 100 us from AB, and from 99 or the reset
+# pin 100 us, or 30 ms when that ends an erase. Supplies rise slowly, and chips get old and cold:
+# it is looked for for half a second.
+_AWAKE_US = const(100)
+_LOOK_US = const(1000)
+_LOOKS = const(450)
+# A change of unknown kind, from before a reset for instance: as long as the longest may take.
+_ANY = (0, 0, 160000, sfdp.LONGEST_MS)
 
 _EROFS = const(30)  # not in every port's errno
 _EILSEQ = const(84)  # LittleFS takes it for a bad block, and uses another one
@@ -74,24 +79,24 @@ class NorChip:
 
     def _wake(self):
         """Find the chip, whatever it was doing: asleep, erasing, in 4-byte mode."""
-        start = time.ticks_ms()
-        while True:
+        was_reset = False
+        for _ in range(_LOOKS):
             self._command(_RELEASE)
             time.sleep_us(_AWAKE_US)
             if self._command(_STATUS, self._answer) != 0xFF:
                 self._wait(_ANY, 0)  # a reset would spoil what it erases
-                self._command(_RESET_ENABLE)
-                self._command(_RESET)
-                time.sleep_us(_AWAKE_US)
                 mv = self._scratch[:3]
                 self._command(_ID, mv)
                 self.id = bytes(mv)
                 if self.id not in (b"\xff\xff\xff", b"\0\0\0"):
-                    return
-            if time.ticks_diff(time.ticks_ms(), start) > _POWER_UP_MS:
-                self._fail(errors.NO_DEVICE, 0)
+                    if was_reset:
+                        return
+                    self._command(_RESET_ENABLE)
+                    self._command(_RESET)
+                    was_reset = True
             self._feed()
-            time.sleep_us(1000)
+            time.sleep_us(_LOOK_US)
+        self._fail(errors.NO_DEVICE, 0)
 
     def _read_sfdp(self, at, mv):
         self._wide = False  # addresses of the tables have 3 bytes

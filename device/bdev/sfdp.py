@@ -21,7 +21,9 @@ SCRATCH = const(64)  # bytes of work space: the 16 dwords of the basic table tha
 _BASIC = const(0xFF00)
 _WIDE = const(0xFF84)
 _MOST_HEADERS = const(16)
-_LONGEST_MS = const(60000)
+LONGEST_MS = const(60000)
+# Times what the tables call the longest: old and cold chips, and wrong tables.
+_ROOM = const(4)
 
 _NO_OPS = (0, 0xFF)  # in place of a command
 
@@ -43,7 +45,7 @@ class Shape:
         self.size = 0
         self.erases = [_erase(1 << 12, 0x20), _erase(1 << 16, 0xD8)]
         self.page_us = 700
-        self.page_ms = 10
+        self.page_ms = 50  # 10 times the longest of data sheets
         self.always = False
         self.mode = True
         self.wide_ops = False
@@ -123,15 +125,16 @@ def _size(density):
 
 def _erase(size, op, wide_op=0, times=0, shift=0):
     """One of Shape.erases. times: dword 10, or 0 when there is none; shift: where in it"""
-    typical, most = max(45, size >> 9), max(400, size >> 5)
+    # 4 KiB take 400 ms at most, 64 KiB up to 3 s, in data sheets of chips without tables
+    typical, most = max(45, size >> 9), max(400, size >> 4)
     if times:
         unit = (1, 16, 128, 1000)[times >> shift + 5 & 3]
         typical = ((times >> shift & 31) + 1) * unit
         most = max(most, typical * 2 * ((times & 15) + 1))
-    return size, op, wide_op, typical, min(2 * most, _LONGEST_MS)
+    return size, op, wide_op, typical, min(_ROOM * most, LONGEST_MS)
 
 
 def _page_times(shape, times):
     shape.page_us = ((times >> 8 & 31) + 1) * (64 if times >> 13 & 1 else 8)
     most = shape.page_us * 2 * ((times & 15) + 1)
-    shape.page_ms = max(shape.page_ms, most // 500)
+    shape.page_ms = max(shape.page_ms, _ROOM * most // 1000)

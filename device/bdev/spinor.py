@@ -9,7 +9,8 @@ What a file system or a Storage may count on:
 * Nothing is cached: when a call returns 0 the chip has said that it is done.
 * writeblocks with an offset never erases. It programs inside of 256-byte pages; a page of FF
   changes nothing on NOR and is not sent.
-* Every wait has a deadline, twice what the chip calls its longest, and feeds the watchdog.
+* Every wait has a deadline, four times what the chip calls its longest and 60 s at most, and
+  feeds the watchdog.
 * Before each transfer the chip must answer with its maker's id, which it does only when it is
   there and idle: on a bus that reads FF or 00 nothing is mistaken for data.
 * After each erase and program WEL must be clear again; a chip that does not know a command

@@ -92,10 +92,11 @@ def test_erases_take_their_size_and_time():
     for profile, times in (
         ("typ", (45000, 120000, 150000, 700)),
         ("max", (400000, 1600000, 2000000, 3000)),
-        ("slow", (600000, 2400000, 3000000, 4500)),
+        ("slow", (1200000, 4800000, 6000000, 9000)),
         ("none", (0, 0, 0, 0)),
     ):
         talk = Talk(profile=profile)
+        talk.clock.sleep_us(talk.chip.power_up_us)
         for i in range(3):
             op, size = ((SECTOR, 4096), (BLOCK_32, 32768), (BLOCK, 65536))[i]
             talk.chip.load(0, bytes(SIZE))
@@ -130,6 +131,31 @@ def test_power_down_hears_only_release():
     assert talk.say(0x9F, count=3) == b"\xff" * 3 and talk.status() == 0xFF
     talk.say(0xAB)
     assert talk.say(0x9F, count=3) == b"\xef\x40\x18"
+
+
+def test_a_slow_chip_hears_nothing_after_power_release_and_a_silent_reset():
+    talk = Talk(profile="slow")
+    for event, us in ((lambda: None, 150000), (lambda: talk.say(0xAB), 400)):
+        event()
+        assert talk.status() == 0xFF and talk.say(0x9F, count=3) == b"\xff" * 3
+        talk.clock.sleep_us(us - 100)
+        talk.say(0xB9)  # which is not heard
+        assert talk.at(READ, 0, count=2) == b"\xff\xff"
+        talk.clock.sleep_us(100)
+        assert talk.status() == 0 and talk.say(0x9F, count=3) == b"\xef\x40\x18"
+        talk.chip.load(0, b"ab")
+        talk.say(0xB9)
+    talk.say(0xAB)
+    talk.clock.sleep_us(400)
+    for silent, status in ((False, 1), (True, 0xFF)):
+        talk.chip.silent = silent
+        talk.say(0x66)
+        talk.say(0x99)
+        talk.clock.sleep_us(99000)
+        assert talk.status() == status
+        talk.clock.sleep_us(1000)
+        assert talk.status() == 0
+    assert talk.chip.resets == 2 and not talk.chip.unknown
 
 
 def test_reset_takes_both_commands_and_spoils_what_is_under_way():

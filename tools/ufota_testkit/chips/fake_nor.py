@@ -24,6 +24,8 @@ _JV = ((12, 0x20, 0x21, 45, 400), (15, 0x52, 0, 120, 1600), (16, 0xD8, 0xDC, 150
 _MXU = ((12, 0x20, 0x21, 25, 400), (15, 0x52, 0x5C, 160, 2000), (16, 0xD8, 0xDC, 224, 3500))
 _MX = ((12, 0x20, 0, 25, 240), (15, 0x52, 0, 144, 1500), (16, 0xD8, 0, 256, 2000))
 
+_M25 = ((16, 0xD8, 0, 600, 3000),)
+
 
 class Kind:
     """A type of chip.
@@ -37,11 +39,21 @@ class Kind:
     wren_b7:    B7 and E9 want a WREN before
     """
 
-    def __init__(self, id, size, erases=_JV, address=3, sfdp=16, reset=True, wren_b7=False):
+    def __init__(
+        self,
+        id,
+        size,
+        erases=_JV,
+        address=3,
+        sfdp=16,
+        reset=True,
+        wren_b7=False,
+        page_us=(700, 3000),
+    ):
         self.id = id
         self.size = size
         self.erases = erases
-        self.page_us = (700, 3000)
+        self.page_us = page_us
         self.address = address
         self.sfdp = sfdp
         self.reset = reset
@@ -60,19 +72,22 @@ KINDS = {
     "N25Q256A": Kind(b"\x20\xba\x19", 32 * _MB, _MX, "3 or 4", 16, True, True),
     "AT25SF081": Kind(b"\x1f\x85\x01", _MB),
     "W25X40": Kind(b"\xef\x30\x13", _MB // 2, _JV, sfdp=0, reset=False),
-    "M25P16": Kind(b"\x20\x20\x15", 2 * _MB, _JV[2:], sfdp=0, reset=False),
+    "M25P16": Kind(b"\x20\x20\x15", 2 * _MB, _M25, sfdp=0, reset=False, page_us=(640, 5000)),
 }
 
-# Times of an operation: (typical, most) -> what this chip takes. "slow" is old and worn, beyond
-# its data sheet; for sweeps, where only the order counts, "none" takes no time, and with "soon"
-# a driver that looks for the end finds it at its third or fourth look.
+# Times of an operation: (typical, most) -> what this chip takes. "slow" is old, worn and cold:
+# far beyond its data sheet; for sweeps, where only the order counts, "none" takes no time, and
+# with "soon" a driver that looks for the end finds it at its third or fourth look.
 PROFILES = {
     "typ": lambda typical, most: typical,
     "max": lambda typical, most: most,
-    "slow": lambda typical, most: most + most // 2,
+    "slow": lambda typical, most: 3 * most,
     "soon": lambda typical, most: most // 64,
     "none": lambda typical, most: 0,
 }
+
+# Until it hears anything, in us: from its power, from AB, from 99.
+STARTS = {"max": (10000, 100, 100), "slow": (150000, 400, 100000)}
 
 _BUSY, _WEL = 1, 2
 
@@ -83,7 +98,7 @@ class FakeNor(Disk):
     clock:    the Bus's
     kind:     Kind, or its name in KINDS
     power:    the Power it shares; its own when left out
-    profile:  of PROFILES
+    profile:  of PROFILES and STARTS
     size:     of the array, other than the kind's: a smaller chip of the same family, whose
               tables say so
     unit:     bytes that a torn program may spoil, and that must be erased before they are
@@ -96,6 +111,7 @@ class FakeNor(Disk):
     worn:     numbers of erase blocks that an erase leaves as they are
     flips:    {address: mask} of bits that read wrong, for `flip_reads` reads (None: all)
     deaf:     number of WRENs that get lost
+    silent:   while a reset goes on it says nothing, instead of BUSY
     cut_ns:   time at which power goes, with `cut_tear`; when that is None only the board does:
               a reset, of which the chip knows nothing
 
@@ -104,6 +120,7 @@ class FakeNor(Disk):
     unknown:  [command] it does not know
     erases:   [bytes] of each erase command that was done
     power_ups: times it got power
+    resets:   times it was reset by command
     """
 
     def __init__(
@@ -115,6 +132,7 @@ class FakeNor(Disk):
         super().__init__(size, 1 << self.kind.erases[0][0], unit, power=power, name="nor")
         self.clock = clock
         self.time = PROFILES[profile]
+        self.power_up_us, self.wake_us, self.reset_us = STARTS.get(profile, (0, 0, 30))
         self.once = once
         self.bus = None
         self.stuck = False
@@ -122,6 +140,7 @@ class FakeNor(Disk):
         self.flips = {}
         self.flip_reads = None
         self.deaf = 0
+        self.silent = False
         self.cut_ns = None
         self.cut_tear = "half"
         self.status = 0
@@ -129,7 +148,7 @@ class FakeNor(Disk):
         self.unknown = []
         self.erases = []
         self._erase_ops = {}
-        self.power_ups = 0
+        self.power_ups = self.resets = 0
         for power_of_2, op, wide_op, typical, most in self.kind.erases:
             self._erase_ops[op] = 1 << power_of_2, typical, most, False
             if wide_op and self.kind.address == "ops":
@@ -142,6 +161,7 @@ class FakeNor(Disk):
         self.wide = self.kind.address == 4
         self.asleep = False
         self.wel = False
+        self._hears_ns = self.clock.now_ns + 1000 * self.power_up_us
         self._end = None  # of the operation under way, ns
         self._under_way = None  # (start, old, new, used, op) of it
         self._reset_next = False
@@ -157,7 +177,8 @@ class FakeNor(Disk):
     def select(self):
         if self._outages != self.power.outages and not self.power.dark:
             self.power_up()
-        self._op = None
+        self._op = None if self.clock.now_ns >= self._hears_ns else -1
+        self._head_size, self._address_bytes = 1 << 30, 0
         self._head = 0  # bytes of the command so far
         self._at = 0
         self._page = None
@@ -271,6 +292,8 @@ class FakeNor(Disk):
         elif op == 0xB9:
             self.asleep = True
         elif op == 0xAB:
+            if self.asleep:
+                self._hears_ns = self.clock.now_ns + 1000 * self.wake_us
             self.asleep = False
         elif op in (0xB7, 0xE9):
             if self.kind.address in (3, 4):
@@ -290,7 +313,9 @@ class FakeNor(Disk):
             self._tear("junk")
         self.power_up()
         self.power_ups -= 1
-        self._end = self.clock.now_ns + 30000
+        self.resets += 1
+        end = self.clock.now_ns + 1000 * self.reset_us
+        self._hears_ns, self._end = (end, None) if self.silent else (0, end)
 
     # The array
 
