@@ -8,26 +8,29 @@ A failure begins with its case: `one error|direct|flash dies|1|17` is the scene
 `flash dies` of the row `direct`, the error in call 17 of its step 1. Kinds of cases:
 
     one error        one call of a step (offer, start, confirm ...) fails
-    two errors       two calls of one step, or one each of two steps
+    two errors       two calls of one step
     dead device      a disk fails from a call on, until the next step or so many calls later
     error, then cut  one call fails, and power is cut later in the step
     failing cells    power is cut, and what is torn fails each read until it is erased
     drifting cells   power is cut; what is torn reads new for some starts, then old, or reversed
+    another card     is in, or none, for one start, for three, or for good
+    lives            all of these at random, in powercut_faulty_lives.py: `life:17`
 
 Runs on CPython and on MicroPython.
 """
 
 import sys
 
-from powercut import Count, Tracer, each_cut
+from powercut import PAIRED, Count, Tracer, each_cut
 from powercut_faulty import Faulty
+from powercut_faulty_lives import UPDATES, FaultyLife, again
 from powercut_life import named
 from powercut_scenes import SCENES
 from ufota_testkit.simdisk import ALL, FAILING, Violation
 
 ERROR, TWO, DEAD, THEN_CUT = "one error", "two errors", "dead device", "error, then cut"
-CELLS, DRIFT = "failing cells", "drifting cells"
-KINDS = (ERROR, TWO, DEAD, THEN_CUT, CELLS, DRIFT)
+CELLS, DRIFT, CARD = "failing cells", "drifting cells", "another card"
+KINDS = (ERROR, TWO, DEAD, THEN_CUT, CELLS, DRIFT, CARD)
 
 NO_FAULT = "no fault"
 BACK = (2, 9, 40)  # calls a dead disk is dead for, when it does not wait for a start
@@ -52,7 +55,7 @@ class Sweep:
         self.device = device = Faulty(make())
         device.record, device.further = [], False
         self.steps = []
-        if self._run(ERROR, NO_FAULT, lambda: device.world.act()):
+        if self._run(ERROR, NO_FAULT, device.world.act):
             self.steps, device.record, device.further = device.record, None, True
 
     def errors(self, kind=ERROR):
@@ -84,6 +87,34 @@ class Sweep:
             for call in range(1, calls + 1) if first else (0,):
                 self._cut(kind, tears, number, call)
 
+    def cards(self, kind):
+        """Another card, or none, for one start, for three, or for good."""
+        layout = self.device.board.layout
+        name = layout["candidates"]["device"]
+        others = [
+            layout[region]["device"]
+            for region in ("active", "state", "client")
+            if region in layout
+        ]
+        if layout["mode"] == "direct" or name in others:
+            return  # what runs, or what is known, is on it
+        if layout["signed"] == "start":
+            return  # there an image that was rejected is no last choice
+        at = self.device.power.disks.index(self.device.board.disks[name])
+        card = self.steps[-1][1][0][at]
+        noise = (bytearray([byte ^ 0x5A for byte in card[0]]),) + tuple(card[1:])
+        for byte in range(256):
+            noise[0][byte] ^= 0x5A  # a header may be good
+        blank = (bytearray(b"\xff" * len(card[0])), bytearray(len(card[1]))) + tuple(card[2:])
+        cards = ("none", None), ("blank", blank), ("noise", noise)
+        for number, (verb, saved, _) in enumerate(self.steps):
+            for what, contents in cards if verb == "boot" else ():
+                for starts, stays in ((1, False), (3, False), (1, True))[: 3 if contents else 2]:
+                    where = "{}|{}|{}|{}".format(number, what, starts, int(stays))
+                    if self._is_chosen(kind, where):
+                        self.device.back_to(saved)
+                        self._run(kind, where, self.device.with_card, contents, starts, stays)
+
     # One case
 
     def _case(self, kind, number, name, plan, *args):
@@ -94,7 +125,7 @@ class Sweep:
         device.back_to(saved)
         device.truth.lame += 1
         plan(*args)
-        self._run(kind, where, lambda: device.do(verb))
+        self._run(kind, where, device.do, verb)
 
     def _failing(self, calls):
         self.device.single = len(calls) == 1
@@ -129,10 +160,13 @@ class Sweep:
             pass  # seen by errors()
         finally:
             device.power.trace = None
-        for at, tear in each_cut(device, saved[0], tracer.steps, tears, (0, 0)):
+        shares = 1 if self._only else self._shares
+        self._number += 7
+        share = self._number % shares
+        for at, tear in each_cut(device, saved[0], tracer.steps, tears, (0, 0), share, shares):
             where = "{}|{}|{}|{}|{}".format(number, call, at + 1, *tear)
-            if self._is_chosen(kind, where):
-                self._run(kind, where, lambda: None)
+            if not self._only or self._is_chosen(kind, where):
+                self._run(kind, where)
 
     def _is_chosen(self, kind, where):
         if self._only:
@@ -140,13 +174,14 @@ class Sweep:
         self._number += 1
         return self._number % self._shares == 0
 
-    def _run(self, kind, where, act):
+    def _run(self, kind, where, act=None, *args):
         """Act, let it come to rest. True when nothing went wrong."""
         device, count = self.device, self._counts.setdefault(kind, Count())
         device.say = print if self._only and where != NO_FAULT else None
         count.add("pairs" if kind in (TWO, THEN_CUT) else "single", kind == DRIFT)
         try:
-            act()
+            if act:
+                act(*args)
             device.settle()
             return True
         except (Exception, Violation) as error:
@@ -158,7 +193,7 @@ class Sweep:
 
 
 def sweep(kind, row, name, make, counts, shares=1, only=None):
-    """All cases of a kind in a scene, or a share."""
+    """All cases of a kind in a scene, or one of `shares`, or `only` this one."""
     found = Sweep(row, name, make, counts, shares, only)
     if kind == ERROR:
         found.errors()
@@ -172,24 +207,80 @@ def sweep(kind, row, name, make, counts, shares=1, only=None):
         found.cuts(kind, ((FAILING, 0),))
     elif kind == DRIFT:
         found.cuts(kind, DRIFTING)
-
-
-# Not a Life, or one whose images are not what powercut_faulty.py judges
-NOT_HERE = ("kv put",)
+    elif kind == CARD:
+        found.cards(kind)
 
 
 def scenes():
-    return [scene for scene in SCENES if scene[0] not in NOT_HERE]
+    """Those that are a Life."""
+    return [scene for scene in SCENES if scene[0] != "kv put"]
+
+
+# The command line, and the jobs of `make powercut`
+
+# Of so many cases of a kind one is tried. Two errors are tried in the scenes of which powercut.py
+# cuts all pairs; a download has too many calls for that, and for an error before each cut.
+SHARES = {THEN_CUT: 40, TWO: 2, DEAD: 2}
+OF_FETCH = 20
+OF_MICROPYTHON = 6
+LIVES = 500
+LIVES_OF_A_JOB = 50
+
+
+def jobs():
+    rows = []
+    for row, _, _ in scenes():
+        if row not in rows:
+            rows.append(row)
+    found = ["faults:{}:{}".format(kind, row) for kind in KINDS for row in rows]
+    return found + ["faults:lives:{}".format(at) for at in range(0, LIVES, LIVES_OF_A_JOB)]
+
+
+def work(job, shares=1):
+    """Do one job, or a share; returns {kind: Count}."""
+    _, kind, row = job.split(":")
+    if kind == "lives":
+        return lives(range(int(row), int(row) + LIVES_OF_A_JOB, shares))
+    counts = {}
+    for scene in scenes():
+        if scene[0] == row and (kind != TWO or scene[1] in PAIRED):
+            of = SHARES.get(kind, 1) * shares
+            if row == "fetch" and kind in (TWO, DEAD, THEN_CUT):
+                of *= OF_FETCH
+            sweep(kind, *scene, counts, of)
+    return counts
+
+
+def lives(seeds, updates=UPDATES):
+    """{kind: Count} of whole lives, and of the steps in them in which something was to fail."""
+    whole, steps = Count(), Count()
+    for seed in seeds:
+        found = FaultyLife(seed)
+        wrong = found.live(updates)
+        whole.storms += 1
+        steps.storms += found.faults
+        if wrong:
+            whole.wrong.append(wrong)
+    return {"lives": whole, "steps of lives": steps}
+
+
+def one_case(text):
+    """Do the case that a failure begins with once more; returns {kind: Count}."""
+    kind, row, name = text.split("|")[:3]
+    counts = {}
+    for scene in scenes():
+        if scene[:2] == (row, name):
+            sweep(kind, *scene, counts, 1, text if text.count("|") > 2 else None)
+    return counts
 
 
 def main(job):
-    counts = {}
-    parts = job.split("|")
-    for row, name, make in scenes():
-        if len(parts) > 1 and (row, name) != (parts[1], parts[2]):
-            continue
-        sweep(parts[0], row, name, make, counts, 1, job if len(parts) > 3 else None)
-    for kind, count in counts.items():
+    """Do a job, a case, all cases of a kind in a scene, or a life; print what came of it."""
+    if job.startswith("life:"):
+        again(int(job.split(":")[1]))
+        return
+    shares = OF_MICROPYTHON if sys.implementation.name == "micropython" else 1
+    for kind, count in (one_case(job) if "|" in job else work(job, shares)).items():
         figures = count.single, count.pairs, count.storms, count.moody, len(count.wrong)
         print("\t".join([kind] + [str(figure) for figure in figures]))
         for text in count.wrong[:20]:

@@ -42,6 +42,7 @@ from powercut_life import (
 from toy_manifest import manifest as manifest_for
 from ufota import client, trial
 from ufota.update import pending
+from ufota_testkit import simboard
 from ufota_testkit.noise import noise
 from ufota_testkit.virtual_clock import Clock
 from update_kit import MANIFEST_URL, FakeSource
@@ -119,7 +120,7 @@ class Faulty:
         self.further = True
         self.single = False
         self.say = None
-        self.foreign = False  # another card is in
+        self.foreign = self.must_run = False  # another card is in; and the image is not on it
         world.faulty = True  # for a Fetched
         truth, before = FaultTruth(), world.truth
         truth.offered, truth.confirmed = before.offered, before.confirmed
@@ -156,7 +157,7 @@ class Faulty:
         self.power.reset()
         self.truth = saved[1].copy()
         self.version, self.phase, self.lame = saved[2]
-        self.board.pressed = self.foreign = False
+        self.board.pressed = self.foreign = self.must_run = False
         self.board.pulled.clear()
 
     def do(self, name):
@@ -264,12 +265,45 @@ class Faulty:
         _must(power.ops - before <= self.world.most_ops, STUCK)
         power.aside(self._judge, found)
 
+    def with_card(self, contents, starts, stays=False):
+        """So many starts with other contents of the candidate's device; None: it is pulled.
+
+        stays:   the card that was there before does not come back; else it does
+        """
+        name = self.board.layout["candidates"]["device"]
+        disk = self.board.disks[name]
+        before = disk.snapshot()
+        if contents is None:
+            self.board.pulled.add(name)
+        else:
+            disk.restore(contents)
+        self.foreign = True
+        for _ in range(starts):
+            self.truth.lame += 1
+            is_whole = self.must_run = self.power.aside(self._is_active_whole)
+            self.do("boot")
+            self.do("app")
+        self.foreign, self.must_run = False, False
+        self.board.pulled.clear()
+        if not stays or not is_whole or self.version < 1:
+            disk.restore(before)
+        else:  # whatever it is, this is what runs from here on
+            truth = self.truth = FaultTruth()
+            truth.stable, truth.new = self.version, self.version
+            truth.floor = self.power.aside(State, self.board).floor
+
+    def _is_active_whole(self):
+        """Something is there that can be started without the candidate's device."""
+        state = State(self.board)
+        slot, name = state.runnable(self.board, state.active)
+        return name not in self.board.pulled and simboard.read(self.board, slot)[0] in self.images
+
     def _failed(self, before):
         return self.power.failed != before or self.foreign or bool(self.board.pulled)
 
     def _judge(self, found):
         if not found:
-            _must(self.lame, NOTHING_RUNS)
+            _must(self.lame and not self.must_run, NOTHING_RUNS)
             self.version, self.phase = 0, -1
             return
         data, at = found.slot.storage.device.data, found.slot.body_at
@@ -320,6 +354,8 @@ class Faulty:
         """Start until nothing is left to do, then judge where that is, and update once more."""
         self.power.reset()
         self._rest()
+        if self.truth.offered == BEGUN and self.power.aside(self._is_bad):
+            self.truth.offered = DONE  # it turned out so, and each of its tries was cut
         if self.truth.offered != DONE and self.version == self.truth.stable != self.truth.new:
             self.do("offer")
             self._rest()
@@ -341,7 +377,7 @@ class Faulty:
 
     def _judge_end(self):
         truth, state = self.truth, State(self.board)
-        is_bad = state.is_bad(self._head(truth.new).digest)
+        is_bad = self._is_bad()
         if self.version == truth.new:
             _must(truth.confirmed == DONE or truth.new == truth.stable, FOR_EVER)
             truth.is_over(truth.new)
@@ -359,6 +395,9 @@ class Faulty:
             truth.is_over()
         if is_bad:
             truth.bad += (truth.new,)
+
+    def _is_bad(self):
+        return State(self.board).is_bad(self._head(self.truth.new).digest)
 
     def _once_more(self):
         """Update: with the image that did not come to its trial, or with another one."""
