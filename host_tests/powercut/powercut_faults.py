@@ -36,6 +36,7 @@ NO_FAULT = "no fault"
 BACK = (2, 9, 40)  # calls a dead disk is dead for, when it does not wait for a start
 DRIFTS = range(1, 6)  # starts
 DRIFTING = [("moody", mood) for n in DRIFTS for mood in ((2 << n) - 1, ~((2 << n) - 1))]
+SOME_READS = 5  # before a cut: one of so many
 TEARS = tuple([(tear, 0) for tear in ALL + (FAILING,)])
 
 
@@ -81,11 +82,32 @@ class Sweep:
                     name = "{}+{}".format(call, later)
                     self._case(kind, number, name, self._dead, call, call + later)
 
-    def cuts(self, kind, tears, first=False):
-        """Cut each operation of each step; first: after an error in each call."""
+    def cuts(self, kind, tears):
+        """Cut each operation of each step."""
+        for number in range(len(self.steps)):
+            self._cut(kind, tears, number, 0)
+
+    def errors_then_cuts(self, kind=THEN_CUT, tears=TEARS, region=None):
+        """An error in each program and erase, and in some reads; then each later operation is cut.
+
+        region:  of the layout: only programs and erases there
+        """
         for number, (_, _, calls) in enumerate(self.steps):
-            for call in range(1, calls + 1) if first else (0,):
-                self._cut(kind, tears, number, call)
+            writes = self._writes(number, region)
+            for call in range(1, calls + 1):
+                if call in writes or not region and call % SOME_READS == 0:
+                    self._cut(kind, tears, number, call)
+
+    def _writes(self, number, region):
+        """Calls of a step that are programs and erases, in a region or anywhere."""
+        device, (verb, saved, _) = self.device, self.steps[number]
+        device.back_to(saved)
+        device.power.trace = calls = Calls(device, region)
+        try:
+            device.do(verb)
+        finally:
+            device.power.trace = None
+        return calls.found
 
     def cards(self, kind):
         """Another card, or none, for one start, for three, or for good."""
@@ -178,7 +200,8 @@ class Sweep:
         """Act, let it come to rest. True when nothing went wrong."""
         device, count = self.device, self._counts.setdefault(kind, Count())
         device.say = print if self._only and where != NO_FAULT else None
-        count.add("pairs" if kind in (TWO, THEN_CUT) else "single", kind == DRIFT)
+        if where != NO_FAULT:
+            count.add("pairs" if kind in (TWO, THEN_CUT) else "single", kind == DRIFT)
         try:
             if act:
                 act(*args)
@@ -192,6 +215,23 @@ class Sweep:
             device.say = None
 
 
+class Calls:
+    """List for Power.trace: the numbers of the calls that are operations."""
+
+    def __init__(self, device, region):
+        self._power = device.power
+        self._region = region and device.board.layout[region]
+        self._disk = region and device.board.disks[self._region["device"]]
+        self.found = []
+
+    def append(self, operation):
+        disk, at = operation[:2]
+        region = self._region
+        if region and (disk is not self._disk or not 0 <= at - region["start"] < region["size"]):
+            return
+        self.found.append(self._power.calls)
+
+
 def sweep(kind, row, name, make, counts, shares=1, only=None):
     """All cases of a kind in a scene, or one of `shares`, or `only` this one."""
     found = Sweep(row, name, make, counts, shares, only)
@@ -202,7 +242,7 @@ def sweep(kind, row, name, make, counts, shares=1, only=None):
     elif kind == DEAD:
         found.dead()
     elif kind == THEN_CUT:
-        found.cuts(kind, TEARS, True)
+        found.errors_then_cuts()
     elif kind == CELLS:
         found.cuts(kind, ((FAILING, 0),))
     elif kind == DRIFT:

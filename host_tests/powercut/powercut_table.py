@@ -1,4 +1,6 @@
-"""All jobs of powercut.py and powercut_faults.py on both interpreters, two at a time, and the table of what came of it.
+"""All jobs of powercut.py and powercut_faults.py on both interpreters, and what came of them.
+
+Two at a time; a table at the end.
 
 CPython only; `make powercut` runs it.
 """
