@@ -185,7 +185,7 @@ class Sweep:
         shares = 1 if self._only else self._shares
         self._number += 7
         share = self._number % shares
-        for at, tear in each_cut(device, saved[0], tracer.steps, tears, (0, 0), share, shares):
+        for at, tear in each_cut(device, saved[0], tracer.steps, tears, saved[3], share, shares):
             where = "{}|{}|{}|{}|{}".format(number, call, at + 1, *tear)
             if not self._only or self._is_chosen(kind, where):
                 self._run(kind, where)
@@ -288,7 +288,17 @@ def work(job, shares=1):
             if row == "fetch" and kind in (TWO, DEAD, THEN_CUT):
                 of *= OF_FETCH
             sweep(kind, *scene, counts, of)
+    if kind == THEN_CUT and row == "fetch":
+        marks_then_cuts(counts, shares)
     return counts
+
+
+def marks_then_cuts(counts, shares):
+    """An error in each write of the client store; then each later operation is cut."""
+    for row, name, make in scenes():
+        if (row, name) == ("fetch", "swap spi"):
+            found = Sweep(row, name, make, counts, shares)
+            found.errors_then_cuts(tears=(("half", 0), (FAILING, 0)), region="client")
 
 
 def lives(seeds, updates=UPDATES):
@@ -321,6 +331,8 @@ def main(job):
         return
     shares = OF_MICROPYTHON if sys.implementation.name == "micropython" else 1
     for kind, count in (one_case(job) if "|" in job else work(job, shares)).items():
+        if not count.cases() and not count.wrong:
+            continue
         figures = count.single, count.pairs, count.storms, count.moody, len(count.wrong)
         print("\t".join([kind] + [str(figure) for figure in figures]))
         for text in count.wrong[:20]:

@@ -150,13 +150,15 @@ class Faulty:
         return lambda: self.do(name)
 
     def save(self):
-        return self.power.snapshot(), self.truth.copy(), (self.version, self.phase, self.lame)
+        power, ran = self.power, (self.version, self.phase, self.lame)
+        return power.snapshot(), self.truth.copy(), ran, (power.mood, power.cycles)
 
     def back_to(self, saved):
         self.power.restore(saved[0])
         self.power.reset()
         self.truth = saved[1].copy()
         self.version, self.phase, self.lame = saved[2]
+        self.power.mood, self.power.cycles = saved[3]
         self.board.pressed = self.foreign = self.must_run = False
         self.board.pulled.clear()
 

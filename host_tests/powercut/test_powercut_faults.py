@@ -13,14 +13,12 @@ from powercut_faults import (
     KINDS,
     LIVES,
     SHARES,
-    TEARS,
     TWO,
-    Sweep,
     lives,
+    marks_then_cuts,
     scenes,
     sweep,
 )
-from ufota_testkit.simdisk import FAILING
 
 BOTH = True  # runs on CPython and on MicroPython
 HEAP = "8M"
@@ -105,10 +103,8 @@ def test_one_error_in_an_installation_without_an_old_image_does_not_skip_the_tri
 
 
 def test_an_error_in_a_progress_mark_and_a_cut_in_the_header_program_nothing_twice():
-    make = [make for row, name, make in scenes() if (row, name) == ("fetch", "swap spi")][0]
     counts = {}
-    found = Sweep("fetch", "swap spi", make, counts, 3 * OF_MORE)
-    found.errors_then_cuts(tears=TEARS[1:2] + ((FAILING, 0),), region="client")
+    marks_then_cuts(counts, 3 * OF_MORE)
     judged(counts)
 
 
