@@ -1,8 +1,10 @@
 """Simple installation: the newest good candidate is copied over the active image.
 
 For layouts without a state region. Reads, decides by decide.py, acts by install.py, and
-logs the lines of mbed-bootloader. Two rules are added to its own: nothing is erased
-because a READ failed, and when one candidate cannot be installed the next best is tried.
+logs the lines of mbed-bootloader. Two rules are added to its own. An active image that cannot be
+READ is no reason to erase it: only a good candidate that is not older replaces it, as some flashes
+fail to read what a cut left until it is erased. When one candidate cannot be installed the next
+best is tried.
 
 Where the layout says `signed`, nothing records what was verified: the signature of the active
 image is verified at every start, and the board's store has the floor.
@@ -34,11 +36,12 @@ def run(board, buf):
     log = board.log
     area = board.layout["active"]
     active = fixed_slot(board.layout, area, board.device(area["device"]))
-    head = _active_header(board, active, buf)
+    head, unread = _active_header(board, active, buf)
     candidates = _candidates(board)
     tried = 0
     while candidates:
-        slot, found = _select(candidates, head, active, buf, board, tried)
+        least = head.version if head else _least(board, active if unread else None, buf)
+        slot, found = _select(candidates, least, active, buf, board, tried)
         if slot is None:
             break
         tried += 1
@@ -47,8 +50,10 @@ def run(board, buf):
             head = found
             break
         if outcome == FAILED:
-            head = None
+            head = unread = None
         candidates.remove(slot)  # so the loop ends after as many rounds as there are slots
+    if unread and not tried:
+        raise unread
     if head is None:
         if not tried:
             log("[ERR ] Active firmware invalid")
@@ -59,14 +64,20 @@ def run(board, buf):
 
 
 def _active_header(board, active, buf):
-    """Header of the active image, whole and allowed to start, else None. Raises as run()."""
-    head = whole_header(active, buf, board.log, board.feed)
-    if not head:
-        return None
-    found = may_start(board, head, read_signature(active, buf))
-    if found == decide.FORGED or not stored_floor(board, FLOOR, head, found):
-        return None
-    return head
+    """(Header of the active image, None); (None, None) when it is not whole, or may not start;
+    (None, OSError) when it cannot be read. Raises as run().
+    """
+    try:
+        head = whole_header(active, buf, board.log, board.feed)
+        signature = head and read_signature(active, buf)
+    except OSError as error:
+        board.log("[ERR ] Active firmware cannot be read")
+        return None, error
+    if head:
+        found = may_start(board, head, signature)
+        if found == decide.FORGED or not stored_floor(board, FLOOR, head, found):
+            head = None
+    return head, None
 
 
 def _candidates(board):
@@ -82,10 +93,9 @@ def _candidates(board):
         return []
 
 
-def _select(candidates, head, active, buf, board, tried):
-    """The best candidate that is newer than the active image: (Slot, Header) or (None, None)."""
+def _select(candidates, version, active, buf, board, tried):
+    """The best candidate that is newer than this version: (Slot, Header) or (None, None)."""
     key = device_key(board)
-    version = _least(board, head)
     best = None, None
     for slot in candidates:
         found, verdict = _judge(slot, key, version, active, buf, board)
@@ -97,14 +107,20 @@ def _select(candidates, head, active, buf, board, tried):
     return best
 
 
-def _least(board, head):
-    """The version that a candidate must be newer than."""
-    if head:
-        return head.version
-    if not board.layout.get("signed", False):
-        return 0
-    # The one that was started last may come back.
-    return max(0, int.from_bytes(board.store().get(FLOOR, b""), "little") - 1)
+def _least(board, unread, buf):
+    """The version that a candidate must be newer than, where no active image may start.
+
+    unread:  Slot of one that cannot be read, or None
+    """
+    least = 1
+    if board.layout.get("signed", False):  # the one that was started last may come back
+        least = max(least, int.from_bytes(board.store().get(FLOOR, b""), "little"))
+    try:
+        if unread:
+            least = max(least, unread.read_header(buf, None).version)
+    except (OSError, FwError):
+        pass  # its header cannot be read either, or says nothing
+    return least - 1
 
 
 def _judge(slot, key, version, active, buf, board):

@@ -17,8 +17,10 @@ from ufota_testkit.simboard import (
     candidate_slots,
     layout,
     make,
+    put,
     read,
 )
+from ufota_testkit.simdisk import FAILING
 
 BOTH = True  # runs on CPython and on MicroPython
 
@@ -224,18 +226,44 @@ def test_unreadable_body_of_a_candidate_is_a_bad_body_and_the_other_is_taken():
         assert "Update image integrity check failed" in board.lines
 
 
+def parts(active):
+    """Addresses in header and image."""
+    return active.header_at, active.body_at, active.body_at + 1024
+
+
 def test_unreadable_active_image_is_an_error_and_nothing_is_erased():
-    board = candidates("sd", (2, NEW))
-    active = active_slot(board)
-    for at in (active.header_at, active.body_at, active.body_at + 1100):
-        board.disks["flash"].bad_blocks = {at // 1024}
-        try:
-            untouched(board, main.run, board)
-        except OSError:
-            continue
-        raise AssertionError("an unreadable active image was judged")
-    board.disks["flash"].bad_blocks = set()
-    boot(board, 2, NEW)
+    for others in ((), ((1, NEW),)):
+        board = make("sd", 2, signed=True)  # the floor is known
+        put(board, active_slot(board), 2, BEST)
+        boot(board, 2, BEST)
+        for version, image in others:
+            put(board, candidate_slots(board)[0], version, image)
+        for at in parts(active_slot(board)):
+            board.disks["flash"].bad_blocks = {at // 1024}
+            try:
+                untouched(board, main.run, board)
+            except OSError:
+                continue
+            raise AssertionError("an unreadable active image was judged")
+        board.disks["flash"].bad_blocks = set()
+        boot(board, 2, BEST)
+
+
+def test_active_image_that_only_an_erase_makes_readable_is_replaced_by_one_that_is_not_older():
+    for version, image in ((2, NEW), (1, OLD)):
+        for part in range(3):
+            board = candidates("sd", (version, image))
+            at = parts(active_slot(board))[part]
+            board.disks["flash"].change(at, bytes(256), FAILING, 1)
+            boot(board, version, image)
+    board = candidates("sd", (1, NEW))  # older than what its header says
+    put(board, active_slot(board), 2, BEST)
+    board.disks["flash"].change(active_slot(board).body_at, bytes(256), FAILING, 1)
+    try:
+        untouched(board, main.run, board)
+    except OSError:
+        return
+    raise AssertionError("an older image replaced one that could not be read")
 
 
 def test_missing_flash_is_an_error():

@@ -8,13 +8,14 @@ from fwboot import main
 from images import load, store
 from ufota_testkit.noise import noise
 from ufota_testkit.simboard import KINDS, active_slot, candidate_slots, make, read
-from ufota_testkit.simdisk import TEARS, every_cut
+from ufota_testkit.simdisk import FAILING, TEARS, every_cut
 
 BOTH = True  # runs on CPython and on MicroPython
 
 OLD = noise(1200, 1)  # make() puts it in as version 1
 NEW = noise(1500, 2)  # ends inside a program unit
 IMAGES = {1: OLD, 2: NEW}
+ECC = TEARS + (FAILING,)  # as on a flash that fails to read what a cut left
 
 # Erases and programs, one each: header unit and body units; on a card the old header is
 # overwritten in place of an erase.
@@ -50,7 +51,7 @@ def cut_write(kind, stored):
         write(board)  # and the update can be repeated
         assert boots(board) == 2
 
-    assert every_cut(stored, write, check) == WRITE_OPS[kind] * len(TEARS)
+    assert every_cut(stored, write, check, ECC) == WRITE_OPS[kind] * len(ECC)
     return found
 
 
@@ -94,8 +95,9 @@ def test_cut_in_an_install_is_repaired_by_the_next_boot():
             lambda kind=kind: with_candidate(kind),
             main.run,
             lambda board: found.append(boots(board)),
+            ECC,
         )
-        assert cases == INSTALL_OPS * len(TEARS)
+        assert cases == INSTALL_OPS * len(ECC)
     assert found == [2] * (cases + 1) * len(KINDS)
 
 

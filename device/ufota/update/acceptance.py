@@ -92,7 +92,7 @@ def _choose_slot(update, size):
         candidates = update.pending.slots(update.buf[_SCRATCH_AT:], update.key)
     else:
         candidates = slots(board.layout, board.device(area["device"]))
-    code, best, first = errors.NO_SLOT, None, None
+    code, best, first = errors.NO_SLOT, None, (True, 0)
     for slot in candidates:
         try:
             rank = False, _version_in(update, slot, update.key)
