@@ -107,7 +107,7 @@ fuzz: $(READY)
 	PYTHONPATH=tools/hostshim:device:bootloader:tools $(PY) host_tests/ufota/decoders/fuzz_decoders.py $(N)
 
 powercut: $(READY)
-	PYTHONPATH=tools/hostshim:device:bootloader:tools $(PY) host_tests/powercut/powercut.py
+	PYTHONPATH=tools/hostshim:device:bootloader:tools $(PY) host_tests/powercut/powercut_table.py
 
 clean:
 	rm -rf $(VENV) $(ARM_VENV) $(EMULATOR)/node_modules .pytest_cache .ruff_cache .mypy_cache .hypothesis build dist

@@ -1,7 +1,6 @@
 """Cut the power everywhere: every scene, every operation, every tear, once and twice, and storms.
 
-    make powercut                              all of it, both interpreters, a table, and
-                                               powercut_faults.py: storage that fails
+    make powercut                              all of it, both interpreters, a table
     micropython host_tests/powercut/powercut.py JOB     one job of jobs(), as figures
 
 A case is one history of cuts, then power that stays, then a device that must come to rest
@@ -346,10 +345,5 @@ def main(job):
             print("WRONG\t" + row + ": " + text)
 
 
-if __name__ == "__main__" and len(sys.argv) > 1:
+if __name__ == "__main__":
     main(sys.argv[1])
-elif __name__ == "__main__":
-    import powercut_faults
-    from powercut_table import run
-
-    sys.exit(run(jobs() + powercut_faults.jobs()))

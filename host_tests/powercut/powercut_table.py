@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import monotonic
 
+import powercut
+import powercut_faults
 from conftest import FOLDERS, TOOLS
 from fwtool import paths
 
@@ -82,3 +84,7 @@ def _print_table(sums, seconds):
         total = [a + b for a, b in zip(total, figures)]
     took = f"{sum(seconds.values()):.0f}"
     print(line.format("both", "all", *total[:4], sum(total[:3]), total[4], took))
+
+
+if __name__ == "__main__":
+    sys.exit(run(powercut.jobs() + powercut_faults.jobs()))
