@@ -33,6 +33,7 @@ CELLS, DRIFT, CARD = "failing cells", "drifting cells", "another card"
 KINDS = (ERROR, TWO, DEAD, THEN_CUT, CELLS, DRIFT, CARD)
 
 NO_FAULT = "no fault"
+AGAIN = 4  # times that a read which fails is asked for again (fwcore.storage)
 BACK = (2, 9, 40)  # calls a dead disk is dead for, when it does not wait for a start
 DRIFTS = range(1, 6)  # starts
 DRIFTING = [("moody", mood) for n in DRIFTS for mood in ((2 << n) - 1, ~((2 << n) - 1))]
@@ -152,7 +153,7 @@ class Sweep:
     def _failing(self, calls):
         self.device.single = len(calls) == 1
         for call in calls:
-            self.device.power.fail_call(call)
+            self.device.power.fail_call(call, AGAIN)
 
     def _dead(self, call, back):
         self.device.single = False
@@ -162,7 +163,7 @@ class Sweep:
         device, (verb, saved, _) = self.device, self.steps[number]
         device.back_to(saved)
         device.truth.lame += 1
-        device.power.fail_call(call)
+        device.power.fail_call(call, AGAIN)
         try:
             device.do(verb)
         except (Exception, Violation):
@@ -174,7 +175,7 @@ class Sweep:
         device.back_to(saved)
         if call:
             device.truth.lame += 1
-            device.power.fail_call(call)
+            device.power.fail_call(call, AGAIN)
         tracer = device.power.trace = Tracer(device)
         try:
             device.do(verb)

@@ -14,7 +14,7 @@ Runs on CPython and on MicroPython.
 """
 
 from fwboot import main, select
-from fwcore import journal, manifest
+from fwcore import manifest, storage
 from fwcore.errors import FwError
 from fwcore.header import NO_CAMPAIGN, Header
 from fwcore.state import CONFIRMED, IDLE, REVERTED, TRIAL, State
@@ -56,7 +56,7 @@ NO_MORE = "no further update"
 REASON = 300  # of reject()
 NEXT = manifest.version_word("3.0.0")
 
-journal.time = Clock()  # it waits between attempts at a read
+storage.time = Clock()  # it waits between attempts at a read
 
 
 class FaultTruth:

@@ -86,6 +86,7 @@ class Power:
         self.ops = 0
         self.calls = 0
         self._planned = ()  # calls that fail
+        self._again = self._until = 0  # the last call of a read that fails, asked for again
         self._death = None
         self._watched = False  # a call may fail
         self.last = "none"
@@ -103,9 +104,13 @@ class Power:
         """Make operation number op report EIO, once, and change nothing."""
         self._fail = op
 
-    def fail_call(self, call):
-        """Make call number `call` report EIO, once, and change nothing. Several may be planned."""
+    def fail_call(self, call, again=0):
+        """Make call number `call` report EIO, and change nothing. Several may be planned.
+
+        again:  a read fails so many times more when it is asked for again, by the next calls
+        """
         self._planned += (call,)
+        self._again = again
         self._watched = True
 
     def die_at(self, call, disk=None, back=None):
@@ -145,18 +150,22 @@ class Power:
         if self.dark:
             raise PowerCut(self.last)
 
-    def fails(self, disk):
+    def fails(self, disk, reads=False):
         """Count one call, of this disk; True when it is to report EIO."""
         if self.dark:
             raise PowerCut(self.last)
         self.calls += 1
-        if not self._watched or not self._is_planned(disk):
+        if not self._watched or not self._is_planned(disk, reads):
             return False
         self.failed += 1
         return True
 
-    def _is_planned(self, disk):
+    def _is_planned(self, disk, reads):
         if self.calls in self._planned:
+            if reads:
+                self._until = self.calls + self._again
+            return True
+        if self.calls <= self._until:
             return True
         if not self._death or self.calls < self._death[0]:
             return False
@@ -244,7 +253,7 @@ class Disk:
     # MicroPython's block protocol
 
     def readblocks(self, block, buf, offset=None):
-        if self.power.fails(self):
+        if self.power.fails(self, True):
             return -_EIO
         start = self._address(block, buf, offset)
         if self.bad_blocks and self._bad(start, len(buf)):
