@@ -331,6 +331,23 @@ def test_a_reset_while_the_slowest_card_is_busy():
             assert card.writeblocks(0, OLD[: 3 * BLOCK]) == 0
 
 
+def test_a_busy_card_is_waited_for_by_the_start_that_follows_a_reset():
+    for count, places in ((1, (545, 560, 580)), (3, (545, 560, 1200))):
+        for at in places:
+            rig = Rig(SDHC, 1024, BEYOND)
+            card = rig.start()
+            rig.socket.event, rig.socket.event_in = RESET, at
+            try:
+                write(card, count)
+                raise AssertionError("no reset")
+            except Reset:
+                pass
+            rig.connect()
+            card, ms = rig.took_ms(rig.start)
+            assert not isinstance(card, OSError) and ms < 9000, (at, card, ms)
+            assert not rig.card.illegal and write(card, count)
+
+
 def test_a_reset_in_a_write_of_a_card_without_crc_spoils_one_block_at_most():
     """It takes what ends its write for the rest of the block: torn, as by a power cut."""
     spoilt = 0
