@@ -249,7 +249,12 @@ class _Boot:
 
     def idle(self):
         state = self.state
-        head = self._active_header()
+        try:
+            head = self._active_header()
+        except OSError:  # if a way back was cut there, only its erase makes it readable
+            if state.result != REVERTED or not self._restore():
+                raise
+            return None
         good = head and decide.may_start(head, state.floor, state.is_bad)
         if good:
             self.board.log("[DBG ] Active firmware up-to-date")

@@ -99,7 +99,7 @@ class SDCard:
         self.error = 0, 0
         self.count = 0
         self.crc = self._checks = True  # _checks: of what the card sends
-        self._back = None  # a block that is read back
+        self._back = bytearray(0)  # a block that is read back
         self._spi = spi
         self._cs = cs
         self._baudrate = baudrate

@@ -47,7 +47,7 @@ _CRC = const(4)
 _COMMIT = const(12)
 _MARK = const(8)
 _BANKS = const(3)
-_LOOKS = const(2)  # at all of them: a passing fault must not bring an old state back
+_LOOKS = const(3)  # at all of them: a passing fault must not bring an old state back
 _MAX_LENGTH = const(0xFFFF)
 _MAX_SEQ = const(0xFFFFFFFF)  # never reached by counting
 

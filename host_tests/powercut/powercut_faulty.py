@@ -298,7 +298,11 @@ class Faulty:
         """Something is there that can be started without the candidate's device."""
         state = State(self.board)
         slot, name = state.runnable(self.board, state.active)
-        return name not in self.board.pulled and simboard.read(self.board, slot)[0] in self.images
+        try:
+            version = simboard.read(self.board, slot)[0]
+        except OSError:
+            return False
+        return name not in self.board.pulled and version in self.images
 
     def _failed(self, before):
         return self.power.failed != before or self.foreign or bool(self.board.pulled)
