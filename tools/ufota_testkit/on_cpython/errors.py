@@ -58,7 +58,11 @@ def patch():
             return str(code) if of_host else text(error)
         return f"[Errno {code}] {name}"
 
-    _set(OSError, errno=property(errno, number.__set__), __str__=describe)
+    def shown(error):
+        of_host = number.__get__(error) is not None and isinstance(error.args[-1], str)
+        return f"OSError{(errno(error),) if of_host else error.args}"
+
+    _set(OSError, errno=property(errno, number.__set__), __str__=describe, __repr__=shown)
     if (OSError(2).errno, str(OSError(2))) != (2, "[Errno 2] ENOENT"):
         raise RuntimeError(_UNKNOWN)
 
