@@ -503,11 +503,11 @@ def test_compiled_modules_boot_in_72_kib_and_verify_in_80(tmp_path):
         assert (lines, code) == (["runs"], 0)
 
 
-def test_compiled_modules_go_forward_and_back_in_112_kib(tmp_path):
+def test_compiled_modules_go_forward_and_back_in_116_kib(tmp_path):
     state = make(tmp_path, "print('old')")
     offer(state, application("print('new'); raise MemoryError"))
     virtual_board.compile_modules(tmp_path / "mpy")
-    lines, code, board = play(state, heap="112k", mpy_dir=tmp_path / "mpy")
+    lines, code, board = play(state, heap="116k", mpy_dir=tmp_path / "mpy")
     assert (lines, code, board.resets) == (["old"], 0, 3)
     assert result(state) == (REVERTED, errors_boot.CRASHED)
 
