@@ -1,5 +1,7 @@
 """Overwrite mode: the old image is kept in a second candidate slot, for a revert."""
 
+from micropython import const
+
 from fwboot.images import device_key
 from fwboot.install import DONE, install
 from fwcore import errors, layout
@@ -7,6 +9,8 @@ from fwcore.errors import FwError
 from fwcore.slot_writer import Writer
 from fwcore.state import NOWHERE
 from fwcore.storage import up
+
+_BACK_UPS = const(2)  # attempts to keep the active image, in each slot
 
 
 class OverwriteMode:
@@ -38,7 +42,7 @@ class OverwriteMode:
             if self._holds(slots[i], state.old):
                 state.kept = i
                 return
-        for i in others:
+        for i in others * _BACK_UPS:
             try:
                 self._back_up(slots[i])
             except (OSError, FwError):

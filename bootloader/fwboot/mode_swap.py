@@ -43,7 +43,7 @@ class SwapMode:
         """Go on from the last mark. Raises OSError; FwError WRITE_FAILED."""
         state = self._state
         front = self._front(state.new, state.signature)
-        self._swap().forward(state.journal, state.done, lambda done: state.put(), front)
+        self._swap().forward(state.journal, state.moves(), lambda done: state.put(), front)
 
     def back(self):
         """Put the old blocks back, as many as were moved. Raises as forward()."""

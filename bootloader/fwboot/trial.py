@@ -51,6 +51,7 @@ from fwcore.state import (
 # FORWARD, BACK, IDLE for each further candidate that comes to the rescue.
 _STEPS = const(10)
 _MORE_STEPS = const(3)
+_FORWARDS = const(2)  # attempts at an installation, which goes on where the first one stopped
 _PUTS = const(3)  # attempts at a write that nobody makes again
 
 
@@ -150,14 +151,16 @@ class _Boot:
                 return self._go_back(code)
             self._put()
         self.board.log("[DBG ] Update active firmware")
-        try:
-            mode.forward()
-            head = self._active_header()
-        except (OSError, FwError) as error:
-            if not mode.COPIES:
-                raise  # the old image runs meanwhile
-            self.board.log("[ERR ] {}".format(repr(error)))
-            head = None
+        head = None
+        for _ in range(_FORWARDS):
+            try:
+                mode.forward()
+                head = self._active_header()
+                break
+            except (OSError, FwError) as error:
+                if not mode.COPIES:
+                    raise  # the old image runs meanwhile
+                self.board.log("[ERR ] {}".format(repr(error)))
         if head is None or head.digest != state.new.digest:
             self.board.log("[DBG ] Firmware update failed")
             self._lost()  # raises when that is for want of a read
@@ -168,7 +171,7 @@ class _Boot:
     def _installed(self, head):
         """The new image is active, and whole: it is tried now, or stays."""
         state = self.state
-        if state.tries:
+        if 0 < state.tries < PERMANENT:
             state.phase = TRIAL  # put, with one try less, by _start_trial()
             return self._start_trial(head)
         state.end(CONFIRMED, 0)
@@ -220,7 +223,10 @@ class _Boot:
                 return self._installed(head)
         if state.reason not in errors_boot.DEVICE_FAULTS:
             state.blacklist(state.new.digest)
+        tries = state.tries
         state.end(REVERTED, state.reason)
+        if tries == PERMANENT:
+            state.tries = tries
         self._put()
 
     def _can_go_back(self):
@@ -260,7 +266,8 @@ class _Boot:
             self.board.log("[DBG ] Active firmware up-to-date")
             image = self._image(head)
             if image and self._is_untried(head):
-                state.tries = self._trials()
+                if state.tries != PERMANENT:
+                    state.tries = self._trials()
                 return self._installed(head)
             if image:
                 return image
@@ -403,8 +410,11 @@ class _Boot:
         return 0
 
     def _go_back(self, reason):
-        self.state.phase = BACK
-        self.state.reason = reason
+        state = self.state
+        if state.phase == FORWARD and not state.tries:
+            state.tries = PERMANENT  # should it come to the rescue
+        state.phase = BACK
+        state.reason = reason
         self._put()
 
     def _start_trial(self, head):

@@ -49,7 +49,8 @@ COPY_RETRIES = 3
 COMPONENT = "MAIN"
 CLIENT_SIZE = const(1024)  # bytes of the client store
 _MAX_SIZE = 1 << 32  # bytes of a device: Arm's addresses have 32 bits
-_MAX_COUNT = const(255)  # locations, retries, trials
+_MAX_COUNT = const(255)  # locations, retries
+_MAX_TRIALS = const(254)  # 255 says: none are needed (state.py)
 _MAX_MS = (1 << 31) - 1  # machine.WDT takes a signed word
 _MAX_NAME = const(8)  # bytes of a component in a manifest
 _BUFFER = const(2048)  # bytes: all buffers are multiples of it, a swap moves as many at a time
@@ -126,9 +127,9 @@ def _stage_spans(layout):
 
 
 def _check_options(layout, name):
-    for field in ("copy_retries", "trials"):
+    for field, most in (("copy_retries", _MAX_COUNT), ("trials", _MAX_TRIALS)):
         if field in layout:
-            _count(layout, name, field, _MAX_COUNT)
+            _count(layout, name, field, most)
     if "watchdog_ms" in layout:
         _count(layout, name, "watchdog_ms", _MAX_MS)
     mode = layout.get("mode")

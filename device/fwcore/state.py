@@ -12,7 +12,7 @@ device without a state region has none of this: simple installation.
 
     offset size field      meaning
     0      1    phase      (all fields little-endian)
-    1      1    tries      trial boots left; 0 of PENDING, FORWARD and PERMANENT of IDLE: no trial
+    1      1    tries      trial boots left; no trial: 0 in PENDING, FORWARD, PERMANENT in BACK, IDLE
     2      1    result     of the last update: NONE, CONFIRMED, REVERTED, REFUSED
     3      1    active     direct mode: slot that runs; else 0
     4      1    location   slot the new image is, or was, in
@@ -63,7 +63,9 @@ REFUSED = const(3)
 
 NOWHERE = const(255)
 TRIALS = const(3)  # where the layout does not say
-PERMANENT = const(255)  # `tries`, in IDLE: the new image, once its header is there, needs no trial
+PERMANENT = const(
+    255
+)  # `tries` in BACK and IDLE: the new image needs no trial, wherever it is found
 NO_SIGNATURE = bytes(64)
 ANCHOR = b"anchor."  # key in the board's store: this and the component
 

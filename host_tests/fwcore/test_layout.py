@@ -272,7 +272,7 @@ def test_layouts_with_a_state_region_that_work():
             layout.check(trial_layout(mode, kind, blocks=8))
     for path, value in (
         ("trials", 1),
-        ("trials", 255),
+        ("trials", 254),
         ("watchdog_ms", 1),
         ("watchdog_ms", 0x7FFFFFFF),
         ("arm_signature", True),
@@ -298,7 +298,7 @@ def test_signed_is_no_or_once_or_at_every_start():
 
 
 def test_options_are_within_their_bounds():
-    for field, most in (("trials", 255), ("copy_retries", 255), ("watchdog_ms", 0x7FFFFFFF)):
+    for field, most in (("trials", 254), ("copy_retries", 255), ("watchdog_ms", 0x7FFFFFFF)):
         for value in (0, -1, most + 1, "3", 1.5, [], {}):
             trial_refused("swap", field, value, errors_boot.BAD_LAYOUT, ("layout", field))
         refused(field, 0, errors_boot.BAD_LAYOUT, ("layout", field))

@@ -8,7 +8,8 @@ in any call of a disk. Judged by powercut_life.py's truth, and by what errors ch
     in a start    in which a call failed, nothing may run, or, as the last choice, an image that is
                   on trial or rejected: what is better could not be read
     afterwards    something runs, the device comes to rest, and takes a whole update. An image is
-                  black-listed when it was rejected or has used up its trials, and only then
+                  black-listed when it was rejected or has used up its trials, and only then.
+                  For one error no update is lost
 
 Runs on CPython and on MicroPython.
 """
@@ -30,10 +31,13 @@ from powercut_life import (
     MIX,
     NEW,
     NO,
+    NO_PHASE,
+    NO_VERSION,
     NOT_OFFERED,
     NOTHING_RUNS,
     OLD,
     STUCK,
+    UPDATE_LOST,
     WRITES,
     Told,
     Wrong,
@@ -185,6 +189,8 @@ class Faulty:
 
     def offer(self):
         """Bring the new image, by the life's own client."""
+        if self.world.repaired:  # once its header is there it may come to the rescue, too
+            self.truth.offered = self.truth.confirmed = max(self.truth.offered, BEGUN)
         pending.State = lambda board: Told(board, self.world)
         failed = self.power.failed
         try:
@@ -193,7 +199,7 @@ class Faulty:
             else:
                 self._bring()
         except (OSError, FwError) as error:
-            if not self._failed(failed):
+            if not self._failed(failed) and not (self.world.repaired and self.lame):
                 raise Wrong("{}: {}".format(REFUSED, repr(error))) from None
         finally:
             pending.State = State
@@ -229,8 +235,10 @@ class Faulty:
             return False
 
     def app(self):
-        """What the application does once it runs."""
-        if self.version in (self.truth.stable, 0, -1):
+        """What the application does once it runs, or the recovery image."""
+        if self.version == NO_VERSION and self.world.repaired:
+            self.do("offer")
+        if self.version in (self.truth.stable, 0, NO_VERSION):
             return
         if self.habit == "confirms":
             self.confirm()
@@ -248,7 +256,7 @@ class Faulty:
         finally:
             self.board.pressed = False
         # One failed call is no reason to let the trial go on.
-        if self.version == -1 and (not self.lame or self.single):
+        if self.version == NO_VERSION and (not self.lame or self.single):
             self.truth.given_up = DONE
 
     # Starts
@@ -316,8 +324,8 @@ class Faulty:
         image = bytes(data[at : at + found.head.size])
         if found.device == GOLDEN_ON:
             _must(image == GOLDEN, MIX)
-            _must(self.board.pressed or self.lame, NOTHING_RUNS)
-            self.version, self.phase = -1, -1
+            _must(self.board.pressed or self.lame or self.world.repaired, NOTHING_RUNS)
+            self.version, self.phase = NO_VERSION, NO_PHASE
             return
         self.version = found.head.version
         _must(self.version in self.images, NOT_OFFERED)
@@ -398,9 +406,17 @@ class Faulty:
                 found = state.result, state.reason, state.new.version
                 _must(found == (REVERTED, REASON, truth.new), RESULT)
             _must(may_be or self.habit != "confirms" or truth.lame or truth.cuts, NO_MORE)
+            _must(not (self.single and self._must_succeed()), UPDATE_LOST)
             truth.is_over()
         if is_bad:
             truth.bad += (truth.new,)
+
+    def _must_succeed(self):
+        """One error is no reason to lose an update; a confirm() that fails may end its trial."""
+        truth = self.truth
+        if truth.offered != DONE or truth.rejected or truth.given_up or self.habit != "confirms":
+            return False
+        return truth.used < self.tries or not self.tries
 
     def _is_bad(self):
         return State(self.board).is_bad(self._head(self.truth.new).digest)

@@ -42,6 +42,7 @@ OLD, NEW = 1, manifest.version_word("2.0.0")  # versions
 FIXTURE = "small"  # of vectors/client: its image is one that is brought
 PACKED = "packed_all"  # the same: a patch that is deflated and encrypted
 GOLDEN, GOLDEN_ON = noise(300, 9), "rom"  # the recovery image, and its device
+NO_VERSION, NO_PHASE = -1, -1  # of the recovery image
 NO, BEGUN, DONE = 0, 1, 2  # of something durable: BEGUN may turn out either way
 
 
@@ -86,6 +87,7 @@ class Life:
     """
 
     floor = OLD  # of the state it begins with
+    repaired = False  # True: the recovery image runs, and brings the new one
 
     def __init__(self, layout, old, new, habit="confirms", tries=3):
         self.key = simboard.ToyKey()
@@ -203,11 +205,18 @@ class Life:
             found = None
         _must(self.power.ops - before <= self.most_ops, STUCK)
         _must(found, NOTHING_RUNS)
+        if found.device == GOLDEN_ON:
+            self.recovery()
+            return
         self.version = found.head.version
         _must(self.version in self.images, NOT_OFFERED)
         data, at = found.slot.storage.device.data, found.slot.body_at
         _must(data[at : at + found.head.size] == self.images[self.version], MIX)
         self._judge(State(self.board))
+
+    def recovery(self):
+        """The recovery image was started."""
+        raise Wrong(NOTHING_RUNS)
 
     def _judge(self, state):
         truth, new = self.truth, self.version == NEW
@@ -322,6 +331,33 @@ class Rescued(Life):
         region = self.board.layout["recovery"]
         slot = fixed_slot(self.board.layout, region, self.board.disks[region["device"]])
         simboard.put(self.board, slot, OLD, GOLDEN, None, RECOVERY)
+
+
+class Repaired(Rescued):
+    """A Rescued whose active image is not whole: its recovery image brings the new one, for good.
+
+    For lives with tries = 0.
+    """
+
+    repaired = True
+
+    def _begin(self):
+        super()._begin()
+        self.damage()
+
+    def offer(self):
+        # Once its header is there it may come to the rescue, too.
+        self.truth.offered = self.truth.confirmed = BEGUN
+        super().offer()
+
+    def recovery(self):
+        # Where nothing is copied, the header that power was cut in may read as before, later.
+        _must(self.truth.confirmed != DONE or self.board.layout["mode"] == "direct", LOST)
+        self.version, self.phase = NO_VERSION, NO_PHASE
+
+    def app(self):
+        if self.version == NO_VERSION:
+            self.offer()
 
 
 class Stages(Life):

@@ -22,6 +22,7 @@ from powercut_life import (
     Life,
     NewStages,
     Patched,
+    Repaired,
     Rescued,
     Stages,
     Wrong,
@@ -109,7 +110,7 @@ def the_layout(
         sd = layout["devices"]["sd"]
         layout["state"] = {"device": "sd", "start": sd["size"], "size": 18 * BLOCK}
         sd["size"] += 18 * BLOCK
-    if what is Rescued:
+    if what in (Rescued, Repaired):
         layout["devices"][GOLDEN_ON] = {"size": 2 * BLOCK, "erase": BLOCK, "program": 128}
         layout["recovery"] = {
             "device": GOLDEN_ON,
@@ -283,6 +284,8 @@ def _add_rescues(add):
             for habit in "confirms", "dies":
                 make = life(mode, kind, "recover boot", (2, 2), habit, 3, ON_TRIAL, what=Rescued)
                 add("recovery", name + " " + habit, make)
+            make = life(mode, kind, "offer", None, tries=0, what=Repaired)
+            add("recovery", name + " permanent", make)
 
 
 def _add_state_on_card(add):

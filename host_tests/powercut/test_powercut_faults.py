@@ -5,6 +5,9 @@ The shares of powercut_faults.py that run with the tests: a small one, and one o
 
 import sys
 
+from powercut import Count
+from powercut import sweep as single_cuts
+from powercut_fault_bugs import BUGS, CUT, MARKS, take_out
 from powercut_faults import (
     CARD,
     CELLS,
@@ -29,6 +32,7 @@ LONG = (
     "test_lives_with_storage_that_fails_are_lived",
     "test_two_errors_in_one_start_leave_a_way_back",
     "test_a_card_that_is_dead_for_the_end_of_an_installation_leaves_a_way_back",
+    "test_what_was_mended_is_seen_when_it_is_put_back",
     "test_an_error_in_a_progress_mark_and_a_cut_in_the_header_program_nothing_twice",
 )
 
@@ -124,6 +128,31 @@ def test_cells_that_fail_until_the_erase_leave_a_slot_to_write_to():
 
 def test_one_error_while_the_recovery_image_is_asked_for_ends_the_trial():
     each(ERROR, "recovery", "direct flash dies")
+
+
+def test_what_was_mended_is_seen_when_it_is_put_back():
+    unseen = []
+    for name, plant, kind, row, where in BUGS:
+        counts = {}
+        puts = plant()
+        try:
+            if kind == MARKS:
+                marks_then_cuts(counts, 3)
+            elif kind == CUT:
+                counts[kind] = Count()
+                single_cuts(where, make_of(row, where), counts[kind], first=True)
+            else:
+                sweep(kind, row, where, make_of(row, where), counts)
+        finally:
+            take_out(puts)
+        if not any([count.wrong for count in counts.values()]):
+            unseen.append(name)
+    assert not unseen, unseen
+    assert len(BUGS) == 12
+
+
+def make_of(row, name):
+    return [scene[2] for scene in scenes() if scene[:2] == (row, name)][0]
 
 
 def test_another_card_is_not_copied_over_an_image_that_runs():

@@ -87,6 +87,7 @@ class Fragments(Candidate):
         self._every = max(8, self._size // each // _RECORDS)
         self._unsaved = 0  # fragments that no record has; one record for each `every` of them
         self._checked = False
+        self._erased = 0  # offset in the image below which _begin() has just erased
         self._count()
 
     def catch_up(self):
@@ -198,6 +199,7 @@ class Fragments(Candidate):
         if self._record[_HEADER]:
             Writer(self._slot, self._size).begin()
             self._record[_HEADER] = 0
+            self._erased = self._block_end(0) if self._lead else 0
         self._unsaved = 0
         self._begun = True
 
@@ -274,9 +276,13 @@ class Fragments(Candidate):
         bounds = self._bounds(at)
         if self._there(self._saved, *bounds):
             self._open(at)
-        if not self._there(self._record, *bounds):
-            start = down(self._slot.body_at + at, self._block)
-            self._slot.storage.erase(start, self._block, self._update.board.feed)
+        if self._there(self._record, *bounds):
+            return
+        if at < self._erased:
+            self._erased = 0
+            return
+        start = down(self._slot.body_at + at, self._block)
+        self._slot.storage.erase(start, self._block, self._update.board.feed)
 
     def _open(self, at):
         """Record all but what is open, and open one more erase block."""

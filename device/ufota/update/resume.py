@@ -52,7 +52,7 @@ def forget_url(board):
         store = client_store.of(board)
         if store:
             store.delete(_URL)
-    except (OSError, FwError):
+    except (OSError, FwError, MemoryError):
         pass  # after a reset it is downloaded again, and refused
 
 
