@@ -12,7 +12,7 @@ device without a state region has none of this: simple installation.
 
     offset size field      meaning
     0      1    phase      (all fields little-endian)
-    1      1    tries      trial boots left; no trial: 0 in PENDING, FORWARD, PERMANENT in BACK, IDLE
+    1      1    tries      trial boots left; none needed: 0 in PENDING, FORWARD, else PERMANENT
     2      1    result     of the last update: NONE, CONFIRMED, REVERTED, REFUSED
     3      1    active     direct mode: slot that runs; else 0
     4      1    location   slot the new image is, or was, in

@@ -101,6 +101,21 @@ def test_a_layout_is_checked_and_drawn(folder):
     assert b"<svg" in first and (folder / "map.svg").read_bytes() == first
 
 
+def test_a_simple_layout_with_one_location_is_good_and_warned_of(folder):
+    simple = layouts.load(LAYOUT)
+    for name in ("state", "mode", "trials", "downgrade", "stages"):
+        simple.pop(name, None)
+    for count, said in ((1, "warning: candidates: one location, and no state."), (2, "")):
+        simple["candidates"]["locations"] = count
+        (folder / "layout.json").write_text(json.dumps(simple))
+        done = fwtool("layout", "check", "layout.json")
+        assert "good" in done.stdout and done.stderr[: len(said)] == said
+        assert bool(done.stderr) == bool(said), done.stderr
+        told = json.loads(fwtool("layout", "check", "layout.json", "--json").stdout)
+        assert told["good"] and len(told["warnings"]) == bool(said)
+    assert not fwtool("layout", "check", LAYOUT).stderr
+
+
 def test_the_map_covers_every_byte_once():
     for name, spec in layouts.load(LAYOUT)["devices"].items():
         mine = [row for row in layouts.rows(layouts.load(LAYOUT)) if row["device"] == name]

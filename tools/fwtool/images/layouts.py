@@ -314,10 +314,24 @@ def check_command(path, as_json):
     found = load(path)
     maker_key.check_beside(path, found)
     size = len(all_regions(found))
+    risks = _risks(found)
     if as_json:
-        files.print_json({"layout": path, "good": True, "regions": size})
-    else:
-        click.echo(f"{path}: {size} regions on {len(found['devices'])} devices, good")
+        files.print_json({"layout": path, "good": True, "regions": size, "warnings": risks})
+        return
+    click.echo(f"{path}: {size} regions on {len(found['devices'])} devices, good")
+    for text in risks:
+        click.echo(f"warning: {text}", err=True)
+
+
+def _risks(layout):
+    """What works, and may still lose an image: list of texts."""
+    if "state" in layout or layout.get("candidates", {}).get("locations") != 1:
+        return []
+    return [
+        "candidates: one location, and no state. Where power was cut in the last write of an"
+        " installation, the image may read right for some starts, and then not. If the next"
+        " download has erased the candidate by then, no good copy is left. Two locations are safe."
+    ]
 
 
 @layout.command("show")
