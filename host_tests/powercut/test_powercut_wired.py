@@ -129,7 +129,7 @@ def test_what_a_chip_keeps_half_of_is_copied_again():
 def test_a_block_that_a_card_refuses_is_told_and_the_device_can_be_updated():
     assert all_faults("SD card", "sd", refusals) == {
         "overwrite, offer": (21, 0),
-        "overwrite, install": (12, 12),
+        "overwrite, install": (12, 0),
         "overwrite, go back": (0, 0),
         "swap, offer": (21, 0),
         "swap, install": (6, 0),

@@ -315,6 +315,6 @@ def test_server_of_python_starts_over(simple, trial):
         attempts=1,
         more=["resets", 9000],
         remember=True,
-        heap="96k",
+        heap="100k",
     )
     eq("lives", found.count, 2)
