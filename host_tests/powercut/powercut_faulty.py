@@ -310,7 +310,10 @@ class Faulty:
             version = simboard.read(self.board, slot)[0]
         except OSError:
             return False
-        return name not in self.board.pulled and version in self.images
+        if name in self.board.pulled or version not in self.images:
+            return False
+        size = slot.body_at - slot.header_at + len(self.images[version])
+        return not self.board.disks[name].is_torn(slot.header_at, size)
 
     def _failed(self, before):
         return self.power.failed != before or self.foreign or bool(self.board.pulled)

@@ -20,7 +20,7 @@ from fwtool import paths
 HERE = Path(__file__).parent
 COLUMNS = ("single", "pairs", "storms", "moody", "wrong")
 HEAP = "8M"
-TIMEOUT_S = 1800
+TIMEOUT_S = 6 * 3600  # a job takes minutes; on a busy machine more
 
 
 def command(interpreter, job):
@@ -61,6 +61,8 @@ def run(jobs):
             wrong += texts
             for row, figures in rows.items():
                 print(interpreter, row, *figures, f"{took:.0f} s", flush=True)
+            for text in texts:
+                print(text, flush=True)
             for row, figures in rows.items():
                 key = interpreter, row
                 old = sums.get(key, [0] * len(COLUMNS))

@@ -342,6 +342,16 @@ def test_a_unit_torn_so_that_it_fails_fails_until_it_is_erased():
     assert block.writeblocks(0, bytes(512)) == block.readblocks(0, bytearray(512)) == 0
 
 
+def test_a_torn_unit_is_known_until_it_is_erased():
+    disk = nor()
+    at, end = ERASE + PROGRAM, ERASE + 2 * PROGRAM
+    disk.make_moody(at, bytes(PROGRAM), NEW[:PROGRAM])
+    assert disk.is_torn(at, PROGRAM) and disk.is_torn(0, at + 1) and disk.is_torn(end - 1, 1)
+    assert not disk.is_torn(0, at) and not disk.is_torn(end, 4 * ERASE - end)
+    disk.ioctl(6, 1)
+    assert not disk.is_torn(0, 4 * ERASE)
+
+
 def test_drifting_cells_read_new_for_some_starts_then_old_or_the_reverse():
     for new_first in True, False:
         disk = nor()

@@ -310,6 +310,11 @@ class Disk:
             self._moody[unit] = bytes(old[at : at + size]), bytes(new[at : at + size])
             self._used[unit] = 1
 
+    def is_torn(self, start, size):
+        """True when a unit in these bytes may read differently at another time, or fails."""
+        first, end = start // self.program_size, -(-(start + size) // self.program_size)
+        return any(first <= unit < end for unit in self._moody)
+
     def load(self, start, data):
         """Put bytes there as a factory would: no operation, no wear, no old contents."""
         assert start >= 0 and start + len(data) <= len(self.data)
