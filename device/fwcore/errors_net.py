@@ -16,6 +16,7 @@ BAD_REDIRECT = const(91)  # a redirect without an address, or to one that cannot
 INSECURE_REDIRECT = const(92)  # a redirect from https:// to http://
 BAD_RANGE = const(93)  # the server sent other bytes than it was asked for
 TOO_SLOW = const(94)  # the whole transfer took too long, or came too slowly
+OTHER_LENGTH = const(95)  # the object is not as long as the manifest announces
 
 # TLS
 NOT_VERIFYING = const(100)  # the TLS context does not verify the server, or none was given
