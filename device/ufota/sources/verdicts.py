@@ -89,7 +89,7 @@ _TABLE = (
     "r"  # 102 WRONG_HOST: a portal, or a certificate that somebody has to change
     "r"  # 103 EXPIRED: a certificate that somebody has to change
     "r"  # 104 NOT_YET_VALID: a certificate, or the clock is set wrongly
-    "r"  # 105 CLOCK_NOT_SET: yet
+    "r"  # 105 CLOCK_NOT_SET: it may be later
     "p"  # 106 TLS_REFUSED: by the alert, see below
     "p"  # 107 TLS_FAILED: damage on the way; the same again: the two do not agree
     "--"
