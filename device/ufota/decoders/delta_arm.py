@@ -20,6 +20,11 @@ Then records, until all bytes of the image are there, and nothing after them. Nu
     frames        making y bytes together
 
 A frame is a number, how many bytes follow, and these: an LZ4 block.
+
+Few bytes that are deflated can be very many records and frames, and each is work. So there are
+not more than size / 2 + 16 of both together, and not more than 16 records in a row make no
+byte. bsdiff begins a record only for nine bytes and more that match, and its last two frames
+may be short: size / 3, and one for each full frame.
 """
 
 import struct
@@ -36,6 +41,8 @@ _MAGIC = b"PELION/BSDIFF001"
 _FRAME_MIN = const(64)  # Arm's
 _STEP = const(256)  # bytes added at a time
 _SHIFT_MAX = const(42)  # bits a number has before its seventh byte, the last
+_EACH = const(2)  # bytes of the image for each record and frame, at least, on average
+_SPARE = const(16)  # of them beyond that; also records in a row that make no byte
 
 # What the next number, or bytes, are.
 _HEAD = const(0)
@@ -82,6 +89,9 @@ class ArmPatch:
         self._have = 0  # bytes in _packed
         self._want = _HEADER_SIZE  # bytes of the header or a frame, all of them
         self._diff = self._extra = self._move = 0  # what is left of a record
+        self._pieces = size // _EACH + _SPARE  # records and frames that may still come
+        self._mark = size  # what was left of the image when a record last made a byte
+        self._empty = 0  # records since then
 
     def write(self, mv):
         """Take the next bytes of the patch: all, or raise."""
@@ -162,6 +172,7 @@ class ArmPatch:
             self._extra = value
 
     def _frame(self, packed):
+        self._count()
         due = self._diff or self._extra
         count = unpack(packed, self._plain[: min(due, self._limit)])
         if count <= 0:
@@ -190,7 +201,18 @@ class ArmPatch:
         if not self._diff and not self._extra:
             self._place += self._move
             self._check_place(self._place)
+            self._empty += 1
+            if self._left != self._mark:
+                self._mark = self._left
+                self._empty = 0
+            self._count()
             self._next = _DIFF if self._left else _OVER
+
+    def _count(self):
+        """A record or a frame more. Raises FwError BAD_STREAM when there are too many."""
+        self._pieces -= 1
+        if self._pieces < 0 or self._empty > _SPARE:
+            raise FwError(errors.BAD_STREAM, self._taken)
 
     def _check_place(self, place):
         if not 0 <= place <= self._old.size:

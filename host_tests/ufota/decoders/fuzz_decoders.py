@@ -3,8 +3,9 @@
     python host_tests/ufota/decoders/fuzz_decoders.py [N]     N payloads each; 1,000,000
 
 Whatever a payload is, it ends in an FwError of the decoders or in an image of the announced
-size; no byte more goes on, no other exception comes out, and the time is bounded. The same N
-gives the same payloads everywhere; a failure prints its number and the payload.
+size; no byte more goes on, no other exception comes out, and the work is bounded: lines are
+counted for every 16th payload, as that takes long, and time for all. The same N gives the same
+payloads everywhere; a failure prints its number and the payload.
 """
 
 import random
@@ -26,9 +27,11 @@ from decoders_kit import (
     signed,
     stored,
 )
+from decoders_work import Work, limit
 from ufota_testkit.noise import noise
 
 COUNT = 1_000_000
+COUNTED = 16  # of so many payloads one is counted
 LIMIT_S = 1  # of processor time, for a payload of some hundred bytes
 EXTREMES = bytes([0, 1, 0x3F, 0x40, 0x7F, 0x80, 0xBF, 0xC0, 0xFF])
 
@@ -49,6 +52,7 @@ def records():
     yield (b"", b"a" * 150, 250), (b"\x80" * 150, b"", -400)
     yield ((bytes(300), b"", 100),)
     yield tuple([(bytes(7), bytes(3), 2)] * 30)
+    yield tuple([(b"", b"", 9), (b"", b"", -9)] * 8 + [(bytes(FUZZ_SIZE), b"", 0)])
 
 
 def lz_patch():
@@ -107,6 +111,8 @@ def payloads(name, count):
     seed = seeds()[name]
     for payload in seed:
         assert not isinstance(outcome(FUZZED[name], payload, FUZZ_SIZE), int), name
+    if name == "deflated detools":
+        seed.append(deflate(patch(FUZZ_SIZE) + bytes(1 << 16), zlib.Z_FINISH))  # empty records
     rng = random.Random(name)
     for _ in range(count):
         yield changed(rng, rng.choice(seed))
@@ -118,7 +124,11 @@ def fuzz(name, count):
     for i, data in enumerate(payloads(name, count)):
         start = time.process_time()
         try:
-            result = outcome(FUZZED[name], data, FUZZ_SIZE)
+            if i % COUNTED:
+                result = outcome(FUZZED[name], data, FUZZ_SIZE)
+            else:
+                with Work(limit(data, FUZZ_SIZE)):
+                    result = outcome(FUZZED[name], data, FUZZ_SIZE)
         except BaseException:
             print(f"{name}, payload {i}: {data.hex()}")
             raise

@@ -134,3 +134,22 @@ def test_a_bomb_stops_at_the_announced_size():
     except FwError as error:
         assert error.code == errors.TOO_MUCH
     assert len(sink.made) <= 5000
+
+
+def test_records_that_make_nothing_stop_soon():
+    """1 MiB of zeros in 7 KiB: 349,525 records of a patch. 17 are enough, in the first 1 KiB."""
+    for make, begin in (detools(OLD, SIZE), patch(SIZE)), (arm_packed, arm_patch(SIZE)):
+        payload = stored(begin, False) + fixed_zeros(1 << 20)
+        drained = []
+        decoder = make(Sink(SIZE))
+        decoder._feed = lambda drained=drained: drained.append(1)
+        try:
+            pour(decoder, payload)
+            raise AssertionError
+        except FwError as error:
+            assert error.code == errors.BAD_STREAM
+        assert len(drained) < 4, len(drained)
+
+
+def arm_packed(sink):
+    return Inflate(arm(OLD, SIZE)(sink), None)
