@@ -155,7 +155,7 @@ _READERS = {formats.PATCH: _Patch, formats.ARM_PATCH: _ArmPatch}
 def image_size(kind, data):
     """Bytes of the image that a patch says it makes. Arguments and errors: as records()."""
     try:
-        _pour(data, _READERS[kind](None))
+        _pour(data, _READERS[kind](-1))  # no patch is of that size
     except FwError as error:
         if error.code == errors.OTHER_SIZE:
             return error.at
