@@ -187,7 +187,7 @@ class FakeHttp:
         self.retry_after_s = 0
         self.is_open = False
 
-    def call(self, method, url, mv, body=b"", kind=b"application/json", tag=b"", feed=None):
+    def begin(self, method, url, mv, body=b"", tag=b""):
         self._request(method, url, body)
         if self.status >= 300:
             self.close()
@@ -196,8 +196,14 @@ class FakeHttp:
             self.close()
             raise FwError(errors.TOO_LONG, len(mv))
         mv[: len(self._body)] = self._body
-        feed()
-        return len(self._body)
+        self.size = len(self._body)
+        self._is_asked = True
+
+    def more(self):
+        if self._is_asked:  # the answer takes a moment
+            self._is_asked = False
+            return None
+        return self.size
 
     def open(self, url, at=0, tag=b""):
         self._request("GET", url, b"")

@@ -14,6 +14,7 @@ from ufota import bounded_json
 from ufota.web.origin import origin
 
 _PATIENCE_MS = const(30000)  # for a whole answer
+_WAIT_MS = const(50)  # between looks at what has arrived of it
 _ACCEPT = b"Accept: application/hal+json\r\n"
 _OK = const(200)
 # The 4xx that are no refusal of the message: it may be sent again.
@@ -25,10 +26,11 @@ class Server:
 
     url:     of the controller; token: as for HawkbitSource
     limit:   bytes of an answer
+
+    Requests are generators: they yield how long to wait for the server, ms.
     """
 
-    def __init__(self, board, url, token, limit):
-        self._board = board
+    def __init__(self, url, token, limit):
         self.url = url.rstrip("/")
         self.has_tls = url.startswith("https:")
         self._token = token.encode()
@@ -42,14 +44,16 @@ class Server:
 
     def get(self, http, url):
         """The answer, a dict. Raises FwError, also BAD_MESSAGE | TOO_LONG."""
-        self._prepare(http, url)
-        size = http.call("GET", url, self._buf, feed=self._feed)
-        return bounded_json.loads(self._buf[:size], len(self._buf))
+        self._begin(http, "GET", url)
+        while http.more() is None:
+            yield self._wait(http)
+        return bounded_json.loads(self._buf[: http.size], len(self._buf))
 
     def put(self, http, url, body):
         """Raises FwError."""
-        self._prepare(http, url)
-        http.call("PUT", url, self._buf, body, feed=self._feed)
+        self._begin(http, "PUT", url, body)
+        while http.more() is None:
+            yield self._wait(http)
 
     def feedback(self, http, kind, action, body):
         """Report on an action.
@@ -59,9 +63,10 @@ class Server:
         raises:  FwError when it may take it another time
         """
         url = "%s/%s/%s/feedback" % (self.url, kind, action)
-        self._prepare(http, url)
         try:
-            http.call("POST", url, self._buf, body, feed=self._feed)
+            self._begin(http, "POST", url, body)
+            while http.more() is None:
+                yield self._wait(http)
         except FwError as error:
             status = error.at
             if error.code != errors.HTTP_STATUS or status >= 500 or status in _ONCE_MORE:
@@ -69,11 +74,13 @@ class Server:
             return status
         return _OK
 
-    def _prepare(self, http, url):
+    def _begin(self, http, method, url, body=b""):
         http.header = self.credentials(http, url) + _ACCEPT
         self._since_ms = time.ticks_ms()
+        http.begin(method, url, self._buf, body)
 
-    def _feed(self):
-        self._board.feed()
+    def _wait(self, http):
         if time.ticks_diff(time.ticks_ms(), self._since_ms) > _PATIENCE_MS:
+            http.close()
             raise FwError(errors_net.NO_ANSWER)
+        return _WAIT_MS

@@ -32,6 +32,7 @@ from fwcore import errors, errors_boot, errors_net
 from fwcore.errors import FwError
 from fwcore.modules import states
 from ufota.client import FAILED, READY
+from ufota.sources.relay import finish
 from ufota.update import client_store
 
 _HEAD = const(512)
@@ -90,6 +91,10 @@ class CardSource:
 
         It is not looked at while another update waits for a reset, or is on trial.
         """
+        return finish(self.polling(), time.sleep_ms, self._board.feed)
+
+    def polling(self):
+        """offer() in steps: a generator that yields how long to wait, ms."""
         self.tag = b""
         found = self._look()
         if not found:
@@ -107,7 +112,9 @@ class CardSource:
         if ending:
             self._rename(tag, count, ending)
             return None
-        return self._url if self._settled(found) else None
+        for _ in range(0, self._settle_ms, _SLICE_MS):  # it may still be written
+            yield _SLICE_MS
+        return self._url if self._look() == found else None
 
     def report(self, client):
         """Remember how the update with this file ends."""
@@ -198,13 +205,6 @@ class CardSource:
         mask = 0xFFFFFFFF  # sizes and times may be longer
         tag = struct.pack(_TAG, found[6] & mask, found[8] & mask, crc32(head[:count]) & mask)
         return tag, found[6]
-
-    def _settled(self, found):
-        """False when the file is still being written."""
-        for _ in range(0, self._settle_ms, _SLICE_MS):
-            self._board.feed()
-            time.sleep_ms(_SLICE_MS)
-        return self._look() == found
 
     def _rename(self, tag, count, ending):
         """Rename the file for good. Where that fails, the new name goes to the client store."""

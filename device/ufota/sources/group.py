@@ -12,7 +12,7 @@ from micropython import const
 from fwcore import errors, errors_net
 from fwcore.errors import FwError
 from ufota.client import FAILED, READY
-from ufota.sources.relay import Relay, nothing_new
+from ufota.sources.relay import Relay, finish, nothing_new
 
 _BUSY_TIMES = const(2)
 _BUSY_MS = const(500)
@@ -42,10 +42,14 @@ class Group(Relay):
         raises:  FwError NO_SOURCE, at = number of the last error: some failed, and no other has
                  an offer. Once: the same error again raises nothing
         """
+        return finish(self.polling(), time.sleep_ms, self._board.feed)
+
+    def polling(self):
+        """offer() in steps: a generator that yields how long to wait, ms."""
         self._news = None
         for source in self._ordered():
             if source not in self._out:
-                url = self._ask(source)
+                url = yield from self._ask(source)
                 if url:
                     self._news = source
                     self.use(source)
@@ -101,14 +105,15 @@ class Group(Relay):
         """What it offers; None, and it is left out, when it fails."""
         for turn in range(_BUSY_TIMES + 1):
             try:
+                if hasattr(source, "polling"):
+                    return (yield from source.polling())
                 return source.offer()
             except FwError as error:
                 if error.code != errors_net.BUSY or turn == _BUSY_TIMES:
                     self._leave_out(source, error)
                     return None
             for _ in range(0, _BUSY_MS, _SLICE_MS):
-                self._board.feed()
-                time.sleep_ms(_SLICE_MS)
+                yield _SLICE_MS
 
     def _ordered(self):
         """The sources by cost. Not sorted(): on MicroPython that may swap equal ones."""

@@ -44,7 +44,7 @@ from ufota.hawkbit import messages as ddi
 from ufota.hawkbit.action import Action
 from ufota.hawkbit.server import Server
 from ufota.sources.poll import Pace
-from ufota.sources.relay import Relay
+from ufota.sources.relay import Relay, finish
 from ufota.sources.retry import passing
 
 _INTERVAL_S = const(300)  # until the server has said what it wants
@@ -98,7 +98,7 @@ class HawkbitSource(Relay):
         self.source = http
         self.pace = pace or Pace(_INTERVAL_S)
         self.forced = False
-        self._server = Server(board, url, token, limit)
+        self._server = Server(url, token, limit)
         self._action = Action(board)
         self._board = board
         self._side = side
@@ -121,11 +121,15 @@ class HawkbitSource(Relay):
         returns:  address of an artifact, or None
         raises:   FwError, also BAD_MESSAGE for what is not DDI; the next poll comes nevertheless
         """
+        return finish(self.polling(), self.source.wait, self._board.feed)
+
+    def polling(self):
+        """offer() in steps: a generator that yields how long to wait for the server, ms."""
         if self.pace.left_ms():
             return None
         url = None
         try:
-            url = self._round()
+            url = yield from self._round()
             self._on_time()
         except FwError as error:
             self.pace.failed(error, self.source)
@@ -152,14 +156,10 @@ class HawkbitSource(Relay):
         if state == states.DOWNLOAD:
             if self._side:
                 if client.done < client.manifest.size:  # else it is too late to call it off
-                    percent = self._due(client.done * 100 // client.manifest.size)
-                    if percent:
-                        self._stage("download", self._side, percent)
-                    if not self.pace.left_ms():
-                        self._look(self._side)
+                    finish(self._progress(client), self._side.wait, self._board.feed)
                 self._side.close()
         elif state in (PAUSED, states.VERIFY, states.READY, states.FAILED):
-            self._report(client, state)
+            finish(self._report(client, state), self.source.wait, self._board.feed)
             self.source.close()
 
     def approve(self, manifest):
@@ -169,14 +169,14 @@ class HawkbitSource(Relay):
         """
         if self._action.kind == action.TAKEN:
             if not self.pace.left_ms():
-                self._look(self.source)
+                finish(self._look(self.source), self.source.wait, self._board.feed)
                 self.source.close()
             self._check()
             if not self._open:
                 return None
         return self._approve(manifest) if self._approve else True
 
-    # One poll
+    # One poll; what sends requests is a generator, as polling()
 
     def _on_time(self):
         """A poll went well: the next one is after the interval."""
@@ -189,34 +189,36 @@ class HawkbitSource(Relay):
             self._action.forget()  # the application has called abort() of the client
         self._action.settle()
         if self._action.kind == action.ENDED:
-            self._close()
+            yield from self._close()
         server = self._server
-        found = server.get(self.source, server.url)
+        found = yield from server.get(self.source, server.url)
         self._set_interval(found)
-        self._introduce(ddi.link(found, "configData"))
+        yield from self._introduce(ddi.link(found, "configData"))
         href = ddi.link(found, "cancelAction")
         if href:
-            self._cancel(self.source, href)
+            yield from self._cancel(self.source, href)
         href = ddi.link(found, "confirmationBase")
         if href:
-            self._ask(href)
+            yield from self._ask(href)
         href = ddi.link(found, "deploymentBase")
-        if href and self._action.kind == action.NONE:
-            return self._take(ddi.job(server.get(self.source, href), "deployment", server.has_tls))
-        return None
+        if not href or self._action.kind != action.NONE:
+            return None
+        found = yield from server.get(self.source, href)
+        return (yield from self._take(ddi.job(found, "deployment", server.has_tls)))
 
     def _look(self, http):
         """What a poll does while an update is under way. Nothing when the link fails."""
         server = self._server
         try:
-            found = server.get(http, server.url)
+            found = yield from server.get(http, server.url)
             self._set_interval(found)
             href = ddi.link(found, "cancelAction")
             if href:
-                self._cancel(http, href)
+                yield from self._cancel(http, href)
             href = ddi.link(found, "deploymentBase")
             if href:
-                job = ddi.job(server.get(http, href), "deployment", server.has_tls)
+                found = yield from server.get(http, href)
+                job = ddi.job(found, "deployment", server.has_tls)
                 self._open = _is_open(job)
                 if job.id != self._action.id:
                     self._give_up()
@@ -235,7 +237,7 @@ class HawkbitSource(Relay):
             values = self._attributes
             if callable(values):
                 values = values()
-            self._server.put(self.source, href, ddi.attributes(values or {}))
+            yield from self._server.put(self.source, href, ddi.attributes(values or {}))
         self._introduced = bool(href)
 
     def _take(self, job):
@@ -248,27 +250,28 @@ class HawkbitSource(Relay):
         self._open = _is_open(job)
         self.forced = "forced" in (job.download, job.update)
         if not job.url:
-            self._end(errors.BAD_URL)
+            yield from self._end(errors.BAD_URL)
             return None
-        self._stage("download", self.source)
+        yield from self._stage("download", self.source)
         return None if self._canceled else job.url
 
     def _ask(self, href):
         """Somebody has to agree before this is offered as a deployment."""
         server = self._server
-        job = ddi.job(server.get(self.source, href), "confirmation", server.has_tls)
+        found = yield from server.get(self.source, href)
+        job = ddi.job(found, "confirmation", server.has_tls)
         if not self._consent or job.id == self._denied:
             return
         answer = self._consent(job.name, job.version)
         if answer is not None:
             said = ddi.consent(answer)
-            self._server.feedback(self.source, "confirmationBase", job.id, said)
+            yield from server.feedback(self.source, "confirmationBase", job.id, said)
             if not answer:
                 self._denied = job.id
 
     def _cancel(self, http, href):
         """The server cancels an action: agree, unless its image is committed already."""
-        found = self._server.get(http, href)
+        found = yield from self._server.get(http, href)
         identity = ddi.identity(found, "id")
         stop = ddi.identity(bounded_json.table(found, "cancelAction"), "stopId")
         said = ddi.feedback(identity, "closed", "success")
@@ -277,7 +280,7 @@ class HawkbitSource(Relay):
                 said = ddi.feedback(identity, "rejected")
             else:
                 self._give_up()
-        self._server.feedback(http, "cancelAction", identity, said)
+        yield from self._server.feedback(http, "cancelAction", identity, said)
 
     def _give_up(self):
         """The action is not this device's any more; the client learns that at its next step."""
@@ -292,15 +295,23 @@ class HawkbitSource(Relay):
 
     def _report(self, client, state):
         if state == states.FAILED:
-            self._failed(client)
+            yield from self._failed(client)
         elif state == states.READY:
             self._action.install(client.manifest.installed_digest)
             self._action.keep()
-            self._stage("proceeding", self.source)
+            yield from self._stage("proceeding", self.source)
         elif state == states.VERIFY:
-            self._stage("downloaded", self.source)
+            yield from self._stage("downloaded", self.source)
         elif not self.pace.left_ms():
-            self._look(self.source)
+            yield from self._look(self.source)
+
+    def _progress(self, client):
+        """While `http` downloads."""
+        percent = self._due(client.done * 100 // client.manifest.size)
+        if percent:
+            yield from self._stage("download", self._side, percent)
+        if not self.pace.left_ms():
+            yield from self._look(self._side)
 
     def _stage(self, execution, http, percent=0):
         """Report how far the update is; a report that cannot be sent is left out."""
@@ -308,7 +319,7 @@ class HawkbitSource(Relay):
         identity = self._action.id
         said = ddi.feedback(identity, execution, "none", details, percent)
         try:
-            status = self._server.feedback(http, "deploymentBase", identity, said)
+            status = yield from self._server.feedback(http, "deploymentBase", identity, said)
         except FwError:
             return
         if status in _GONE:
@@ -332,8 +343,8 @@ class HawkbitSource(Relay):
             self._action.forget()  # on trial: this may be the image that runs
             return
         if code in _DENIED:
-            self._stage("rejected", self.source)
-        self._end(code, error.at)
+            yield from self._stage("rejected", self.source)
+        yield from self._end(code, error.at)
 
     def _may_try_again(self):
         identity, times = self._tried
@@ -345,7 +356,7 @@ class HawkbitSource(Relay):
         """Close the action, with failure, or success for a code of 0; later if need be."""
         self._action.end(code, at)
         try:
-            self._close()
+            yield from self._close()
         except FwError:
             self._action.keep()
 
@@ -355,7 +366,7 @@ class HawkbitSource(Relay):
         details = "error %d at %d" % (ended.code, ended.at) if ended.code else ""
         finished = "failure" if ended.code else "success"
         said = ddi.feedback(ended.id, "closed", finished, details)
-        self._server.feedback(self.source, "deploymentBase", ended.id, said)
+        yield from self._server.feedback(self.source, "deploymentBase", ended.id, said)
         ended.forget()
 
 

@@ -20,6 +20,11 @@ class Relay:
         self.source.open(url, at, tag)
         self.use(self.source)  # which may be a relay too, and have found another source
 
+    def polling(self):
+        """offer() in steps, for a loop: one that waits for something has its own generator."""
+        return self.offer()
+        yield  # which makes this one, too
+
     def wait(self, ms):
         self.source.wait(ms)
 
@@ -37,6 +42,16 @@ class Relay:
     def __getattr__(self, name):
         """at, length, tag, retry_after_s, and all other attributes of the source."""
         return getattr(self.source, name)
+
+
+def finish(steps, wait, feed):
+    """Take all steps of a polling() at once, wait(ms) and feed() between them: its result."""
+    try:
+        while True:
+            wait(next(steps))
+            feed()
+    except StopIteration as end:
+        return end.value
 
 
 def nothing_new(error):

@@ -50,6 +50,7 @@ class HttpService(HttpSource):
         """As HttpSource's; with a method and a body, JSON unless .header has a type."""
         self.method = method.encode()
         self._body = body
+        self._unless = b""
         super().open(url, at, tag)
 
     def call(self, method, url, mv, body=b"", tag=b"", feed=None):
@@ -64,30 +65,49 @@ class HttpService(HttpSource):
         raises:  FwError TOO_LONG for more than mv takes; as open() and readinto(). The
                  connection is closed then
         """
-        size = 0
+        self.begin(method, url, mv, body, tag)
+        while self.more() is None:
+            self.wait(_WAIT_MS)
+            if feed:
+                feed()
+        return self.size
+
+    def begin(self, method, url, mv, body=b"", tag=b""):
+        """Begin what call() does at once; more() goes on with it."""
+        self._answer = mv
+        self.size = 0
+        self._unless = tag
+        self.method = method.encode()
+        self._body = body
         try:
-            self._unless = tag
-            self.method = method.encode()
-            self._body = body
             super().open(url)
-            while True:
-                rest = mv[size:] if size < len(mv) else memoryview(bytearray(1))
-                count = self.readinto(rest)
-                if count is None:
-                    self.wait(_WAIT_MS)
-                elif not count:
-                    return size
-                elif size == len(mv):
-                    raise FwError(errors.TOO_LONG, size)
-                else:
-                    size += count
-                if feed:
-                    feed()
         except FwError:
             self.close()
             raise
-        finally:
-            self._unless = b""
+
+    def more(self):
+        """Take in what has arrived of an answer, without waiting.
+
+        returns:  .size, bytes of the answer, when all of it is here; None before that
+        raises:   as call(); also CONNECT after close()
+        """
+        mv = self._answer
+        try:
+            while self._socket:
+                size = self.size
+                rest = mv[size:] if size < len(mv) else memoryview(bytearray(1))
+                count = self.readinto(rest)
+                if count is None:
+                    return None
+                if not count:
+                    return size
+                if size == len(mv):
+                    raise FwError(errors.TOO_LONG, size)
+                self.size += count
+            raise FwError(errors.CONNECT)
+        except FwError:
+            self.close()
+            raise
 
     # Connections
 

@@ -411,17 +411,18 @@ def test_a_server_answers_in_time_or_not_at_all_and_the_watchdog_is_fed():
     assert world.board.fed > fed
     made = world.hawkbit._server
     made._since_ms = time.ticks_add(time.ticks_ms(), -29000)
-    made._feed()
+    assert made._wait(world.http) == 50
     made._since_ms = time.ticks_add(time.ticks_ms(), -30001)
-    raises(errors_net.NO_ANSWER, made._feed)
+    world.http.is_open = True
+    raises(errors_net.NO_ANSWER, made._wait, world.http)
+    assert not world.http.is_open
 
 
 def test_a_server_without_a_token_and_one_with_tls():
-    board = World().board
-    made = Server(board, "https://h/t/controller/v1/d/", "", 64)
+    made = Server("https://h/t/controller/v1/d/", "", 64)
     assert made.url == "https://h/t/controller/v1/d" and made.has_tls
     assert made.credentials(HttpSource, "https://h/x") == b""
-    made = Server(board, "http://h/t", "GatewayToken g", 64)
+    made = Server("http://h/t", "GatewayToken g", 64)
     assert not made.has_tls
     assert made.credentials(HttpSource, "http://h:80/x") == b"Authorization: GatewayToken g\r\n"
 
@@ -695,7 +696,7 @@ def test_an_action_that_is_closed_meanwhile_is_given_up():
     world = deployed()
     world.poll()
     world.server.action = None
-    world.hawkbit._stage("download", world.server.http())
+    assert not list(world.hawkbit._stage("download", world.server.http()))
     raises(errors_net.CANCELED, world.client.run)
     assert not world.server.said()[1:]
 
