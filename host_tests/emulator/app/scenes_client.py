@@ -206,14 +206,20 @@ class _Over(Exception):
 
 
 def _looped():
-    """(client, is_healthy): the reset after an update, and a second question, end the scene."""
+    """(client, is_healthy): the reset after an update, and a third question, end the scene.
+
+    Questions while an update is under way do not count.
+    """
+    from ufota.client import FAILED, IDLE
+
     client = _fleet(interval_s=2)
     client.board.reset = _over
     looks = []
 
     def is_healthy():
-        looks.append(1)
-        return len(looks) < 2 or _over()
+        if client.state in (IDLE, FAILED):
+            looks.append(1)
+        return len(looks) < 3 or _over()
 
     return client, is_healthy
 
