@@ -30,6 +30,7 @@ class FatCard:
         self.calls = 0
         self._pull = 0
         self._vfs = vfs
+        self._locked = False
         _clean_up(self)
         vfs.VfsFat.mkfs(self)
         self.mount()
@@ -46,6 +47,7 @@ class FatCard:
             pass
 
     def lock(self, locked=True):
+        self._locked = locked
         self.mount(locked)
 
     def pull(self, after=0):
@@ -65,6 +67,12 @@ class FatCard:
         """update.bin has another date."""
         self.disk.data[self.disk.data.find(b"UPDATE  BIN") + 24] ^= 1
         self.mount()
+
+    def same_time(self):
+        """update.bin has the date that every copy of it has."""
+        at = self.disk.data.find(b"UPDATE  BIN") + 22
+        self.disk.data[at : at + 4] = b"\0\0\x43\x5c"
+        self.mount(self._locked)
 
     def _answer(self):
         self.calls += 1
@@ -131,6 +139,9 @@ class FolderCard:
 
     def touch(self):
         os.utime(self.path + "/update.bin", (0, 86400))
+
+    def same_time(self):
+        os.utime(self.path + "/update.bin", (0, 86400 * 7))
 
     def stat(self, path):
         self._answer()

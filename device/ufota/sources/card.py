@@ -11,10 +11,15 @@ The file is renamed after the reset, when it is looked at again. Where that is n
 because the card is locked or was pulled, the client store gets the new name: then this file is
 not offered again.
 
-    at     size what, in the client store
-    0      12   tag     the file: size, time, CRC-32 of its first 512 bytes  (little-endian)
-    12     1    count   how often it went as far as READY
-    13     n    ending  what it is to be renamed to; empty: not known yet
+    offset size field    meaning, in the client store
+    0      12   tag      the file: size, time, CRC-32 of its first 512 bytes  (little-endian)
+    12     12   mark     the bytes that were read of it, see card_mark.py
+    24     1    count    how often it went as far as READY
+    25     4    ending   what it is to be renamed to: 1 done, else the number; 0: not known yet
+
+Another file may have the same tag: one that was mended behind its manifest, and copied with its
+time. So a file is left alone, or renamed, for what was found before only when its bytes have the
+mark. They are read again for that, 16 KiB at each look, as long as the file is there.
 
 The card is not trusted: only the manifest's signature and the digest of the image decide, as for
 any source. Files of other names are never opened.
@@ -32,16 +37,18 @@ from fwcore import errors, errors_boot, errors_net
 from fwcore.errors import FwError
 from fwcore.modules import states
 from ufota.client import FAILED, READY
+from ufota.sources.card_mark import Comparison, Mark
 from ufota.sources.relay import finish
 from ufota.update import client_store
 
 _HEAD = const(512)
 _TAG = "<III"  # 12 bytes
-_TAG_SIZE = const(12)
+_NOTE = "<12s12sBI"  # 29 bytes
+_NO_NOTE = b"", 0, 0
 _KEY = b"drop"
 _TRIES = const(3)
 _SLICE_MS = const(50)
-_DONE = "done"
+_DONE = const(1)  # an ending, as no error has this number
 
 # With the numbers of a manifest, 21..33, what is wrong with the file.
 _REFUSED = (
@@ -84,6 +91,9 @@ class CardSource:
         self._settle_ms = settle_ms
         self._file = None
         self._left = b""  # tag of a file that is not offered until it changes
+        self._judged = None  # Comparison of it; None: it is told by its tag only
+        self._ending = 0  # to rename it to, when it is the one that was judged
+        self._mark = None  # Mark of what was read; None: not from the first byte on
         self._failed = b"", 0  # tag, and how often it could not be read or written
 
     def offer(self):
@@ -104,33 +114,36 @@ class CardSource:
         if state and state.phase:
             return None
         tag, _ = found
-        if tag == self._left:
-            return None
-        count, ending = self._noted(tag)
-        if not ending and count >= _TRIES:
-            ending = _ending((state and state.reason) or errors_boot.INSTALL_FAILED)
-        if ending:
-            self._rename(tag, count, ending)
-            return None
-        for _ in range(0, self._settle_ms, _SLICE_MS):  # it may still be written
-            yield _SLICE_MS
-        return self._url if self._look() == found else None
+        if tag != self._left:
+            mark, count, ending = self._noted(tag)
+            if not ending and count >= _TRIES:
+                ending = (state and state.reason) or errors_boot.INSTALL_FAILED
+            if not ending:
+                for _ in range(0, self._settle_ms, _SLICE_MS):  # it may still be written
+                    yield _SLICE_MS
+                return self._url if self._look() == found else None
+            self._leave(tag, mark)
+            self._ending = ending
+        self._look_again(tag)
+        return None
 
     def report(self, client):
         """Remember how the update with this file ends."""
         if not self.tag or client.state not in (READY, FAILED):
             return
         tag, self.tag = self.tag, b""  # the next report may be on another source's update
+        mark, self._mark = self._mark and self._mark.packed(), None
         if client.state == READY:
-            self._left = tag
-            self._note(tag, self._noted(tag)[0] + 1)
+            self._leave(tag, mark)
+            before, count, _ = self._noted(tag)
+            self._note(tag, mark, count + 1 if before == mark else 1)
         elif _refuses(client.error.code):
-            self._rename(tag, 0, self._verdict(client))
+            self._rename(tag, mark, self._verdict(client))
         else:
             count = self._failed[1] + 1 if self._failed[0] == tag else 1
             self._failed = tag, count
             if count >= _TRIES:
-                self._left = tag
+                self._leave(tag, None)
 
     # A byte source
 
@@ -147,6 +160,10 @@ class CardSource:
             raise FwError(errors.READ_FAILED, ENOENT)
         self.tag, self.length = found
         self.at = at if at <= self.length and tag in (b"", self.tag) else 0
+        if not self.at:
+            self._mark = Mark()
+        elif self._mark and self._mark.read != self.at:
+            self._mark = None  # after a reset, what came before it is not read again
         try:
             self._file = open(url, "rb")
             self._file.seek(self.at)
@@ -159,9 +176,12 @@ class CardSource:
         if not self._file:
             raise FwError(errors.READ_FAILED)
         try:
-            return self._file.readinto(mv)
+            count = self._file.readinto(mv)
         except OSError as error:
             raise _failed(error)
+        if self._mark:
+            self._mark.add(mv if count == len(mv) else mv[:count])
+        return count
 
     def wait(self, ms):
         """A file has no gaps to wait for."""
@@ -206,36 +226,61 @@ class CardSource:
         tag = struct.pack(_TAG, found[6] & mask, found[8] & mask, crc32(head[:count]) & mask)
         return tag, found[6]
 
-    def _rename(self, tag, count, ending):
+    def _rename(self, tag, mark, ending):
         """Rename the file for good. Where that fails, the new name goes to the client store."""
         try:
             found = self._found()
             if found and found[0] == tag:  # not one that has just taken its place
-                os.rename(self._url, self._url.rsplit(".", 1)[0] + "." + ending)
-            self._note(b"", 0)
+                name = "done" if ending == _DONE else "e%d" % ending
+                os.rename(self._url, self._url.rsplit(".", 1)[0] + "." + name)
+            self._note()
         except OSError:
-            self._left = tag
-            self._note(tag, count, ending)
+            self._leave(tag, mark)
+            self._note(tag, mark, 0, ending)
+
+    # A file that is not offered
+
+    def _leave(self, tag, mark):
+        """Do not offer this file until it changes. mark: None when nobody knows its bytes"""
+        self._left = tag
+        self._judged = Comparison(mark) if mark else None
+        self._ending = 0
+
+    def _look_again(self, tag):
+        """Compare a piece of the file that is left with what was judged."""
+        if not self._judged:
+            return
+        try:
+            with open(self._url, "rb") as file:
+                is_same = self._judged.step(file)
+        except OSError:
+            return  # the next look finds out
+        if is_same is False:
+            self._left = b""
+            self._note()
+        elif is_same and self._ending:
+            ending, self._ending = self._ending, 0
+            self._rename(tag, self._noted(tag)[0], ending)
 
     # What is known of it
 
     def _noted(self, tag):
-        """(count, ending) of a file, from the client store: 0 and "" when it is not there."""
+        """(mark, count, ending) of a file, from the client store; b"" and 0 when it has none."""
         try:
             store = client_store.of(self._board)
         except (OSError, FwError):
             store = None
         note = store.get(_KEY, b"") if store else b""
-        if note[:_TAG_SIZE] != tag:
-            return 0, ""
-        return note[_TAG_SIZE], note[_TAG_SIZE + 1 :].decode()
+        if len(note) != struct.calcsize(_NOTE) or note[: len(tag)] != tag:
+            return _NO_NOTE
+        return struct.unpack(_NOTE, note)[1:]
 
-    def _note(self, tag, count, ending=""):
-        """Put it into the client store, or, with no tag, delete what is there."""
+    def _note(self, tag=b"", mark=b"", count=0, ending=0):
+        """Put it into the client store, or, without a mark, delete what is there."""
         try:
             store = client_store.of(self._board)
-            if store and tag:
-                store.put(_KEY, tag + bytes((count,)) + ending.encode())
+            if store and mark:
+                store.put(_KEY, struct.pack(_NOTE, tag, mark, count, ending))
             elif store:
                 store.delete(_KEY)
         except (OSError, FwError):
@@ -258,7 +303,7 @@ class CardSource:
             return _DONE
         if code == errors_boot.BLACK_LISTED and state.new.digest == found.installed_digest:
             code = state.reason or code
-        return _ending(code)
+        return code
 
     def _running(self, state):
         """Digest of the active image, or None."""
@@ -274,10 +319,6 @@ class CardSource:
 def _refuses(code):
     """True when the file is what is wrong, not the card or the device."""
     return errors.URI_TOO_LONG <= code <= errors.TOO_BIG or code in _REFUSED
-
-
-def _ending(code):
-    return "e%d" % code
 
 
 def _failed(error):

@@ -3,6 +3,7 @@
 import os
 import struct
 from hashlib import sha256
+from io import BytesIO
 
 from card_kit import ON_MICROPYTHON, make_card, names, write
 from fragments_kit import client_store_of, restarted, simple_board, trial_board
@@ -16,6 +17,7 @@ from helpers import raises
 from ufota.client import FAILED, READY
 from ufota.fleet_client import FleetClient
 from ufota.sources.card import CardSource
+from ufota.sources.card_mark import Comparison, Mark
 from ufota.sources.group import Group
 from ufota.trial import confirm, reject
 from ufota_testkit import simboard
@@ -273,6 +275,106 @@ def test_file_mended_behind_its_manifest_is_another_file():
     card.touch()
     card.lock()
     assert poll(board, card)
+
+
+BAD = BUNDLE[:-1] + b"x"  # same size, same first 512 bytes
+
+
+def copy(card, data):
+    """With the time of the file, as `cp -p` does and Explorer."""
+    write(card, "update.bin", data)
+    card.same_time()
+
+
+def test_file_mended_with_its_time_kept_is_another_file():
+    """Same size, same time, same first 512 bytes: only its bytes tell."""
+    for make in (lambda: simple_board("spi"), lambda: trial_board("overwrite")):
+        for restarts in (False, True):
+            board, card = with_card(make(), None)
+            copy(card, BAD)
+            card.lock()
+            client, _ = start(board, card)
+            raises(errors.CORRUPT, lambda client=client: client.poll() and client.run())
+            assert not client.poll() and not client.poll()
+            card.lock(False)
+            copy(card, BUNDLE)
+            if restarts:
+                client, _ = start(board, card)
+            assert not client.poll()  # this look finds that it is another
+            assert names(card) == ["update.bin"]
+            assert client.poll() and client.run() and boot(board) == SMALL
+            confirm(board)
+            raises(errors.NOT_NEWER, poll, board, card)
+            assert names(card) == ["update.done"]
+            assert client_store_of(board).get(b"drop") is None
+
+
+def test_refused_file_stays_refused_at_each_look():
+    board, card = with_card(simple_board("spi"), None)
+    copy(card, BAD)
+    card.lock()
+    raises(errors.CORRUPT, poll, board, card)
+    note = client_store_of(board).get(b"drop")
+    for _ in range(3):
+        client, _ = start(board, card)
+        for _ in range(3):
+            assert not client.poll()
+    assert client_store_of(board).get(b"drop") == note
+    card.lock(False)
+    assert not poll(board, card) and names(card) == ["update.e26"]
+
+
+def test_what_was_refused_for_its_manifest_is_so_whatever_follows():
+    """The mark covers what was read: no more was judged."""
+    board, card = with_card(simple_board("spi"), None)
+    stranger = bundle("stranger")
+    copy(card, stranger)
+    card.lock()
+    raises(errors.BAD_SIGNATURE, poll, board, card)
+    card.lock(False)
+    copy(card, stranger[:-1] + b"x")
+    assert not poll(board, card) and names(card) == ["update.e23"]
+
+
+def test_mended_file_does_not_inherit_failed_installations():
+    board, card = with_card(simple_board("spi"), None)
+    copy(card, BUNDLE)
+    for _ in range(3):
+        assert poll(board, card)
+    client, found = start(board, card)
+    copy(card, BAD)
+    assert not client.poll() and names(card) == ["update.bin"]
+    raises(errors.CORRUPT, lambda: client.poll() and client.run())
+    assert names(card) == ["update.e26"]
+
+
+def test_note_that_is_none_is_ignored():
+    for note in (b"", b"x", b"\xff" * 12, b"\xff" * 29, b"\xff" * 40):
+        board, card = with_card(simple_board("spi"))
+        tag = start(board, card)[1]._look()[0]
+        client_store_of(board).put(b"drop", (tag + note)[:60])
+        client, _ = start(board, card)
+        for _ in range(3):
+            if client.poll():
+                break
+        assert client.run() and staged(board) == [SMALL]
+
+
+def test_long_file_is_compared_piece_by_piece():
+    data = noise(40000)
+    mark = Mark()
+    mark.add(data)
+    packed = mark.packed()
+    assert packed == struct.pack("<I", 40000) + sha256(data).digest()[:8]
+    found = Comparison(packed)
+    for _ in range(2):
+        assert [found.step(BytesIO(data)) for _ in range(3)] == [None, None, True]
+    assert found.step(BytesIO(data + b"x")) is None  # more than was read
+    assert [found.step(BytesIO(data)) for _ in range(2)] == [None, True]
+    other = bytearray(data)
+    other[20000] ^= 1
+    assert [found.step(BytesIO(other)) for _ in range(3)] == [None, None, False]
+    assert [found.step(BytesIO(data[:30000])) for _ in range(2)] == [None, False]
 
 
 def test_installation_that_fails_each_time_ends():
