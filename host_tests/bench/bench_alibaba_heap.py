@@ -22,7 +22,9 @@ def update(path, key, port, block, kind):
 
     mqtt = MQTTClient("bench.dev|securemode=3|", "127.0.0.1", int(port), "dev&bench", "x" * 64)
     board = Board(path, key)
-    cloud = AlibabaSource(board, mqtt, "bench", "dev", version="1.0.0", block=int(block))
+    cloud = AlibabaSource(
+        board, mqtt, "bench", "dev", version="1.0.0", block=int(block), random=at_once
+    )
     if kind == "fleet":
         from ufota.fleet_client import FleetClient as Client
     else:
@@ -34,6 +36,11 @@ def update(path, key, port, block, kind):
         url = cloud.offer()
     client.start(url)
     return client.run()
+
+
+def at_once(bits):
+    """`random` of a device that does not wait before it logs in."""
+    return 0
 
 
 if __name__ == "__main__" and update(*sys.argv[1:]):

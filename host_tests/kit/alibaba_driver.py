@@ -7,6 +7,7 @@ A scene is a function below, scene(device).
 """
 
 import json
+import os
 import sys
 import time
 
@@ -22,7 +23,7 @@ from ufota.fleet_client import FleetClient
 from ufota.sources.alibaba import AlibabaSource
 from ufota.sources.http import HttpSource
 from ufota.sources.retry import Retry
-from ufota_testkit import simboard
+from ufota_testkit import simboard, virtual_clock
 from update_kit import Key, staged
 
 HOST = "127.0.0.1"
@@ -62,9 +63,10 @@ class Device:
         """What an application does after a reset: everything new but the board."""
         if hasattr(self.board, "client_store"):
             del self.board.client_store
-        names = login(KEY, NAME, SECRET)
+        names = login(KEY, NAME, SECRET, timestamp="")  # mosquitto knows one password
         self.mqtt = client_class()(names[0], HOST, self.port, names[1], names[2], keepalive=60)
         http = HttpSource(3000) if self.http else None
+        self.more["random"] = virtual_clock.low  # it logs in at once
         self.cloud = AlibabaSource(self.board, self.mqtt, KEY, NAME, http, **self.more)
         self.client = FleetClient(self.board, self.cloud, self.retry)
 
@@ -129,6 +131,31 @@ def http(device):
     return device.update()
 
 
+def secure(device):
+    """One update in blocks over TLS, of the CA in the environment; how the watchdog fared."""
+    from ufota.web import tls
+
+    device.more["patience_ms"] = int(os.getenv("PATIENCE_MS"))
+    device.start()
+    with open(os.getenv("CA"), "rb") as file:
+        device.mqtt.ssl = tls.context(file.read())
+    board, last, gaps = device.board, time.ticks_ms(), []
+
+    def feed():
+        nonlocal last
+        gaps.append(time.ticks_diff(time.ticks_ms(), last))
+        last = time.ticks_ms()
+
+    board.feed = feed
+    try:
+        device.cloud.offer()
+    except FwError as error:
+        return {"code": error.code, "at": error.at, "fed": len(gaps), "longest": max(gaps)}
+    found = {"fed": len(gaps), "longest": max(gaps)}
+    found.update(device.update())
+    return found
+
+
 def patient(device):
     """One update, over HTTP or in blocks, over links that break."""
     device.retry = Retry(1, give_up_s=20)
@@ -181,6 +208,9 @@ def reverted(device):
     for _ in range(4):
         found["booted"].append(device.reset())
         device.serve(300)
+    end = time.ticks_add(time.ticks_ms(), device.timeout_ms)
+    while device.cloud._late and time.ticks_diff(end, time.ticks_ms()) > 0:
+        device.serve(100)
     return found
 
 

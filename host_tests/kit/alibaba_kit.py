@@ -11,11 +11,11 @@ from hashlib import md5, sha256
 from fwcore.errors import FwError
 from helpers import vectors
 from ufota import client as states
-from ufota.alibaba import blocks, bounded_socket, link
+from ufota.alibaba import blocks, bounded_socket, connect, link
 from ufota.fleet_client import FleetClient
 from ufota.sources import alibaba
 from ufota.sources.alibaba import AlibabaSource
-from ufota_testkit import simboard
+from ufota_testkit import simboard, virtual_clock
 from update_kit import Key, staged
 
 KEY, NAME = "a1B2c3D4e5F", "dev001"
@@ -62,7 +62,7 @@ def real_clock():
 
 
 def _put_time(clock):
-    for module in (alibaba, blocks, bounded_socket, link):
+    for module in (alibaba, blocks, bounded_socket, connect, link):
         module.time = clock
 
 
@@ -256,6 +256,7 @@ class Device:
         layout = layout or with_client_store(simboard.trial_layout("swap", "spi", 4))
         self.board = simboard.Board(layout, simboard.ROT, Key())
         simboard.put(self.board, simboard.active_slot(self.board), OLD, b"old" * 300)
+        more.setdefault("random", virtual_clock.low)  # it logs in at once
         self.source = AlibabaSource(self.board, cloud, KEY, NAME, **more)
         self.client = FleetClient(self.board, self.source, retry)
 

@@ -30,7 +30,7 @@ class Mosquitto:
         folder = Path(self._folder.name)
         users = folder / "users"
         users.touch(mode=0o600)
-        for user, password in (login(KEY, NAME, SECRET)[1:], cloud.LOGIN):
+        for user, password in (login(KEY, NAME, SECRET, timestamp="")[1:], cloud.LOGIN):
             command = ["mosquitto_passwd", "-b", users, user, password]
             subprocess.run(command, check=True, capture_output=True)
         users.chmod(0o644)  # mosquitto drops root

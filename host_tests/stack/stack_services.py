@@ -9,6 +9,7 @@ from alibaba_kit import KEY, NAME, Cloud
 from fake_broker import Broker
 from fake_hawkbit import FakeHawkbit
 from stack_net import Net, Web, pages
+from ufota_testkit.virtual_clock import low
 from update_kit import bundle
 
 _FILE = "/image.fw"
@@ -147,7 +148,7 @@ def alibaba(**fields):
         from ufota.sources.retry import Retry
 
         mqtt = MQTTClient("id", "host", user="user", password="password", keepalive=60)
-        source = AlibabaSource(board, mqtt, KEY, NAME, http=HttpSource())
+        source = AlibabaSource(board, mqtt, KEY, NAME, http=HttpSource(), random=low)
         client = FleetClient(board, source, Retry())
         while not client.poll():
             source.wait(1000)

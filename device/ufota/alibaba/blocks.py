@@ -2,9 +2,14 @@
 
     reply   u16 length of the JSON, big-endian | JSON | bytes | u16 CRC of the bytes, little-endian
 
-The CRC is CRC-16/ARC. A reply for another offset, such as the second one to a repeated request,
-is ignored; after a damaged reply the request is repeated. source: the documented messages;
-vectors in host_tests/vectors/aliyun/
+The CRC is CRC-16/ARC.
+
+    message                                  what follows
+    the block that is due, damaged           the request is repeated at once
+    anything else: no reply, another offset  passed over, within the time of the request
+    nothing in time                          the request is repeated
+
+source: the documented messages; vectors in host_tests/vectors/aliyun/
 """
 
 import time
@@ -17,8 +22,7 @@ from ufota import bounded_json
 
 OVERHEAD = const(516)  # bytes of a reply beyond its block
 _MAX_JSON = const(512)
-_TIMEOUT_MS = const(10000)
-_REPEATS = const(3)
+_MOST_FOREIGN = const(64)  # messages that are passed over, for each request
 _MAX_SIZE = const((1 << 31) - 1)
 _REQUEST = (
     '"version":"1.0","params":{"fileToken":"default","fileInfo":{"streamId":%d,"fileId":%d},'
@@ -52,12 +56,17 @@ class Blocks:
             at = 0
         self.at = self._at = at
         self._block = b""  # what is left of the last one
-        self._error = None  # of the last reply
+        self._is_damaged = False  # the last reply
+        self._foreign = 0  # messages passed over since the request
         self._tries = 0
         self._mark_ms = None  # when the request was sent
 
     def readinto(self, mv):
-        """As of every byte source. Raises FwError NO_ANSWER | BAD_MESSAGE | CORRUPT | CONNECT."""
+        """As of every byte source.
+
+        raises:  FwError NO_ANSWER | BAD_RANGE, at = offset; BAD_MESSAGE when what comes is not for
+                 us; HTTP_STATUS when the service refuses; CONNECT
+        """
         if not self._block:
             if self._at == self.length:
                 return 0
@@ -80,13 +89,15 @@ class Blocks:
             link.pump()
             if link.reply is not None and self._take(link.reply):
                 return
-            late = time.ticks_diff(time.ticks_ms(), self._mark_ms) > _TIMEOUT_MS
-            if not late and not self._error:
+            late = time.ticks_diff(time.ticks_ms(), self._mark_ms) > link.block_ms
+            if not late and not self._is_damaged:
                 return
-            if self._tries > _REPEATS:
-                raise self._error or FwError(errors_net.NO_ANSWER, self._at)
+            if self._tries > link.repeats:
+                code = errors_net.BAD_RANGE if self._is_damaged else errors_net.NO_ANSWER
+                raise FwError(code, self._at)
         self._tries += 1
-        self._error = None
+        self._is_damaged = False
+        self._foreign = 0
         left = self._size if self.length is None else self.length - self._at
         asked = self._job.stream + (min(self._size, left), self._at)
         link.reply = None
@@ -96,49 +107,60 @@ class Blocks:
     def _take(self, reply):
         """True when the reply brought the block that is due."""
         self._link.reply = None
-        try:
-            block = self._parse(memoryview(reply))
-        except FwError as error:
-            if error.code == errors.HTTP_STATUS:
-                raise
-            self._error = error
+        mv = memoryview(reply)
+        data = self._data(mv)
+        if data is None:
+            self._foreign += 1
+            if self._foreign > _MOST_FOREIGN:
+                raise FwError(errors_net.BAD_MESSAGE, self._foreign)
             return False
-        if block is None:
+        self._block = self._checked(mv, data)
+        if not self._block:
+            self._is_damaged = True
             return False
-        self._block = block
         self._tries = 0
         self._mark_ms = None
         return True
 
-    def _parse(self, mv):
-        """The bytes of a reply, as a memoryview; None when they are from another offset.
+    def _data(self, mv):
+        """`data` of the reply's JSON; None for what is no reply for this block.
 
-        raises:  FwError BAD_MESSAGE | CORRUPT; HTTP_STATUS when the service refuses
+        raises:  FwError HTTP_STATUS when the service refuses
         """
-        if len(mv) < 4:
-            raise FwError(errors_net.BAD_MESSAGE, len(mv))
-        start = 2 + (mv[0] << 8 | mv[1])
-        end = len(mv) - 2
-        if start > end:
-            raise FwError(errors_net.BAD_MESSAGE, start)
-        found = bounded_json.loads(mv[2:start], _MAX_JSON)
-        code = bounded_json.number(found, "code", 9999)
-        if code != 200:
-            raise FwError(errors.HTTP_STATUS, code or 0)
-        data = bounded_json.table(found, "data")
-        if bounded_json.number(data, "bOffset", _MAX_SIZE) != self._at:
+        if len(mv) < 4 or _start(mv) > len(mv) - 2:
             return None
-        length = bounded_json.number(data, "fileLength", _MAX_SIZE)
-        if self.length is None:
-            self.length = length
-        if length != self.length:
-            raise FwError(errors.CORRUPT, length or 0)
-        size = bounded_json.number(data, "bSize", self._size)
-        if not size or size != end - start or self._at + size > length:
-            raise FwError(errors_net.BAD_MESSAGE, size or 0)
-        if crc16(mv[start:end]) != mv[end] | mv[end + 1] << 8:
-            raise FwError(errors.CORRUPT, self._at)
-        return mv[start:end]
+        try:
+            found = bounded_json.loads(mv[2 : _start(mv)], _MAX_JSON)
+            code = bounded_json.number(found, "code", 9999)
+            data = bounded_json.table(found, "data")
+            offset = bounded_json.number(data, "bOffset", _MAX_SIZE) if data else None
+        except FwError:
+            return None
+        if code is not None and code != 200 and offset in (None, self._at):
+            raise FwError(errors.HTTP_STATUS, code)
+        return data if code == 200 and offset == self._at else None
+
+    def _checked(self, mv, data):
+        """The bytes of a reply, as a memoryview; b"" when it is damaged."""
+        block = mv[_start(mv) : len(mv) - 2]
+        try:
+            length = bounded_json.number(data, "fileLength", _MAX_SIZE)
+            size = bounded_json.number(data, "bSize", self._size)
+        except FwError:
+            return b""
+        if length is None or self.length not in (None, length):
+            return b""
+        if not size or size != len(block) or self._at + size > length:
+            return b""
+        if crc16(block) != mv[len(mv) - 2] | mv[len(mv) - 1] << 8:
+            return b""
+        self.length = length
+        return block
+
+
+def _start(mv):
+    """Where the bytes of a reply begin."""
+    return 2 + (mv[0] << 8 | mv[1])
 
 
 def crc16(mv):

@@ -2,7 +2,7 @@
 
 umqtt makes its socket blocking for the rest of a packet, waits for ever for an
 acknowledgement that does not come, and reads whatever length a broker announces into RAM.
-It finds its socket in its attribute `sock`, so that is where this one goes after connect().
+It finds its socket in its attribute `sock`, so that is where this one goes.
 
 The socket itself never blocks from then on. TLS sockets have all that this asks of one.
 """
@@ -42,11 +42,11 @@ class BoundedSocket:
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
         self.heard_ms = time.ticks_ms()
-        self.start()
+        self.start(self.heard_ms)
 
-    def start(self):
+    def start(self, now_ms):
         """A call of umqtt begins; from here its time counts."""
-        self._mark_ms = time.ticks_ms()
+        self._mark_ms = now_ms
 
     def setblocking(self, flag):
         self._patient = flag

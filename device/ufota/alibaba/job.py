@@ -4,6 +4,8 @@ Owns the form of such a message; no other file parses it. No I/O.
 source: the documented messages; vectors in host_tests/vectors/aliyun/alibaba_ota.json
 """
 
+from binascii import crc32
+
 from micropython import const
 
 from fwcore import errors, errors_net
@@ -44,6 +46,11 @@ class Job:
         if not other:
             return False
         return self.version == other.version and self.sign == other.sign
+
+    def mark(self):
+        """Four bytes that stand for the job in a record."""
+        text = "%s %s " % (self.version, self.size)
+        return crc32(text.encode() + self.sign).to_bytes(4, "little")
 
 
 def read(buf):

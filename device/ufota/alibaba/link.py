@@ -15,11 +15,11 @@ from micropython import const
 
 from fwcore import errors, errors_net
 from fwcore.errors import FwError
+from fwcore.modules import load
 from ufota.alibaba import job as jobs
 
-_CALL_MS = const(10000)  # what one call of the MQTT client may take
-_LEAST_MS = const(5000)
-_MOST_S = const(600)  # between two attempts to connect: pushes are missed meanwhile
+_CONNECT_S = const(5)  # for each step of a connect() that takes a timeout
+_MOST_MS = const(600000)  # the longest step between two logins: pushes are missed meanwhile
 _NAP_MS = const(20)
 
 
@@ -27,27 +27,61 @@ class Link:
     """The connection; up once connected() has gone through.
 
     board:     its watchdog is fed
-    mqtt:      umqtt.simple's interface: set_callback(f), connect(), subscribe(topic, qos),
-               publish(topic, msg, retain, qos), check_msg(), ping(); any exception of its own
-               is taken for a broken connection. One with `sock`, as umqtt has, gets a
-               BoundedSocket; with `keepalive` (s) it is pinged
+    mqtt:      umqtt.simple's client, or one with its interface: set_callback(f), connect(),
+               subscribe(topic, qos), publish(topic, msg, retain, qos), check_msg(), ping(); any
+               exception of its own is taken for a broken connection. connect.py connects
+               umqtt.simple's. One with `sock`, as umqtt has, gets a BoundedSocket; with
+               `keepalive` (s) it is pinged
     block:     bytes of the longest reply with a block
     on_other:  on_other(topic, msg), bytes-like, for all other topics; raises nothing
-    patience_ms: what one call of the client may take, with a BoundedSocket; and each step
-               of connect(), where that takes a timeout, as micropython-lib's does by now
+    random:    function(bits) -> 0..2**bits - 1; None: what the port has
     reply:     bytes of the last reply with a block, until somebody sets it to None
     asker:     module whose firmware/get, sent at asked_ms, is not answered yet
     error:     FwError of the last message that was not as documented
     refused:   (module, FwError) of a job that no module here takes, until that is reported
+
+    The knobs, whole numbers:
+    reconnect_s: the first login, and one after a break, waits for a random part of it; after a
+               login that failed the part is of twice as much, up to 600 s. So a fleet comes back
+               spread over these seconds; 1..600
+    patience_ms: what one call of the client may take, and all of a login; 100..60000
+    block_ms:  what the service may take to answer for a block, or for a job; 100..600000
+    repeats:   how often it is asked again; 0..100
+    raises:    ValueError for a knob out of bounds, TypeError for one that is no number
     """
 
-    def __init__(self, board, mqtt, product_key, device_name, block, on_other):
+    def __init__(
+        self,
+        board,
+        mqtt,
+        product_key,
+        device_name,
+        block,
+        on_other,
+        reconnect_s=60,
+        patience_ms=10000,
+        block_ms=10000,
+        repeats=3,
+        random=None,
+    ):
+        for value, least, most in (
+            (reconnect_s, 1, 600),
+            (patience_ms, 100, 60000),
+            (block_ms, 100, 600000),
+            (repeats, 0, 100),
+        ):
+            if not least <= value <= most or value != int(value):
+                raise ValueError
         self.board = board
         self.mqtt = mqtt
         self.where = product_key + "/" + device_name
         self.limit = max(block, jobs.MAX_MESSAGE)
         self.on_other = on_other
-        self.patience_ms = _CALL_MS
+        self.reconnect_s = int(reconnect_s)
+        self.patience_ms = int(patience_ms)
+        self.block_ms = int(block_ms)
+        self.repeats = int(repeats)
+        self.random = random
         self.modules = {}
         self.up = False
         self.reply = None
@@ -57,42 +91,48 @@ class Link:
         self._id = 0
         self._bounded = None
         self._blocks = b""  # topic of the replies, once they were asked for
-        self._retry = None  # Retry, once an attempt has failed: heap
-        self._tried_ms = self._rest_ms = 0  # the last attempt, and how long to wait after it
+        self._failed = 0  # logins in a row
+        self._rest_ms = None  # how long to wait with the next one, from _mark_ms on
 
     def connect(self):
-        """Connect, unless connected, or tried not long ago. Raises FwError CONNECT."""
+        """Log in, unless that is done, or it is not time yet.
+
+        raises:  FwError CONNECT, also before it is time; TIMEOUT | LOGIN | NO_MEMORY | 101..107
+        """
         if self.up:
             return
-        now_ms = time.ticks_ms()
-        error = FwError(errors.CONNECT)
-        if self._rest_ms and time.ticks_diff(now_ms, self._tried_ms) < self._rest_ms:
-            raise error
-        self._tried_ms = now_ms
-        self._rest_ms = _LEAST_MS
-        self._drop()
+        if self._rest_ms is None:
+            self._rest()
+        if time.ticks_diff(time.ticks_ms(), self._mark_ms) < self._rest_ms:
+            raise FwError(errors.CONNECT)
+        self._failed += 1
         self.board.feed()
+        mqtt = self.mqtt
         try:
-            self._call(self._open)
-            self.connected()
-        except FwError:
-            if not self._retry:
-                from ufota.sources.retry import Retry
+            if hasattr(mqtt, "pswd") and mqtt.ssl is not True:  # with umqtt.simple's fields
+                load("ufota.alibaba", "bounded_socket connect")
+                from ufota.alibaba import connect
 
-                self._retry = Retry(max_s=_MOST_S)
-            self._rest_ms = self._retry.after(error) or _MOST_S * 1000
-            raise
+                mqtt.sock = self._bounded = connect.log_in(self)
+                self._subscribe()
+            else:
+                self._open()
+                self.connected()
+            return
+        except Exception as error:
+            failed = self._lost(error)
+        raise failed
 
     def _open(self):
         try:
-            self.mqtt.connect(True, self.patience_ms // 1000)
+            self.mqtt.connect(True, _CONNECT_S)
         except TypeError:  # a client whose connect() has no time limit
             self.mqtt.connect()
 
     def connected(self):
-        """The client has just been connected: subscribe, and let the modules report.
+        """The application has connected the client: subscribe, and let the modules report.
 
-        raises:  FwError CONNECT
+        raises:  FwError CONNECT | ...
         """
         self.up = False
         sock = getattr(self.mqtt, "sock", None)
@@ -101,17 +141,23 @@ class Link:
 
             self._bounded = BoundedSocket(self.board, sock, self.limit, self.patience_ms)
             self.mqtt.sock = self._bounded
+        elif self._bounded:
+            self._bounded.start(time.ticks_ms())
+        self._subscribe()
+
+    def _subscribe(self):
+        """The end of a login: within its deadline, so no call here begins anew."""
         self.mqtt.set_callback(self._hear)
         self._push = self._topic("/ota/device/upgrade/%s")
         self._got = self._topic("/sys/%s/thing/ota/firmware/get_reply")
         self._call(self.mqtt.subscribe, self._push, 1)
         self._call(self.mqtt.subscribe, self._got, 1)
-        self.asker = None
-        self._pinged_ms = time.ticks_ms()
-        self.up = True
         if self._blocks:
             self._call(self.mqtt.subscribe, self._blocks, 0)
-        self._retry = None
+        self.asker = None
+        self._pinged_ms = time.ticks_ms()
+        self._failed = 0
+        self.up = True
         for module in self.modules.values():
             module.connected()
 
@@ -137,8 +183,7 @@ class Link:
             return
         now_ms = time.ticks_ms()
         if self._bounded and time.ticks_diff(now_ms, self._bounded.heard_ms) > 3 * patience_ms:
-            self._drop()
-            raise FwError(errors.TIMEOUT)
+            raise self._lost(FwError(errors.TIMEOUT))
         if time.ticks_diff(now_ms, self._pinged_ms) > patience_ms:
             self._pinged_ms = now_ms
             self._call(self.mqtt.ping)
@@ -168,31 +213,49 @@ class Link:
         return (pattern % self.where).encode()
 
     def _call(self, method, *args):
-        """Call the MQTT client; whatever it raises means that the connection is gone.
+        """Call the MQTT client; whatever it raises means that the connection is gone."""
+        bounded = self._bounded
+        if bounded and self.up:
+            bounded.start(time.ticks_ms())
+        try:
+            found = method(*args)
+            if bounded:
+                bounded.flush()
+            return found
+        except Exception as error:
+            failed = self._lost(error)
+        raise failed
+
+    def _lost(self, error):
+        """The connection is gone, or was not made. Returns the FwError for an exception.
 
         umqtt raises OSError, but also IndexError, AssertionError, MQTTException and, as it
         reads a message in one piece, MemoryError: there is no narrower class.
         """
-        if self._bounded:
-            self._bounded.start()
-        try:
-            found = method(*args)
-            if self._bounded:
-                self._bounded.flush()
-            return found
-        except FwError:
-            self._drop()
-            raise
-        except Exception as error:
-            self._drop()
-            number = error.args[0] if error.args else 0
-            raise FwError(errors.CONNECT, number if isinstance(number, int) else 0)
+        self._drop()
+        self._rest()
+        if isinstance(error, FwError):
+            return error
+        if isinstance(error, MemoryError):
+            return FwError(errors.NO_MEMORY)
+        number = error.args[0] if error.args else 0
+        return FwError(errors.CONNECT, number if isinstance(number, int) else 0)
 
     def _drop(self):
         self.up = False
         if self._bounded:
             self._bounded.close()
             self._bounded = None
+
+    def _rest(self):
+        """Wait with the next login for a random part of a step, which each failure doubles."""
+        if not self.random:
+            from ufota.sources.noise import noise
+
+            self.random = noise()
+        step_ms = min(self.reconnect_s * 1000 << min(self._failed, 10), _MOST_MS)
+        self._rest_ms = step_ms * self.random(12) >> 12
+        self._mark_ms = time.ticks_ms()
 
     def _hear(self, topic, msg):
         """Callback of the MQTT client. Raises nothing: it may be inside of publish()."""

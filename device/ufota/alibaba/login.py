@@ -9,12 +9,17 @@ source: the documented login; vectors in host_tests/vectors/aliyun/alibaba_ota.j
 """
 
 import hashlib
+import time
 from binascii import hexlify
+
+from micropython import const
 
 from fwcore import errors_net
 from fwcore.errors import FwError
 from fwcore.mac import hmac_sha256
 
+_BUILD_YEAR = const(2026)  # no clock that was ever set is earlier
+_FROM_1970_S = const(946684800)  # to 2000
 TLS = 2  # secure modes
 PLAIN = 3
 
@@ -32,7 +37,8 @@ def login(
 
     device_id:  any text of at most 64 characters without "|"; product_key.device_name when None
     method:     hmacsha256, or, where hashlib has them, hmacsha1 and hmacmd5
-    timestamp:  milliseconds as text, or None: the service does not insist on one
+    timestamp:  milliseconds since 1970 as text; None: those of the device's clock, if that was
+                ever set; "": none. With one, each login has a password of its own
     mode:       TLS or PLAIN, what the connection is
     returns:    (client id, user name, password), text
     raises:     FwError LOGIN for a method this device does not have
@@ -41,7 +47,9 @@ def login(
         device_id = product_key + "." + device_name
     content = "clientId" + device_id + "deviceName" + device_name + "productKey" + product_key
     about = "securemode=%d,signmethod=%s" % (mode, method)
-    if timestamp is not None:
+    if timestamp is None:
+        timestamp = _now()
+    if timestamp:
         content += "timestamp" + timestamp
         about += ",timestamp=" + timestamp
     password = hexlify(_sign(method, device_secret.encode(), content.encode()))
@@ -50,6 +58,16 @@ def login(
         device_name + "&" + product_key,
         password.decode().upper(),
     )
+
+
+def _now():
+    """The clock as the service wants it; "" when it was never set."""
+    if time.gmtime()[0] < _BUILD_YEAR:
+        return ""
+    seconds = time.time()
+    if time.gmtime(0)[0] == 2000:  # where most boards begin to count
+        seconds += _FROM_1970_S
+    return "%d000" % seconds
 
 
 def _sign(method, key, content):

@@ -1,41 +1,33 @@
 """Reports to Alibaba Cloud IoT of an update: while it is under way, and after the reset.
 
 Owns which step stands for which error, and what is remembered through a reset: the digest of
-the image that a job brought, in the client store under "aliyun" and the module's name. Without a
-region `client` in the layout a revert is reported by the old version alone.
+the image that a job brought, and the job's mark, in the client store under "aliyun" and the
+module's name. Without a region `client` in the layout a revert is reported by the old version
+alone.
 """
 
 from micropython import const
 
-from fwcore import errors, errors_net
+from fwcore import errors
 from fwcore.modules import load, states
 
 _KEY = b"aliyun"
 _DIGEST = const(8)  # bytes of it that are remembered
 _FAILED = const("-1")
-_DOWNLOAD = const("-2")
 _VERIFY = const("-3")
-_WRITE = const("-4")
 
-# (first error number, last, step); the first row that fits counts, else the update failed
-_STEPS = (
-    (errors.WRITE_FAILED, errors.READ_FAILED, _WRITE),
-    (errors.MISALIGNED, errors.NO_SLOT, _WRITE),
-    (errors.INSTALL_DENIED, errors.DOWNLOAD_DENIED, _FAILED),
-    (errors.NOT_NEWER, errors.NOT_NEWER, _FAILED),
-    (errors.URI_TOO_LONG, errors.BAD_DIGEST, _VERIFY),
-    (errors_net.UNSIGNED, errors_net.UNSIGNED, _VERIFY),
-    (errors_net.CANCELED, errors_net.CANCELED, _FAILED),
-    (errors.BAD_URL, errors.TOO_LONG, _DOWNLOAD),
-    (errors_net.TOO_MANY_REDIRECTS, errors_net.LOGIN, _DOWNLOAD),
-)
+# Not told as a failed check, although they are between numbers that are.
+_DENIED = errors.NOT_NEWER, errors.INSTALL_DENIED, errors.DOWNLOAD_DENIED
 
 
-def step_of(error):
-    """The service's step for an FwError: "-1" update, "-2" download, "-3" check, "-4" write."""
-    for first, last, step in _STEPS:
-        if first <= error.code <= last:
-            return step
+def step_of(code):
+    """The service's step for the number of an error that is final: what ends the job.
+
+    "-3" for a check of the image, else "-1". Never "-2" and "-4", a download and a write that
+    failed: both pass.
+    """
+    if errors.URI_TOO_LONG <= code <= errors.BAD_DIGEST and code not in _DENIED:
+        return _VERIFY
     return _FAILED
 
 
@@ -47,18 +39,21 @@ def step(module, client):
     """
     from ufota import client as states
 
-    state = client.state
+    state, error = client.state, client.error
     if state == states.DOWNLOAD:
-        return (str(client.done * 99 // client.manifest.size),)
+        module.percent = str(client.done * 99 // client.manifest.size)
+        return (module.percent,)
     if state == states.COMMIT:
         _remember(module, bytes(client.manifest.installed_digest[:_DIGEST]))
     elif state == states.READY:
-        module.finished(True)
+        module.finished()
         return ("100",)
-    elif state == states.FAILED:
-        found = step_of(client.error)
-        module.finished(found != _DOWNLOAD)
-        return found, str(client.error.code)
+    if not error:
+        return None
+    found = module.percent  # the job stays open
+    if state == states.FAILED and module.finished(error):
+        found = step_of(error.code)
+    return found, str(error.code)
 
 
 def greet(module):
@@ -109,18 +104,25 @@ def _remember(module, digest):
     """Call before the commit: the result of this job's image is reported after the reset."""
     store = _store(module)
     if store:
-        store.put(_KEY + module.module.encode(), digest)
+        store.put(_KEY + module.module.encode(), digest + module.mark())
+
+
+def forget(module):
+    """What was remembered has been reported, or is of no use."""
+    store = _store(module)
+    if store:
+        store.delete(_KEY + module.module.encode())
 
 
 def _outcome(module):
-    """Report a failure of the remembered image. For a success the new version is enough."""
+    """Prepare the report of what became of the remembered image: for a success none is due."""
     store = _store(module)
-    key = _KEY + module.module.encode()
-    digest = store and store.get(key)
-    if not digest:
+    found = store and store.get(_KEY + module.module.encode())
+    if not found:
         return
     from ufota.trial import last_result
 
+    digest = found[:_DIGEST]
     last = last_result(module.board)
     if last and last.digest[:_DIGEST] == digest:
         reason = 0 if last.result == states().CONFIRMED else last.reason
@@ -132,6 +134,10 @@ def _outcome(module):
             return
     else:
         return
-    if reason:
-        module.tell(_FAILED, str(reason))
-    store.delete(key)
+    if not reason:
+        forget(module)
+    else:
+        from ufota.sources import verdicts
+
+        step = _FAILED if verdicts.is_final(reason) else "0"
+        module.tell_late(step, str(reason), found[_DIGEST:])

@@ -16,13 +16,17 @@ It is a signed bundle; a bare image only where the layout says `unsigned`.
                                              as the service takes it for the success
     an update is offered while one is        nothing; requested again afterwards
     under way, or on trial
-    a file cannot be fetched                 -2; requested again after a back-off, and at once
-                                             when it is pushed
     bytes have come                          progress 0..99, 100 once it is committed
-    it fails                                 progress -1..-4, with the number of the error
+    an error that passes                     the same progress, with the number of the error;
+                                             requested again after a back-off, and at once
+                                             when it is pushed
+    an error that is final                   progress -1 or -3, with its number
     after the reset: it runs, confirmed      the new version
     after the reset: it was reverted         the old version, and progress -1 with the reason
 
+Which errors are final: verdicts.py. A final report that comes late, after a break of the
+connection or a reset, names no job: it is sent once the service has said which job it offers now,
+and not at all when that is another.
 source: the documented protocol, in docs/SERVERS.md in short
 """
 
@@ -39,11 +43,8 @@ from ufota.alibaba.link import Link, quoted
 
 _SCHEME = const("aliyun://")
 _PUMPS = const(8)  # messages an offer() takes in at most
-_ANSWER_MS = const(10000)  # for firmware/get
-_REPEATS = const(3)  # of it
 _RENEWALS = const(3)  # new addresses in a row of which none brought a byte
-_EXPIRED = (401, 403)
-_MOST_S = const(3600)  # between two attempts at a file that cannot be fetched
+_MOST_MS = const(86400000)  # between two attempts at a job that fails
 _SEQUENCE = const(0x30)  # a manifest begins with it
 
 
@@ -60,6 +61,7 @@ class AlibabaSource:
     block:        bytes of a block over MQTT; the client holds one in RAM, and a little more
     on_other:     on_other(topic, msg) for messages on topics of the application
     link:         of another module of the same device, in place of mqtt and the names
+    knobs:        reconnect_s, patience_ms, block_ms, repeats: see Link
     """
 
     def __init__(
@@ -74,33 +76,39 @@ class AlibabaSource:
         block=2048,
         on_other=None,
         link=None,
+        **knobs,
     ):
         self.board = board
         self.http = http
         self.module = module_of(module)
         self.version = version
         self._block = block
-        self.link = link or Link(board, mqtt, product_key, device_name, block + 516, on_other)
+        if not link:
+            link = Link(board, mqtt, product_key, device_name, block + 516, on_other, **knobs)
+        elif knobs:
+            raise ValueError  # they are the other module's
+        self.link = link
         self.link.modules[self.module] = self
         self.cost = 700 if http else 900
         self.header = b""
         self.at = self.retry_after_s = 0
         self.length = None
         self.tag = b""
-        self._unsent = None  # (step, description) that could not be reported yet
+        self._late = None  # (step, description, mark of the job) that is still to be reported
         self.asked = None  # id of our firmware/get
         self._greeting = False  # the report that follows a connect is due
         self._ask = True  # firmware/get is due
         self._tries = 0
-        self._retry = None  # Retry, once a file could not be fetched: heap
+        self._retry = None  # Retry, once a job has failed: heap
         self._ended_ms = self._rest_ms = 0  # the last failure, and when to ask after it
         self._job = None  # what was offered last
         self._closed = None  # the Job that has ended, with success or not
         self._busy = False
         self._inner = None  # the byte source in use
-        self._under = None  # the Job it brings, or brought last
+        self._under = None  # the Job that is under way, or was last
         self._bare = False  # True: what comes is no bundle
-        self._told = None  # last step
+        self.percent = "0"  # how far it came
+        self._told = ()  # last step and description of this attempt
 
     # What Link calls, some of it from within the client's callback
 
@@ -134,11 +142,17 @@ class AlibabaSource:
         if self._greeting:  # on trial: what is offered now may be what runs
             self._job = None
             return None
+        if self._late and not self._ask:
+            self._tell_late()
         job = self._job
         if job and not job.is_same(self._closed):
+            if not job.is_same(self._under):
+                self.percent, self._retry = "0", None
+            self._under = job
+            self._told = ()
             if job.url and not self.http:
-                self._closed = job
-                self.tell("-1", str(errors_net.NO_SOURCE))
+                self.finished(FwError(errors_net.NO_SOURCE))
+                self.tell(self.percent, str(errors_net.NO_SOURCE))
                 return None
             return _SCHEME + self.module + "/" + job.version
         if self._ask and not self._rests():
@@ -159,27 +173,34 @@ class AlibabaSource:
         if step:
             self.tell(*step)
 
-    def finished(self, final):
-        """An update has ended; final: True when trying it again would not help."""
+    def finished(self, error=None):
+        """An update has ended, with success or an FwError. True: and so has the job."""
         self._busy = False
         self._ask = True
         self._job = None
-        if final:
+        self._rest_ms = 0
+        if not error or _is_final(error):
             self._closed = self._under
             self._retry = None
-        else:
-            if not self._retry:
-                from ufota.sources.retry import Retry
+            self.percent = "0"  # of the same job, when it is pushed
+            return True
+        if not self._retry:
+            from ufota.sources.retry import Retry
 
-                self._retry = Retry(max_s=_MOST_S)
-            self._rest_ms = self._retry.after(FwError(errors.CONNECT)) or _MOST_S * 1000
-            self._ended_ms = time.ticks_ms()
+            self._retry = Retry()
+        self._rest_ms = self._retry.after(error, self) or _MOST_MS
+        self._ended_ms = time.ticks_ms()
+        return False
 
     def _rests(self):
         """True while it is too early to ask again after a failure."""
         if not self._rest_ms:
             return False
         return time.ticks_diff(time.ticks_ms(), self._ended_ms) < self._rest_ms
+
+    def mark(self):
+        """Bytes that stand for the job under way."""
+        return self._under.mark() if self._under else b""
 
     # Bytes
 
@@ -263,7 +284,7 @@ class AlibabaSource:
         if self._passed < 0:
             self.at, self.length, self.tag = source.at, source.length, source.tag
             if job.size is not None and self.length not in (None, job.size):
-                raise FwError(errors.CORRUPT, self.length)
+                raise FwError(errors_net.OTHER_LENGTH, self.length)
             self._passed = self.at
             if not self.at and job.method:
                 make = getattr(hashlib, job.method, None)
@@ -282,8 +303,10 @@ class AlibabaSource:
 
     def _renew(self, error):
         """Ask for another address when this one has expired. Raises error when it has not."""
+        from ufota.sources import verdicts
+
         self.retry_after_s = getattr(self._inner, "retry_after_s", 0)
-        if error.code != errors.HTTP_STATUS or error.at not in _EXPIRED:
+        if not verdicts.is_expired(error):
             raise error
         self._job = None
         self._answered = False
@@ -316,9 +339,9 @@ class AlibabaSource:
         link = self.link
         now_ms = time.ticks_ms()
         # One request at a time: an empty answer does not say for which module.
-        if link.asker and time.ticks_diff(now_ms, link.asked_ms) < _ANSWER_MS:
+        if link.asker and time.ticks_diff(now_ms, link.asked_ms) < link.block_ms:
             return
-        if link.asker is self and self._tries > _REPEATS:
+        if link.asker is self and self._tries > link.repeats:
             link.asker = None
             self._tries = 0
             raise FwError(errors_net.NO_ANSWER)
@@ -339,25 +362,38 @@ class AlibabaSource:
                 self._greeting = not reports.greet(self)
             except OSError as error:
                 raise FwError(errors.READ_FAILED, error.errno)
-        if self._unsent:
-            self._progress(self.module, *self._unsent)
-            self._unsent = None
         if link.refused:
             name, why = link.refused
             link.refused = None
             self._progress(name, "-1", str(why.code))
 
     def tell(self, step, about=""):
-        """Report progress; a final report that cannot be sent now is sent later."""
-        if step == self._told and not about:
+        """Report progress; what ends the job, and cannot be sent now, is sent later."""
+        if (step, about) == self._told:
             return
-        self._told = step
+        self._told = step, about
         try:
             self._progress(self.module, step, about)
         except FwError:
-            if about:
-                self._unsent = step, about
+            if step[0] == "-":
+                self.tell_late(step, about, self.mark())
             raise
+
+    def tell_late(self, step, about, mark):
+        """Report this of the job with this mark, once it is known that no other is offered."""
+        self._late = step, about, mark
+
+    def _tell_late(self):
+        from ufota.alibaba import reports
+
+        step, about, mark = self._late
+        if not self._job or mark in (b"", self._job.mark()):  # b"": of an older record
+            self._progress(self.module, step, about)
+        self._late = None
+        try:
+            reports.forget(self)
+        except OSError as error:
+            raise FwError(errors.READ_FAILED, error.errno)
 
     def _progress(self, module, step, about):
         rest = '"params":{"step":"%s","desc":%s%s}' % (step, quoted(about), _in_module(module))
@@ -374,6 +410,12 @@ class AlibabaSource:
             self.link.pump()
         except FwError:
             pass
+
+
+def _is_final(error):
+    from ufota.sources import verdicts  # heap: not before there is an error
+
+    return verdicts.is_final(error.code)
 
 
 def _in_module(name):

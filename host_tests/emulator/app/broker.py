@@ -1,4 +1,4 @@
-"""`socket` for umqtt.simple: a broker of MQTT, and Alibaba Cloud IoT's OTA right behind it."""
+"""`socket` for connect.py: a broker of MQTT, and Alibaba Cloud IoT's OTA right behind it."""
 
 import json
 import struct
@@ -62,15 +62,17 @@ class Cloud:
 
 
 class Network:
-    """`socket`, for umqtt."""
+    """`socket`, for ufota.alibaba.connect."""
+
+    SOCK_STREAM = 1
 
     def __init__(self, cloud):
         self._cloud = cloud
 
-    def getaddrinfo(self, host, port):
+    def getaddrinfo(self, host, port, *_):
         return [(2, 1, 0, "", (host, port))]
 
-    def socket(self):
+    def socket(self, *_):
         return Socket(self._cloud)
 
 

@@ -97,7 +97,7 @@ def alibaba(kind):
     from board import Board
     from umqtt import simple
 
-    from ufota.alibaba import bounded_socket
+    from ufota.alibaba import bounded_socket, connect
     from ufota.fleet_client import FleetClient
     from ufota.sources import http
     from ufota.sources.alibaba import AlibabaSource
@@ -105,11 +105,13 @@ def alibaba(kind):
 
     cloud = unwatched(lambda: broker.Cloud(net.page("/app.fw"), kind == "blocks"))
     net.plug(http)
-    simple.socket = broker.Network(cloud)
-    bounded_socket.select = net
+    connect.socket = broker.Network(cloud)
+    connect.select = bounded_socket.select = net
     board = Board()
     mqtt = simple.MQTTClient("id", "host", user="user", password="password", keepalive=60)
-    source = AlibabaSource(board, mqtt, broker.KEY, broker.NAME, http=http.HttpSource())
+    source = AlibabaSource(
+        board, mqtt, broker.KEY, broker.NAME, http=http.HttpSource(), random=lambda bits: 0
+    )
     client = FleetClient(board, source, Retry())
     step("made")
     while not client.poll():

@@ -115,12 +115,17 @@ def drain(cloud, url):
             return size, hexlify(digest.digest()).decode()
 
 
+def at_once(bits):
+    """`random` of a device that does not wait before it logs in."""
+    return 0
+
+
 def main(port, product_key, device_name, secret, wait_ms):
     gc.threshold(512)  # as firmware does: garbage of imports would end as holes
     board = Board()
     name, user, password = login(product_key, device_name, secret)
     mqtt = Today(name, "127.0.0.1", int(port), user, password, keepalive=60)
-    cloud = AlibabaSource(board, mqtt, product_key, device_name, version="1.0.0")
+    cloud = AlibabaSource(board, mqtt, product_key, device_name, version="1.0.0", random=at_once)
     found = attack(cloud, int(wait_ms))
     found["fed"] = board.fed
     gc.collect()

@@ -163,7 +163,8 @@ UPGRADE = f"/ota/device/upgrade/{KEY}/{NAME}".encode()
 ATTACKS = {
     "no CONNACK": (never_welcomes, errors.CONNECT),
     "half a CONNACK": (half_welcomes, errors.CONNECT),
-    "a refusal": (lambda device: device.sendall(b"\x20\x02\0\5"), errors.CONNECT),
+    "a refusal": (lambda device: device.sendall(b"\x20\x02\0\5"), errors_net.LOGIN),
+    "no MQTT": (lambda device: device.sendall(b"HTTP/1.1 400 \r\n"), errors_net.BAD_MESSAGE),
     "no SUBACK": (never_acknowledges, errors.CONNECT),
     "no PUBACK": (sends(b""), errors.CONNECT),
     "hangs up": (hangs_up, errors.CONNECT),

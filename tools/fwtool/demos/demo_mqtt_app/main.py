@@ -25,7 +25,7 @@ mqtt = MQTTClient(
     client_id, "127.0.0.1", int(os.getenv("DEMO_PORT")), user, password, keepalive=60
 )
 board = Board()
-cloud = AlibabaSource(board, mqtt, key, name, http=HttpSource(), version=VERSION)
+cloud = AlibabaSource(board, mqtt, key, name, http=HttpSource(), version=VERSION, reconnect_s=1)
 client = FleetClient(board, cloud, Retry())
 
 while True:
