@@ -13,7 +13,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 FLASH_SIZE = 2 << 20
-WALL_S = 300  # of one run; a step of a scene takes less
+WALL_S = 3600  # of one run; a step of a scene takes less, beside any other work
 TEARS = ("nothing", "half", "junk")
 _UF2_MAGIC = 0x0A324655
 _UF2_BLOCK = 512
@@ -62,7 +62,7 @@ class Pico:
             self._lines.put(line)
         self._lines.put(None)
 
-    def _ask(self, do, wall_s=60, **more):
+    def _ask(self, do, wall_s=WALL_S, **more):
         try:
             self._process.stdin.write(json.dumps({"do": do, **more}) + "\n")
             self._process.stdin.flush()
