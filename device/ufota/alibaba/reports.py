@@ -16,8 +16,9 @@ _DIGEST = const(8)  # bytes of it that are remembered
 _FAILED = const("-1")
 _VERIFY = const("-3")
 
-# Not told as a failed check, although they are between numbers that are.
-_DENIED = errors.NOT_NEWER, errors.INSTALL_DENIED, errors.DOWNLOAD_DENIED
+# Not told as a failed check, although they are between numbers that are: NOT_NEWER,
+# INSTALL_DENIED, DOWNLOAD_DENIED, INSTALL_FAILED.
+_NO_CHECK = (27, 37, 38, 40)
 
 
 def step_of(code):
@@ -26,7 +27,7 @@ def step_of(code):
     "-3" for a check of the image, else "-1". Never "-2" and "-4", a download and a write that
     failed: both pass.
     """
-    if errors.URI_TOO_LONG <= code <= errors.BAD_DIGEST and code not in _DENIED:
+    if errors.URI_TOO_LONG <= code <= errors.BAD_DIGEST and code not in _NO_CHECK:
         return _VERIFY
     return _FAILED
 

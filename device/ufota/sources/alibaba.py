@@ -106,6 +106,7 @@ class AlibabaSource:
         self._busy = False
         self._inner = None  # the byte source in use
         self._under = None  # the Job that is under way, or was last
+        self._is_old = False  # True: the service has offered another job since
         self._bare = False  # True: what comes is no bundle
         self.percent = "0"  # how far it came
         self._told = ()  # last step and description of this attempt
@@ -118,6 +119,8 @@ class AlibabaSource:
 
     def offered(self, job, answer):
         """job: Job, or None; answer: True for the answer to a request, False for a push."""
+        if job and self._busy and not job.is_same(self._under):
+            self._is_old = True
         if answer:
             self._ask = False
             self._answered = True
@@ -149,6 +152,7 @@ class AlibabaSource:
             if not job.is_same(self._under):
                 self.percent, self._retry = "0", None
             self._under = job
+            self._is_old = False
             self._told = ()
             if job.url and not self.http:
                 self.finished(FwError(errors_net.NO_SOURCE))
@@ -187,7 +191,7 @@ class AlibabaSource:
         if not self._retry:
             from ufota.sources.retry import Retry
 
-            self._retry = Retry()
+            self._retry = Retry(random=self.link.random)
         self._rest_ms = self._retry.after(error, self) or _MOST_MS
         self._ended_ms = time.ticks_ms()
         return False
@@ -272,6 +276,7 @@ class AlibabaSource:
         else:
             raise FwError(errors_net.NO_SOURCE)
         self._under = job
+        self._is_old = False
         self._bare = False
         self._inner = source
         self._running = None  # the digest of what has passed
@@ -372,12 +377,14 @@ class AlibabaSource:
         if (step, about) == self._told:
             return
         self._told = step, about
-        try:
-            self._progress(self.module, step, about)
-        except FwError:
-            if step[0] == "-":
-                self.tell_late(step, about, self.mark())
-            raise
+        ends = step[0] == "-"
+        if ends:
+            self.tell_late(step, about, self.mark())  # if it cannot be sent now
+            if self._is_old:
+                return
+        self._progress(self.module, step, about)
+        if ends:
+            self._late = None
 
     def tell_late(self, step, about, mark):
         """Report this of the job with this mark, once it is known that no other is offered."""
