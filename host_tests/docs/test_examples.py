@@ -193,6 +193,8 @@ def test_mqtt(tmp_path, form):
         changes = {
             '"updates.example", 1883': f'"127.0.0.1", {broker.port}',
             '"a1B2c3D4e5F", "dev001", "SECRET"': f'"{KEY}", "{NAME}", "{SECRET}"',
+            "login(KEY, NAME, SECRET)": 'login(KEY, NAME, SECRET, timestamp="")',  # mosquitto's
+            "mqtt, KEY, NAME": "mqtt, KEY, NAME, reconnect_s=1",
         }
         more = {"umqtt/simple.py": umqtt.read_bytes(), "data": SMALL}
         field = Field(tmp_path, "mqtt" + form, changes, **more)
