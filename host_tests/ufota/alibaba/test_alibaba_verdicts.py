@@ -67,12 +67,18 @@ def test_only_what_is_final_is_not_tried_again_by_itself():
         assert found is (None if verdicts.is_final(code) else True), code
 
 
-def test_progress_stays_where_it_was():
+def at_37():
+    """A device amid an update, of which 37 per cent are told."""
     device = failing(None)
     device.client.poll()
     assert device.client.poll()
-    device.source.tell("37")
     device.source.percent = "37"
+    device.source.tell("37")
+    return device
+
+
+def test_progress_stays_where_it_was():
+    device = at_37()
     device.source.http.error = FwError(errors.TIMEOUT)
     assert device.update().code == errors.TIMEOUT
     assert device.cloud.steps() == [("37", ""), ("37", str(errors.TIMEOUT))]
@@ -90,12 +96,12 @@ def test_a_pause_is_told_once_for_each_error():
 
 
 def test_a_job_that_was_ended_begins_at_0_when_it_is_pushed():
-    device = failing(FwError(errors.CORRUPT))
-    device.update()
-    device.source.http.error = FwError(errors.TIMEOUT)
-    device.cloud.push()
-    device.update()
-    assert device.cloud.steps() == [("-3", "26"), ("0", "72")]
+    device = at_37()
+    for code in (errors.CORRUPT, errors.TIMEOUT):
+        device.source.http.error = FwError(code)
+        assert device.update().code == code
+        device.cloud.push()
+    assert device.cloud.steps() == [("37", ""), ("-3", "26"), ("0", "72")]
 
 
 # Which job
