@@ -6,7 +6,7 @@ mode (mode_swap.py, mode_overwrite.py, mode_direct.py). One run:
     PENDING  the candidate is checked, then FORWARD; refused: IDLE
     FORWARD  the mode makes the new image active, then TRIAL (IDLE when permanent)
     TRIAL    one try less, then the start; none left, or the image is not whole: BACK
-    BACK     the mode makes the old image active, the new one is black-listed, IDLE
+    BACK     the mode makes the old image active, the new one is noted as failed, IDLE
     IDLE     the active image is started; not whole: the best candidate, else recovery
 
 Where the layout says `signed`, the active image starts only when this state records that its
@@ -186,7 +186,7 @@ class _Boot:
         except OSError:
             if state.tries:  # without one, the verdict is there already
                 return self._unread()
-        if self.board.hung():
+        if state.reason != errors_boot.CRASHED and self.board.hung():
             state.reason = errors_boot.HUNG
         if decide.by_trial(state.tries, head, state.new) == decide.GO_BACK:
             used_up = state.reason or errors_boot.NOT_CONFIRMED
@@ -195,9 +195,13 @@ class _Boot:
 
     def _unread(self):
         """The image on trial cannot be read: asked again at the next start, but once only."""
-        if self.state.reason == errors.READ_FAILED:
+        state = self.state
+        if state.reason == errors.READ_FAILED:
             return self._go_back(errors.READ_FAILED)
-        self.state.reason = errors.READ_FAILED
+        if state.reason == errors_boot.CRASHED:
+            state.tries -= 1  # the crash stays on record
+        else:
+            state.reason = errors.READ_FAILED
         self._put()
         raise OSError(EIO)
 
@@ -222,7 +226,7 @@ class _Boot:
             if head:
                 return self._installed(head)
         if state.reason not in errors_boot.DEVICE_FAULTS:
-            state.blacklist(state.new.digest)
+            state.blacklist(state.new, state.reason in errors_boot.USED_UP)
         tries = state.tries
         state.end(REVERTED, state.reason)
         if tries == PERMANENT:
@@ -262,7 +266,8 @@ class _Boot:
                 raise
             return None
         good = head and decide.may_start(head, state.floor, state.is_bad)
-        if good:
+        used_up = good and state.reason in errors_boot.USED_UP and self._is_untried(head)
+        if good and not used_up:
             self.board.log("[DBG ] Active firmware up-to-date")
             image = self._image(head)
             if image and self._is_untried(head):
@@ -293,12 +298,15 @@ class _Boot:
             found = self._header_in(slot)
             if not found or location in self._left_out:
                 continue
+            proven = self._is_proven(found)
+            if not proven and state.find(found.digest) >= 0:
+                continue  # it failed here
             try:
                 if self._refusal(location, found):
                     continue
             except OSError:
                 continue
-            rank = self._is_proven(found), found.version
+            rank = proven, found.version
             if not best or rank > best[0]:
                 best = rank, location, found
         if not best:
@@ -423,7 +431,8 @@ class _Boot:
         if not image:
             return self._go_back(errors.BAD_SIGNATURE)
         state.tries -= 1
-        state.reason = 0
+        if state.reason != errors_boot.CRASHED:  # one crash is enough, should nobody confirm
+            state.reason = 0
         self._put()
         self.board.log("[DBG ] Trial boot, {} left".format(state.tries))
         return image

@@ -25,9 +25,11 @@ NOT_CONFIRMED = const(80)  # the image was not confirmed in its trial boots
 CRASHED = const(81)  # the application raised, or ended, in its last trial boot
 HUNG = const(82)  # the watchdog reset the application in its last trial boot
 BELOW_FLOOR = const(83)  # version is below the anti-rollback floor
-BLACK_LISTED = const(84)  # this very image was rejected on this device before
+BLACK_LISTED = const(84)  # this very image was rejected here before, or failed too often
 ON_TRIAL = const(85)  # running image is not confirmed yet, so no other can come in
 NOT_ON_TRIAL = const(86)  # there is no trial to confirm or to reject
+# With these nobody knows whether the image is good: it rests, and is tried again.
+USED_UP = NOT_CONFIRMED, HUNG
 
 # Signatures
 NO_KEY = const(87)  # this device has no key to verify with: it is not provisioned yet

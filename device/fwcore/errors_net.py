@@ -45,5 +45,8 @@ NOT_BEGUN = const(122)  # no update has begun
 # Components
 NEEDS = const(125)  # needs a component, or a newer one, than this device has; at = which
 
+# Trial
+RESTING = const(89)  # nobody confirmed it the last time; at = starts until it is tried again
+
 # Provisioning
 BAD_IDENTITY = const(126)  # no identity as `fwtool provision` makes it; at = what of it is wrong

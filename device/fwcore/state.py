@@ -8,7 +8,7 @@ device without a state region has none of this: simple installation.
     PENDING  a new image waits in the candidate     boot stage: FORWARD, or IDLE (refused)
     FORWARD  the new image is becoming active       boot stage: TRIAL, IDLE (permanent), or BACK
     TRIAL    the new image runs, on trial           confirm(): IDLE; reject() or no tries: BACK
-    BACK     the old image is becoming active       boot stage: IDLE, the new one black-listed
+    BACK     the old image is becoming active       boot stage: IDLE, the new one in `bad`
 
     offset size field      meaning
     0      1    phase      (all fields little-endian)
@@ -30,10 +30,21 @@ device without a state region has none of this: simple installation.
     120    64   signature  of the new image's statement; zeros: none
     184    64   signature  of the one before it
     248    64   verified   digests of two statements that were verified here, newest first
-    312    128  bad        black-list: digests of rejected images, newest first
+    312    100  bad        four images that failed here, newest first; zeros: none
+    412    25   bar        the newest one that fell out of bad: no version up to it is taken
+    437    3    mark       b"ba2"; else bad is as older releases wrote it: four digests of
+                           rejected images, 32 bytes each
     440    n    equal      swap mode: bit map of equal blocks
     440+n  16   mac        HMAC-SHA256 of all before, cut to 16 bytes; its key is HMAC-SHA256 of
                            "ufota boot state " and the component, under the root of trust
+
+Each image that failed:
+
+    offset size field
+    0      8    version    big-endian, so that the newer one is the larger
+    8      16   digest     its first bytes
+    24     1    kind       255: rejected, black-listed; else 16 for each round of trials without a
+                           confirm, and the starts since, which ufota/update/rest.py counts
 
 A record whose MAC is wrong, or with a field out of its range, is none: the state is blank then.
 Where the layout says that the state is `external`, on a chip that others can write, the board's
@@ -72,10 +83,13 @@ ANCHOR = b"anchor."  # key in the board's store: this and the component
 _STATE = "<6BHIIQQQ32sQQ32s64s64s64s128s"  # 440 bytes; equal and mac follow
 _ANCHOR = "<IQ"
 _SIZE = const(440)
-_BAD = const(128)
+BAR = const(100)  # where it is in `bad`, which has the mark as well
+KIND = const(16)  # of an image that failed: from where its digest begins
+_REJECTED = const(255)
+MARK = b"ba2"
 _VERIFIED = const(64)
 _MAC = const(16)
-_BLANK = bytes(456)
+_BLANK = bytes(437) + MARK + bytes(16)
 _MAX_COUNT = 0xFFFFFFFF
 _MAX_SIZE = 1 << 32  # bytes of an image
 _LABEL = const(b"ufota boot state ")
@@ -194,14 +208,32 @@ class State:
         rest = [known for known in rest if known != statement]
         self.verified = (statement + b"".join(rest))[:_VERIFIED]
 
+    def find(self, digest):
+        """Where in `bad` the digest of this image is; -1: it has not failed here."""
+        return self.bad.find(digest[:KIND])
+
     def is_bad(self, digest):
         """True when the image of this digest was rejected on this device."""
-        return digest in [self.bad[at : at + 32] for at in range(0, _BAD, 32)]
+        at = self.find(digest)
+        return at >= 0 and (self.bad[at + KIND] == _REJECTED or self.bad[-3:] != MARK)
 
-    def blacklist(self, digest):
-        """Never offer or start the image of this digest again, until four others were rejected."""
-        if not self.is_bad(digest):
-            self.bad = (digest + self.bad)[:_BAD]
+    def blacklist(self, head, used_up=False):
+        """Never offer or start this image again.
+
+        used_up: True: it was only not confirmed in its trials; count that round
+        """
+        at, bad, bar = self.find(head.digest), self.bad, self.bad[BAR:]
+        if bar[-3:] != MARK:
+            if not used_up:
+                self.bad = (head.digest + bad)[:128]
+            return
+        kind = bad[at + KIND] if at >= 0 else 0
+        if not 0 <= at < BAR:
+            at = BAR - KIND - 1
+            bar = max(bar, bad[at - 8 : BAR] + MARK)
+        kind = min((kind | 15) + 1, _REJECTED) if used_up else _REJECTED
+        entry = struct.pack(">Q16sB", head.version, head.digest, kind)
+        self.bad = entry + bad[: at - 8] + bad[at + KIND + 1 : BAR] + bar
 
     def count_on(self):
         """An image is confirmed: no state from before counts, once the anchor is there."""

@@ -16,7 +16,7 @@ from micropython import const
 
 from fwcore import errors_boot
 from fwcore.errors import FwError
-from fwcore.modules import states
+from fwcore.modules import load, states
 
 _MAX_REASON = const(65535)
 _FEED_MS = const(1000)  # the longest sleep between two feeds of the watchdog
@@ -46,18 +46,24 @@ def confirm(board, floor=None):
     state = kinds.State(board)
     if state.phase in (kinds.FORWARD, kinds.BACK):
         raise FwError(errors_boot.NOT_ON_TRIAL)
-    before = state.phase, state.floor
+    before = state.phase, state.result, state.floor
     external = board.layout["state"].get("external", False)
     head = _running(board, state)
     if state.is_bad(head.digest):  # the boot stage had nothing better to start
         raise FwError(errors_boot.NOT_ON_TRIAL)
     version = head.version
-    if state.phase == kinds.TRIAL:
+    untried = state.result == kinds.REVERTED and head.digest == state.new.digest
+    if state.phase == kinds.TRIAL or untried:  # untried: it was given up, for want of another one
         state.end(kinds.CONFIRMED, 0)
     if floor is None:
         floor = 0 if board.layout.get("downgrade", False) else version
     state.floor = max(state.floor, min(floor, version))
-    if (state.phase, state.floor) != before or not state.journal.settled:
+    if (state.phase, state.result, state.floor) != before or not state.journal.settled:
+        if state.bad.lstrip(b"\0") != kinds.MARK:  # some image has failed here
+            load("ufota.update", "rest")
+            from ufota.update import rest
+
+            rest.forget(state, head.digest)
         state.count_on()
         state.put()
         written = True
@@ -72,7 +78,7 @@ def confirm_when(board, check, timeout_ms, wait_ms=1000):
     check:    called at once and again after every wait_ms; False, or an OSError, means not
               yet. The watchdog is fed before and after it: what takes longer feeds it itself
     returns:  True when confirmed; False when timeout_ms are over. Then reset: that was one
-              trial, and after the last one the old image comes back
+              trial. After the last one the old image comes back, and this one rests a while
     raises:   as confirm(); whatever else check() raises
     """
     for pause_ms in _pauses(board, timeout_ms, wait_ms):
@@ -105,8 +111,8 @@ async def aconfirm_when(board, check, timeout_ms, wait_ms=1000):
 def reject(board, reason):
     """The image on trial is no good: after a reset the old one is back, this one black-listed.
 
-    reason:  256..65535, for last_result(); below are the numbers of errors.py. One that
-             blames the device, or is out of bounds, is stored as NOT_CONFIRMED
+    reason:  256..65535, for last_result(); below are the numbers of errors.py. One that does not
+             blame the image, or is out of bounds, is stored as BLACK_LISTED
     raises:  OSError; FwError WRITE_FAILED; NOT_ON_TRIAL when the image is confirmed, or the
              device has no state region
     """
@@ -116,8 +122,9 @@ def reject(board, reason):
     state = kinds.State(board)
     if state.phase != kinds.TRIAL:
         raise FwError(errors_boot.NOT_ON_TRIAL)
-    if not 0 < reason <= _MAX_REASON or reason in errors_boot.DEVICE_FAULTS:
-        reason = errors_boot.NOT_CONFIRMED
+    others = errors_boot.DEVICE_FAULTS + errors_boot.USED_UP
+    if not 0 < reason <= _MAX_REASON or reason in others:
+        reason = errors_boot.BLACK_LISTED
     state.phase = kinds.BACK
     state.reason = reason
     state.put()

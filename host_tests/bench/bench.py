@@ -347,7 +347,10 @@ PROGRAMS = {
     "boot stage, direct": _boot_stage("trial", "mode_direct"),
     # Without the frozen stage beside it; stages have headers of their own.
     "boot selector": (["fwboot.select"], {"fwboot.mode_swap", "fwboot.mode_overwrite"}),
-    "client, simple": (CLIENT, {"ufota.update.pending", "ufota.trial", *DECODERS}),
+    "client, simple": (
+        CLIENT,
+        {"ufota.update.pending", "ufota.update.rest", "ufota.trial", *DECODERS},
+    ),
     "client with a way back": (["ufota", "ufota.trial", *CLIENT], DECODERS),
     "payload decoders, all": (DECODERS, {"fwcore.errors", "fwcore.storage"}),
 }

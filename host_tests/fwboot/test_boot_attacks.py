@@ -255,7 +255,7 @@ def test_a_rogue_client_cannot_have_an_old_or_a_rejected_image_started_on_trial(
             state.floor = floor
             state.bad = bytes(128)
             if not floor:
-                state.blacklist(head_of(1, OLD).digest)
+                state.blacklist(head_of(1, OLD))
             state.verified = bytes(64)
             state.phase, state.tries, state.new = TRIAL, 3, head_of(1, OLD)
             state.old, state.active = head_of(1, OLD), 0

@@ -1,7 +1,7 @@
 """When the active image cannot run: a candidate, the old image, the recovery image, any image."""
 
 from fwboot import main
-from fwcore import errors, header
+from fwcore import errors, errors_boot, header
 from fwcore.regions import fixed_slot
 from fwcore.state import BACK, CONFIRMED, FORWARD, IDLE, NO_SIGNATURE, REVERTED, TRIAL, State
 from fwcore.statement import digest_of
@@ -92,8 +92,12 @@ def test_a_candidate_that_came_to_the_rescue_and_does_not_confirm_gives_way():
         spoil(active_slot(board))
         for _ in range(3):
             boot(board, 2)
-        boot(board, 2)  # nothing else is there: better a rejected image than none
-        assert State(board).is_bad(head.digest)
+        boot(board, 2)  # nothing else is there: better an image that was not kept than none
+        state = idle(board, 2, REVERTED, errors_boot.NOT_CONFIRMED)
+        assert state.find(head.digest) >= 0 and not state.is_bad(head.digest)
+        assert trial.confirm(board)
+        state = idle(board, 2, CONFIRMED)
+        assert state.find(head.digest) < 0 and state.floor == 2
 
 
 def test_an_image_that_was_confirmed_goes_before_a_newer_one_that_never_ran():
@@ -184,7 +188,7 @@ def test_a_black_listed_or_corrupt_candidate_does_not_come_to_the_rescue():
         board = device(mode, kind)
         head = put(board, candidate_slots(board)[0], 2, NEW)
         state = State(board)
-        state.blacklist(head.digest)
+        state.blacklist(head)
         state.put()
         spoil(active_slot(board))
         quiet(board, no_boot, board)
@@ -209,7 +213,7 @@ def test_an_active_image_that_may_not_start_is_replaced():
             board = device(mode, kind)
             state = State(board)
             if bad == "black-listed":
-                state.blacklist(head_of(1, OLD).digest)
+                state.blacklist(head_of(1, OLD))
             else:
                 state.floor = 2
             state.put()
@@ -312,7 +316,7 @@ def test_the_old_image_does_not_come_back_below_the_floor_or_black_listed():
             trial.confirm(board)
             if more:
                 state = State(board)
-                state.blacklist(old.digest)
+                state.blacklist(old)
                 state.put()
             lose_the_new(board)
             quiet(board, no_boot, board)

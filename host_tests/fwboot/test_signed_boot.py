@@ -262,7 +262,7 @@ def test_a_rejected_image_starts_as_a_last_resort_only_by_its_record():
     board = signed_device("swap", "spi")
     boot(board, 1)
     state = State(board)
-    state.blacklist(head_of(1, OLD).digest)
+    state.blacklist(head_of(1, OLD))
     state.put()
     quiet(board, boot, board, 1)
     state = State(board)
@@ -276,7 +276,7 @@ def test_the_log_says_why_an_image_does_not_start():
         board = signed_device("swap", "spi")
         state = State(board)
         if why == "was rejected":
-            state.blacklist(head_of(1, OLD).digest)
+            state.blacklist(head_of(1, OLD))
         else:
             state.floor = 2
         state.put()

@@ -34,6 +34,7 @@ from trial_kit import (
     pending,
     quiet,
     repaired,
+    rounds,
     spoil,
 )
 from ufota import trial
@@ -136,7 +137,7 @@ def test_a_black_listed_update_is_refused():
     for mode, kind in WORLDS:
         board = device(mode, kind)
         state = State(board)
-        state.blacklist(head_of(2, NEW).digest)
+        state.blacklist(head_of(2, NEW))
         state.put()
         offer(board, 2)
         refused(board, errors_boot.BLACK_LISTED)
@@ -439,7 +440,7 @@ def test_the_watchdog_is_the_reason_when_it_bit():
     idle(board, 1, REVERTED, errors_boot.HUNG)
 
 
-def test_the_reason_is_that_of_the_last_trial():
+def test_a_crash_in_any_trial_is_the_reason_and_black_lists():
     board = device("swap")
     offer(board, 2, tries=2)
     boot(board, 2)
@@ -447,8 +448,9 @@ def test_the_reason_is_that_of_the_last_trial():
     state.reason = errors_boot.CRASHED
     state.put()
     boot(board, 2)
+    board.bitten = True
     boot(board, 1)
-    idle(board, 1, REVERTED, errors_boot.NOT_CONFIRMED)
+    assert idle(board, 1, REVERTED, errors_boot.CRASHED).is_bad(head_of(2, NEW).digest)
 
 
 def test_the_watchdog_that_bit_before_the_trial_is_no_reason():
@@ -523,7 +525,7 @@ def test_a_start_that_cannot_read_the_image_on_trial_costs_no_try():
             assert boot(board, 2).tries == left
         boot(board, 1)
         state = idle(board, 1, REVERTED, errors_boot.NOT_CONFIRMED)
-        assert state.is_bad(head_of(2, NEW).digest)
+        assert rounds(state, head_of(2, NEW)) == 1
 
 
 def test_an_image_on_trial_that_stays_unreadable_ends_in_the_old_one():
@@ -563,7 +565,7 @@ def test_tries_that_are_used_up_are_a_verdict_also_where_the_image_cannot_be_rea
         disk.bad_blocks = set()
         boot(board, 1)
         state = idle(board, 1, REVERTED, errors_boot.NOT_CONFIRMED)
-        assert state.is_bad(head_of(2, NEW).digest)
+        assert rounds(state, head_of(2, NEW)) == 1
 
 
 # BACK

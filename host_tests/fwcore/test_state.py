@@ -14,6 +14,8 @@ from fwcore.state import (
     CONFIRMED,
     FORWARD,
     IDLE,
+    KIND,
+    MARK,
     NO_SIGNATURE,
     NONE,
     NOWHERE,
@@ -109,7 +111,7 @@ def is_none(board):
 
 NO_IMAGE = tuple(no_image())[:3]
 BLANK = [IDLE, 0, NONE, 0, 0, 0, 0, 0, 0, 0, NO_IMAGE, NO_IMAGE]
-BLANK += [NO_SIGNATURE, NO_SIGNATURE, bytes(64), bytes(128), b""]
+BLANK += [NO_SIGNATURE, NO_SIGNATURE, bytes(64), bytes(125) + MARK, b""]
 
 
 def test_every_field_comes_back():
@@ -322,29 +324,82 @@ def test_the_payload_has_a_bit_for_each_block_of_a_swap():
     raises(errors.TOO_BIG, state.put)
 
 
+def failed(seed, version=1):
+    """Header of an image that failed."""
+    return Header(version, 1, noise(32, seed), b"")
+
+
+def kinds(state):
+    """What `bad` says of each image, newest first, and of the one behind the bar."""
+    found = [struct.unpack(">Q16sB", state.bad[at : at + 25]) for at in range(0, 125, 25)]
+    return [(version, kind) for version, _, kind in found]
+
+
 def test_the_black_list_keeps_the_newest_four_each_once():
     board = nor()
     state = State(board)
-    digests = [noise(32, i) for i in range(6)]
-    for i, digest in enumerate(digests):
-        assert not state.is_bad(digest)
-        state.blacklist(digest)
-        state.blacklist(digest)
-        state.blacklist(digests[max(0, i - 3)])
+    images = [failed(i, 10 + i) for i in range(7)]
+    for i, image in enumerate(images):
+        assert not state.is_bad(image.digest)
+        state.blacklist(image)
+        state.blacklist(image)
         assert len(state.bad) == 128
         state.put()
         state = State(board)
-        kept = digests[max(0, i - 3) : i + 1]
-        assert [d for d in digests if state.is_bad(d)] == kept
-    assert state.bad == b"".join(reversed(digests[2:]))
+        # The one behind the bar is known as well: it is the newest that fell out.
+        kept = images[max(0, i - 4) : i + 1]
+        assert [d for d in images if state.is_bad(d.digest)] == kept
+    assert kinds(state) == [(16, 255), (15, 255), (14, 255), (13, 255), (12, 255)]
 
 
-def test_a_digest_across_two_entries_is_not_on_the_black_list():
+def test_the_bar_is_the_newest_version_that_fell_out():
     state = State(nor())
-    state.blacklist(noise(32, 1))
-    state.blacklist(noise(32, 2))
-    for at in range(128 - 32):
-        assert state.is_bad(state.bad[at : at + 32]) == (at % 32 == 0 or at > 64)
+    for version, bar in ((5, 0), (9, 0), (3, 0), (4, 0), (7, 5), (8, 9), (6, 9), (2, 9)):
+        state.blacklist(failed(version, version))
+        assert kinds(state)[4][0] == bar
+    assert kinds(state)[:4] == [(2, 255), (6, 255), (8, 255), (7, 255)]
+    state.blacklist(failed(9, 9))  # behind the bar: it comes to the front again
+    assert kinds(state) == [(9, 255), (2, 255), (6, 255), (8, 255), (9, 255)]
+    top = failed(11, (1 << 64) - 1)
+    for seed in range(20, 25):
+        state.blacklist(top if seed == 20 else failed(seed, 1))
+    assert kinds(state)[4] == ((1 << 64) - 1, 255)
+
+
+def test_rounds_are_counted_and_a_rejection_ends_them():
+    state = State(nor())
+    image = failed(1, 7)
+    for kind in (16, 32, 48, 64):
+        state.blacklist(image, True)
+        assert kinds(state)[0] == (7, kind) and not state.is_bad(image.digest)
+    at = state.find(image.digest)
+    state.bad = state.bad[: at + KIND] + b"\x13" + state.bad[at + KIND + 1 :]
+    state.blacklist(image, True)  # starts that were counted are gone
+    assert kinds(state)[0] == (7, 32)
+    state.blacklist(failed(2, 8))
+    state.blacklist(image)
+    assert kinds(state)[:3] == [(7, 255), (8, 255), (0, 0)] and state.is_bad(image.digest)
+    for _ in range(2):
+        state.blacklist(image, True)
+        assert state.is_bad(image.digest)
+
+
+def test_a_list_that_an_older_release_wrote_is_read():
+    board = nor()
+    state = State(board)
+    digests = [noise(32, i) for i in range(1, 5)]
+    for count in (1, 4):
+        state.bad = (b"".join(digests[:count]) + bytes(128))[:128]
+        state.put()
+        state = State(board)
+        for i, digest in enumerate(digests):
+            assert state.is_bad(digest) == (i < count)
+        before = state.bad
+        state.blacklist(failed(9), True)  # a round: the next one counts
+        assert state.bad == before
+        state.blacklist(failed(9))
+        assert state.bad == (noise(32, 9) + before)[:128]
+        assert State(board).bad == before
 
 
 def test_put_counts_the_marks_into_done():
@@ -636,7 +691,7 @@ def confirmed(board, count, floor, anchor=True):
     """The state as it is after this many images were confirmed."""
     state = State(board)
     state.count, state.floor = count, floor
-    state.blacklist(noise(32, count))
+    state.blacklist(failed(count))
     state.put()
     if anchor:
         state.drop_anchor()

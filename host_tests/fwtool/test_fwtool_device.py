@@ -62,6 +62,18 @@ def test_a_rejected_image_goes_with_the_next_reset(trial):
     assert "reason 300: the application's own" in device(trial, "status").stdout
 
 
+def test_what_failed_is_allowed_again(trial):
+    assert device(trial, "allow").stdout == "no such image has failed here\n"
+    device(trial, "rollback")
+    wait_for(trial, b"this is old\r\n")
+    image = boot_state(trial.folder).new
+    assert boot_state(trial.folder).is_bad(image.digest)
+    assert "no such image" in device(trial, "allow", "--version", "3").stdout
+    told = json.loads(device(trial, "allow", "--version", "2", "--json").stdout)
+    assert told == {"allowed": True} and boot_state(trial.folder).find(image.digest) < 0
+    assert "error 41" in device(trial, "allow", "--version", "2.x", code=1).stderr
+
+
 def test_rollback_rejects_and_resets(trial):
     told = json.loads(device(trial, "rollback", "--json").stdout)
     assert told == {"rejected": True, "reason": 256, "reset": True}
@@ -122,7 +134,7 @@ def test_boards_that_cannot_answer(tmp_path):
 
     assert "no board on /dev/none" in device(Missing, "status", code=4).stderr
     with console(tmp_path / "new") as board:
-        for command in ("status", "confirm", "reject", "rollback"):
+        for command in ("status", "confirm", "reject", "rollback", "allow"):
             assert "has no ufota: fwtool deploy" in device(board, command, code=4).stderr
         device(board, "reject", "--reason", "5", code=2)
         mpremote(board, "exec", "import os; os.mkdir('/lib')")

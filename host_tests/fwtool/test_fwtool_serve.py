@@ -115,6 +115,7 @@ def test_image_that_a_device_has_rejected_for_good_is_gone_for_it(server, tmp_pa
     for result in (
         None,
         f"reverted 26 2.0.0 {DIGEST}",
+        f"resting 80 2.0.0 {DIGEST}",
         f"reverted 80 2.0.0 {DIGEST[:-1]}",
         f"reverted 80 2.0.0 {DIGEST}0",
         f"reverted 80 2.0.0 {'0' * 16}",
@@ -134,6 +135,9 @@ def test_image_that_a_device_has_rejected_for_good_is_gone_for_it(server, tmp_pa
         ("reverted", errors_boot.NOT_CONFIRMED, True),
         ("reverted", errors.BAD_SIGNATURE, True),
         ("reverted", 4711, True),
+        ("resting", errors_boot.NOT_CONFIRMED, False),
+        ("resting", errors_boot.HUNG, False),
+        ("resting", errors_boot.BLACK_LISTED, False),
         ("reverted", errors_boot.INSTALL_FAILED, False),
         ("reverted", errors.CORRUPT, False),
         ("refused", errors.BAD_SIGNATURE, True),

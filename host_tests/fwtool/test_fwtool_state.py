@@ -12,7 +12,7 @@ from fwcore import errors_boot, header
 from fwcore.header import Header
 from fwcore.manifest import version_word
 from fwcore.regions import storage_of
-from fwcore.state import BACK, NOWHERE, REVERTED, State
+from fwcore.state import BACK, MARK, NOWHERE, REVERTED, State
 from fwcore.statement import digest_of
 from fwtool.images import headers, image, layouts
 from fwtool.signing import statements
@@ -179,10 +179,32 @@ def test_a_new_board_is_idle(folder):
         "new": None,
         "old": None,
         "signed": False,
-        "black_list": [],
+        "failed": [],
     }
     said = fwtool("state", board).stdout
     assert "phase             IDLE\n" in said and "reason            none\n" in said
+
+
+def bad(seed):
+    return {"version": f"0.{seed}.0", "digest": noise(16, seed).hex()}
+
+
+def failed(*images):
+    """Entries of (seed, kind), and behind them a bar."""
+    entries = [
+        struct.pack(">Q16sB", (1 << 55) | (seed << 16), noise(16, seed), kind)
+        for seed, kind in images
+    ]
+    return b"".join(entries).ljust(100, b"\0") + struct.pack(
+        ">Q16sB", (1 << 55) | (9 << 16), noise(16, 9), 0x30
+    )
+
+
+def test_a_list_that_an_older_release_wrote_is_shown(folder):
+    board = make_board(folder)
+    leave(board, swapping(), bad=noise(32, 3) + noise(32, 4) + bytes(64))
+    found = [(image["digest"], image["rounds"]) for image in shown(board)["failed"]]
+    assert found == [(noise(32, 3).hex(), None), (noise(32, 4).hex(), None)]
 
 
 def test_every_field_of_a_state_is_shown(folder):
@@ -204,7 +226,7 @@ def test_every_field_of_a_state_is_shown(folder):
         old=old,
         signature=noise(64),
         verified=noise(32, 5) + statement_of(board),
-        bad=noise(32, 3) + noise(32, 4) + bytes(64),
+        bad=failed((3, 255), (1, 255), (5, 0x21)) + MARK,
     )
     found = shown(board)
     assert found == {
@@ -224,7 +246,12 @@ def test_every_field_of_a_state_is_shown(folder):
         "new": {"version": "2.0.0", "size": 4711, "digest": noise(32, 1).hex()},
         "old": {"version": "1700000000", "size": 815, "digest": noise(32, 2).hex()},
         "signed": True,
-        "black_list": [noise(32, 3).hex(), noise(32, 4).hex()],
+        "failed": [
+            {**bad(3), "rounds": None, "starts": None, "bar": False},
+            {**bad(1), "rounds": None, "starts": None, "bar": False},
+            {**bad(5), "rounds": 2, "starts": 1, "bar": False},
+            {**bad(9), "rounds": 3, "starts": 0, "bar": True},
+        ],
     }
     said = " ".join(fwtool("state", board).stdout.split())
     for part in (
@@ -242,8 +269,9 @@ def test_every_field_of_a_state_is_shown(folder):
         f"old 1700000000, 815 bytes, {noise(32, 2).hex()}",
         "signature of new yes",
         "signature recorded",
-        f"black list 0 {noise(32, 3).hex()}",
-        f"black list 1 {noise(32, 4).hex()}",
+        f"failed 0 0.3.0, {noise(16, 3).hex()}, black-listed",
+        f"failed 2 0.5.0, {noise(16, 5).hex()}, not confirmed, rounds 2, starts since 1",
+        f"failed 3 0.9.0, {noise(16, 9).hex()}, fell out of the list: nothing up to this version",
     ):
         assert part in said, part
 

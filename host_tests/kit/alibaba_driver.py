@@ -24,7 +24,7 @@ from ufota.sources.alibaba import AlibabaSource
 from ufota.sources.http import HttpSource
 from ufota.sources.retry import Retry
 from ufota_testkit import simboard, virtual_clock
-from update_kit import Key, staged
+from update_kit import Key, staged, tired
 
 HOST = "127.0.0.1"
 KEY, NAME, SECRET = "a1B2c3D4e5F", "dev001", "0123456789abcdef0123456789abcdef"
@@ -202,7 +202,8 @@ def confirmed(device):
 
 
 def reverted(device):
-    """An update that is never confirmed."""
+    """The last of the updates with an image that is never confirmed."""
+    tired(device.board, "small")
     found = device.update()
     found["booted"] = []
     for _ in range(4):

@@ -54,7 +54,7 @@ def update(url, timeout_ms, kind="sd"):
 
 
 def again(url, timeout_ms):
-    """An update on a board that reverted version 2.0.0, the image `small`, with reason 80."""
+    """An update on a board that laid aside version 2.0.0, the image `small`, for reason 80."""
     import update_kit
     from fwcore.header import NO_CAMPAIGN, Header
     from fwcore.manifest import version_word
@@ -67,6 +67,8 @@ def again(url, timeout_ms):
     image = update_kit.payload("small")
     digest = sha256(image).digest()
     state.new = Header(version_word("2.0.0"), len(image), digest, NO_CAMPAIGN)
+    for _ in range(3):
+        state.blacklist(state.new, True)
     state.put()
     machine = Client(board, HttpSource(timeout_ms))
 

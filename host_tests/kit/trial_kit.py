@@ -8,7 +8,7 @@ from hashlib import sha256
 
 from fwboot import main
 from fwcore import header
-from fwcore.state import IDLE, NONE, PENDING, TRIALS, State
+from fwcore.state import IDLE, KIND, NONE, PENDING, TRIALS, State
 from ufota_testkit.noise import noise
 from ufota_testkit.simboard import Board, active_slot, put, read, trial_layout
 
@@ -96,6 +96,12 @@ def idle(board, version, result=NONE, reason=0):
         found = (state.phase, state.result, state.reason)
         assert found == (IDLE, result, reason), found
     return state
+
+
+def rounds(state, head):
+    """Rounds of trials in which nobody confirmed this image, as the state counts them."""
+    at = state.find(head.digest)
+    return state.bad[at + KIND] >> 4 if at >= 0 and not state.is_bad(head.digest) else 0
 
 
 def spoil(slot):

@@ -228,7 +228,7 @@ def floor_raised_by_the_install():
 
 
 def black_list_forgotten():
-    return _put(state.State, "blacklist", lambda self, digest: None)
+    return _put(state.State, "blacklist", lambda self, head, used_up=False: None)
 
 
 def tries_never_end():

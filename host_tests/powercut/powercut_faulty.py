@@ -8,7 +8,8 @@ in any call of a disk. Judged by powercut_life.py's truth, and by what errors ch
     in a start    in which a call failed, nothing may run, or, as the last choice, an image that is
                   on trial or rejected: what is better could not be read
     afterwards    something runs, the device comes to rest, and takes a whole update. An image is
-                  black-listed when it was rejected or has used up its trials, and only then.
+                  black-listed when it was rejected, it rests when its trials are used up, and
+                  only then.
                   For one error no update is lost
 
 Runs on CPython and on MicroPython.
@@ -22,6 +23,7 @@ from fwcore.state import CONFIRMED, IDLE, REVERTED, TRIAL, State
 from powercut_life import (
     BEGUN,
     CAME_BACK,
+    CONDEMNED,
     DONE,
     FLOOR,
     FOR_EVER,
@@ -51,8 +53,8 @@ from ufota_testkit.noise import noise
 from ufota_testkit.virtual_clock import Clock
 from update_kit import MANIFEST_URL, FakeSource
 
-ESCAPED = "an image that was rejected, or used up its trials, is not black-listed"
-CONDEMNED = "an image was black-listed that was not rejected, and had trials left"
+ESCAPED = "an image that was rejected, or used up its trials, is not in the list"
+BLAMED = "an image that had trials left, and was not rejected, is in the list"
 RESULT = "the result of the last update is not what happened"
 REFUSED = "a call failed though its storage did not"
 NO_MORE = "no further update"
@@ -69,7 +71,7 @@ class FaultTruth:
     rejected:   by the application
     used:       trial boots;  lame: starts that were allowed to go wrong, cuts not counted
     stable:     version that must not be lost
-    bad:        versions that are black-listed for good
+    bad:        versions that are black-listed, or rest
     fetched, owed, known: not judged here
     """
 
@@ -371,7 +373,7 @@ class Faulty:
         """Start until nothing is left to do, then judge where that is, and update once more."""
         self.power.reset()
         self._rest()
-        if self.truth.offered == BEGUN and self.power.aside(self._is_bad):
+        if self.truth.offered == BEGUN and self.power.aside(self._has_failed):
             self.truth.offered = DONE  # it turned out so, and each of its tries was cut
         if self.truth.offered != DONE and self.version == self.truth.stable != self.truth.new:
             self.do("offer")
@@ -394,7 +396,7 @@ class Faulty:
 
     def _judge_end(self):
         truth, state = self.truth, State(self.board)
-        is_bad = self._is_bad()
+        has_failed, is_bad = self._has_failed(), self._is_bad()
         if self.version == truth.new:
             _must(truth.confirmed == DONE or truth.new == truth.stable, FOR_EVER)
             truth.is_over(truth.new)
@@ -403,15 +405,17 @@ class Faulty:
             must_be = truth.rejected == DONE or truth.used >= self.tries > 0
             may_be = truth.rejected or truth.given_up
             may_be = may_be or truth.used + truth.lame + truth.cuts >= self.tries
-            _must(is_bad or not must_be, ESCAPED)
-            _must(may_be or not is_bad, CONDEMNED)
+            _must(has_failed or not must_be, ESCAPED)
+            _must(may_be or not has_failed, BLAMED)
+            _must(is_bad or truth.rejected != DONE, ESCAPED)
+            _must(truth.rejected or self.habit == "crashes" or not is_bad, CONDEMNED)
             if truth.rejected == DONE:
                 found = state.result, state.reason, state.new.version
                 _must(found == (REVERTED, REASON, truth.new), RESULT)
             _must(may_be or self.habit != "confirms" or truth.lame or truth.cuts, NO_MORE)
             _must(not (self.single and self._must_succeed()), UPDATE_LOST)
             truth.is_over()
-        if is_bad:
+        if has_failed:
             truth.bad += (truth.new,)
 
     def _must_succeed(self):
@@ -420,6 +424,9 @@ class Faulty:
         if truth.offered != DONE or truth.rejected or truth.given_up or self.habit != "confirms":
             return False
         return truth.used < self.tries or not self.tries
+
+    def _has_failed(self):
+        return State(self.board).find(self._head(self.truth.new).digest) >= 0
 
     def _is_bad(self):
         return State(self.board).is_bad(self._head(self.truth.new).digest)

@@ -32,6 +32,7 @@ NOT_OFFERED = "an image nobody offered was started"
 FOR_EVER = "an unconfirmed image stays for ever"
 LOST = "a confirmed image was lost"
 CAME_BACK = "a rejected image was started again"
+CONDEMNED = "an image was black-listed that was not rejected, and did not crash"
 UPDATE_LOST = "an update that was pending came to nothing"
 FLOOR = "the floor fell, or rose early"
 STUCK = "no progress"
@@ -56,6 +57,7 @@ class Truth:
     offered:    the client's PENDING
     confirmed:  confirm() of the new image; or an update that needs none
     over:       the update came to its end with the old image
+    rejected:   by the application
     given_up:   somebody asked for the recovery image while the new one was on trial
     starts:     trial boots of the new image
     cuts:       of power
@@ -65,6 +67,7 @@ class Truth:
         self.offered = NO
         self.confirmed = NO
         self.over = NO
+        self.rejected = NO
         self.given_up = False
         self.starts = 0
         self.cuts = 0
@@ -73,7 +76,7 @@ class Truth:
         other = type(self)()
         other.offered, other.confirmed, other.over = self.offered, self.confirmed, self.over
         other.starts, other.cuts = self.starts, self.cuts
-        other.given_up = self.given_up
+        other.given_up, other.rejected = self.given_up, self.rejected
         return other
 
 
@@ -143,8 +146,9 @@ class Life:
         self.truth.confirmed = DONE
 
     def reject(self):
+        self.truth.rejected = max(self.truth.rejected, BEGUN)
         trial.reject(self.board, 200)
-        self.truth.over = DONE
+        self.truth.over = self.truth.rejected = DONE
 
     def recover(self):
         """Start with the key held: the recovery image runs, and whoever is on trial goes back."""
@@ -221,6 +225,7 @@ class Life:
     def _judge(self, state):
         truth, new = self.truth, self.version == NEW
         self.phase = state.phase
+        self.has_failed = state.find(self.head.digest) >= 0
         self.is_bad = state.is_bad(self.head.digest)
         if new:
             _must(truth.offered, NOT_OFFERED)
@@ -228,7 +233,7 @@ class Life:
             truth.offered = DONE  # it was torn, and turned out so; now it stays so
         else:
             _must(truth.confirmed != DONE, LOST)
-            if truth.offered == BEGUN and self.is_bad:
+            if truth.offered == BEGUN and self.has_failed:
                 truth.offered = DONE  # it turned out so, and each of its tries was cut
         _must(self.floor <= state.floor <= (self.top if truth.confirmed else self.floor), FLOOR)
         if truth.confirmed == DONE and self.tries:
@@ -285,7 +290,10 @@ class Life:
             may_fail = self.habit != "confirms" or truth.given_up
             may_fail = may_fail or truth.starts + truth.cuts >= self.tries
             _must(may_fail and self.tries, UPDATE_LOST)
-            _must(self.is_bad, CAME_BACK)
+            _must(self.has_failed, CAME_BACK)
+            _must(self.is_bad or truth.rejected != DONE, CAME_BACK)
+            blamed = truth.rejected or self.habit == "crashes"
+            _must(blamed or not self.is_bad, CONDEMNED)
         if self.version == NEW:
             _must(truth.confirmed == DONE, FOR_EVER)
 

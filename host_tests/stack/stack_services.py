@@ -8,6 +8,7 @@ import stack_worlds as worlds
 from alibaba_kit import KEY, NAME, Cloud
 from fake_broker import Broker
 from fake_hawkbit import FakeHawkbit
+from fwcore.state import State
 from stack_net import Net, Web, pages
 from ufota_testkit.virtual_clock import low
 from update_kit import bundle
@@ -89,6 +90,10 @@ def hawkbit_after():
     _hawkbit_net(server)
     _take(world, server)
     worlds.booted(world, 4)
+    state = State(world)
+    for _ in range(2):  # the third of its rounds: that is a failure
+        state.blacklist(state.new, True)
+    state.put()
     board = world.running()
 
     def act():

@@ -151,19 +151,21 @@ def test_reject_brings_the_old_image_back_and_keeps_the_reason():
         assert State(board).is_bad(digest)
 
 
-def test_reason_out_of_bounds_or_one_that_spares_the_image_is_not_confirmed():
+def test_a_reason_out_of_bounds_or_one_that_spares_the_image_black_lists_all_the_same():
     for reason, kept in (
         (1, 1),
         (255, 255),
         (256, 256),
         (65535, 65535),
         (errors_boot.CRASHED, errors_boot.CRASHED),
-        (0, errors_boot.NOT_CONFIRMED),
-        (-1, errors_boot.NOT_CONFIRMED),
-        (65536, errors_boot.NOT_CONFIRMED),
-        (1 << 40, errors_boot.NOT_CONFIRMED),
-        (errors_boot.INSTALL_FAILED, errors_boot.NOT_CONFIRMED),
-        (errors.CORRUPT, errors_boot.NOT_CONFIRMED),
+        (0, errors_boot.BLACK_LISTED),
+        (-1, errors_boot.BLACK_LISTED),
+        (65536, errors_boot.BLACK_LISTED),
+        (1 << 40, errors_boot.BLACK_LISTED),
+        (errors_boot.INSTALL_FAILED, errors_boot.BLACK_LISTED),
+        (errors.CORRUPT, errors_boot.BLACK_LISTED),
+        (errors_boot.NOT_CONFIRMED, errors_boot.BLACK_LISTED),
+        (errors_boot.HUNG, errors_boot.BLACK_LISTED),
     ):
         board = on_trial()
         digest = State(board).new.digest

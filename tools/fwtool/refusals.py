@@ -56,7 +56,9 @@ _OF_CODE = {
     **dict.fromkeys(_VERIFY, exits.VERIFY),
     **dict.fromkeys(_DEVICE, exits.DEVICE),
     **{code: exits.DEVICE for name, code in vars(errors_net).items() if name.isupper()},
-    **dict.fromkeys((*_REFUSED, errors_net.UNSIGNED, errors_net.CANCELED), exits.REFUSED),
+    **dict.fromkeys(
+        (*_REFUSED, errors_net.UNSIGNED, errors_net.CANCELED, errors_net.RESTING), exits.REFUSED
+    ),
 }
 
 

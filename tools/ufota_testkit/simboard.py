@@ -139,6 +139,7 @@ class Board:
     pressed: what wants_recovery() returns
     bitten:  what hung() returns
     watched: timeout of the watchdog, ms, once it was started
+    starts:  what ufota/update/rest.py has counted in this start
     """
 
     def __init__(self, layout_, rot=ROT, key=None):
@@ -158,6 +159,7 @@ class Board:
         self.pressed = False
         self.bitten = False
         self.watched = None
+        self.starts = {}
         self.vendor_id = VENDOR_ID
         self.class_id = CLASS_ID
         self._rot = rot
@@ -191,6 +193,7 @@ class Board:
         self.watched = timeout_ms
 
     def wants_recovery(self):
+        self.starts = {}  # asked once in each start: what was counted in RAM is lost
         return self.pressed
 
     def hung(self):

@@ -115,6 +115,13 @@ def forget(module):
         store.delete(_KEY + module.module.encode())
 
 
+def _rests(board):
+    load("ufota.update", "rest")
+    from ufota.update import rest
+
+    return rest.is_resting(states().State(board))
+
+
 def _outcome(module):
     """Prepare the report of what became of the remembered image: for a success none is due."""
     store = _store(module)
@@ -127,11 +134,13 @@ def _outcome(module):
     last = last_result(module.board)
     if last and last.digest[:_DIGEST] == digest:
         reason = 0 if last.result == states().CONFIRMED else last.reason
+        if reason and _rests(module.board):
+            return  # the job goes on: it is asked for again
     elif hasattr(module.board, "systems"):
         from ufota.firmware import targets
 
         reason = targets.fate(module.board, digest)
-        if reason in (None, targets.LOST):
+        if reason in (None, targets.LOST, targets.RESTS):
             return
     else:
         return

@@ -23,6 +23,8 @@ The one under way is recorded in the client store, under "sys" and the component
     0      1    kind     1 INSTALLING, 2 BEGUN: install() has returned, 3 KEPT  (little-endian)
     1      8    version  version word of the image
     9      32   digest   its SHA-256
+    41     1    rounds   as the kind of an image in the boot state: 16 for each time it was
+                         installed, and the starts since. Older releases wrote none
 
 Written before install(), so that a cut between the two is not taken for a failure.
 """
@@ -44,9 +46,12 @@ _INSTALLING = const(1)
 _BEGUN = const(2)
 _KEPT = const(3)
 LOST = const(-1)
+RESTS = const(-2)
 
 _KEY = b"sys"
-_RECORD = "<BQ32s"  # 41 bytes
+_RECORD = "<BQ32sB"  # 42 bytes
+_OLDER = const(41)  # bytes, without the rounds
+_ROUND = const(16)
 _NEEDS = const(6)  # bytes of b"needs:"
 
 
@@ -83,10 +88,17 @@ class FirmwareImage(Candidate):
 
     def commit(self):
         """Have it started after the next reset. Raises FwError WRITE_FAILED; OSError."""
-        found = self._update.manifest
-        _put(self._update.board, found, _INSTALLING)
+        found, board = self._update.manifest, self._update.board
+        record = _get(board, found.component)
+        rounds = _ROUND
+        if record and record[2] == found.installed_digest:
+            rounds = max(record[3], _ROUND)
+            if _fate(board, found.component, record) == errors_boot.NOT_CONFIRMED:
+                rounds = (rounds | 15) + 1
+        of_image = found.version, found.installed_digest, rounds
+        _write(board, found.component, _INSTALLING, *of_image)
         self._update.target.install(self._size)
-        _put(self._update.board, found, _BEGUN)
+        _write(board, found.component, _BEGUN, *of_image)
 
 
 def of(board):
@@ -97,7 +109,7 @@ def check(update, found):
     """Is this firmware image accepted? Sets the update's target and slot.
 
     raises:  FwError WRONG_COMPONENT | NO_SLOT (no region `client`) | ON_TRIAL | NOT_NEWER |
-             BLACK_LISTED | TOO_BIG; OSError
+             BLACK_LISTED | RESTING | TOO_BIG; OSError
     """
     board = update.board
     target = of(board).get(found.component)
@@ -113,13 +125,38 @@ def check(update, found):
             raise FwError(errors_boot.ON_TRIAL)
     if found.version <= target.version():
         raise FwError(errors.NOT_NEWER)
-    last = result(board, found.component)
-    if last and last.reason and last.digest == found.installed_digest:
-        raise FwError(errors_boot.BLACK_LISTED)
+    record = _get(board, found.component)
+    if record and record[2] == found.installed_digest:
+        if _fate(board, found.component, record) == errors_boot.NOT_CONFIRMED:
+            _rest(board, found.component, *record)
     slot = target.slot()
     if not slot.fits(found.installed_size):
         raise FwError(errors.TOO_BIG, found.installed_size)
     update.target, update.slot, update.pending = target, slot, None
+
+
+def _rest(board, component, kind, version, digest, rounds):
+    """It was refused, or reverted. Raises FwError RESTING | BLACK_LISTED; OSError."""
+    from ufota.update import rest
+
+    if rest.is_due(board, component):
+        if rest.left(rounds):
+            rounds += 1
+            _write(board, component, kind, version, digest, rounds)
+        rest.count(board, component)
+    rest.refuse(rounds)
+
+
+def allow(board, version=None):
+    """Forget what failed, of this version, or all. True when something was. Raises as delete()."""
+    found = False
+    for component in of(board):
+        record = _get(board, component)
+        if record and version in (None, record[1]):
+            if _fate(board, component, record) == errors_boot.NOT_CONFIRMED:
+                client_store.of(board).delete(_KEY + component.encode())
+                found = True
+    return found
 
 
 def settled(board):
@@ -158,7 +195,7 @@ def confirm(board):
     written = False
     for component, target, version, digest in _unkept(board):
         target.confirm()
-        _write(board, component, _KEPT, version, digest)
+        _write(board, component, _KEPT, version, digest, 0)
         written = True
     return written
 
@@ -180,26 +217,32 @@ def result(board, component):
     if reason is None or reason == LOST:
         return None
     kinds = states()
-    return Result(kinds.REVERTED if reason else kinds.CONFIRMED, reason, *record[1:])
+    return Result(kinds.REVERTED if reason else kinds.CONFIRMED, reason, *record[1:3])
 
 
 def fate(board, digest):
     """The result of a firmware image.
 
     digest:  its SHA-256, or the first bytes of it
-    returns: 0 it was confirmed; error number; None while that is not known yet; LOST when power
-             was cut before it could be installed, or nothing is known of it
+    returns: 0 it was confirmed; error number; None while that is not known yet; RESTS
+             when it failed and may come again; LOST when power was cut before it could be
+             installed, or nothing is known of it
     raises:  OSError; FwError
     """
     for component in of(board):
         record = _get(board, component)
         if record and record[2][: len(digest)] == digest:
-            return _fate(board, component, record)
+            found = _fate(board, component, record)
+            if found == errors_boot.NOT_CONFIRMED:
+                from ufota.update import rest
+
+                return found if rest.is_over(record[3]) else RESTS
+            return found
     return LOST
 
 
 def _fate(board, component, record):
-    kind, version, _ = record
+    kind, version, _, _ = record
     target = of(board)[component]
     if kind == _KEPT:
         return 0
@@ -209,17 +252,16 @@ def _fate(board, component, record):
 
 
 def _get(board, component):
-    """(kind, version, digest) of a component's last image, or None. Raises OSError; FwError."""
+    """(kind, version, digest, rounds) of a component's last image, or None.
+
+    Raises OSError; FwError.
+    """
     store = client_store.of(board)
     record = store.get(_KEY + component.encode(), b"") if store else b""
+    if len(record) == _OLDER:
+        record += bytes((_ROUND,))
     return struct.unpack(_RECORD, record) if len(record) == struct.calcsize(_RECORD) else None
 
 
-def _put(board, found, kind):
-    _write(board, found.component, kind, found.version, found.installed_digest)
-
-
-def _write(board, component, kind, version, digest):
-    client_store.of(board).put(
-        _KEY + component.encode(), struct.pack(_RECORD, kind, version, digest)
-    )
+def _write(board, component, *record):
+    client_store.of(board).put(_KEY + component.encode(), struct.pack(_RECORD, *record))

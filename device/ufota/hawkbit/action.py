@@ -22,7 +22,7 @@ import struct
 
 from micropython import const
 
-from fwcore import errors, errors_boot
+from fwcore import errors, errors_boot, errors_net
 from fwcore.errors import FwError
 from fwcore.modules import load, states
 
@@ -35,6 +35,7 @@ _KEY = b"hawkbit"
 _RECORD = "<BHI32s"  # 39 bytes; id follows
 _SIZE = const(39)
 _UNKNOWN = const(-1)  # something else came between; as targets.LOST
+_RESTS = const(-2)  # as targets.RESTS
 _NO_DIGEST = bytes(32)
 
 
@@ -130,7 +131,7 @@ def verdict(board, error, packed):
     returns: 0 when its image runs already; error number; None when it has not ended at all
     """
     code = error.code
-    if code == errors_boot.ON_TRIAL:
+    if code in (errors_boot.ON_TRIAL, errors_net.RESTING):
         return None
     if code not in (errors.NOT_NEWER, errors_boot.BLACK_LISTED):
         return code
@@ -160,6 +161,8 @@ def _outcome(board, digest, fresh):
     raises:  OSError
     """
     found = _system(board, digest)
+    if found == _RESTS:
+        return _UNKNOWN  # the action goes on: it is offered again
     if found != _UNKNOWN:
         return found
     if "state" not in board.layout:
@@ -174,6 +177,11 @@ def _outcome(board, digest, fresh):
         return _UNKNOWN
     if state.result == kinds.CONFIRMED:
         return 0
+    load("ufota.update", "rest")
+    from ufota.update import rest
+
+    if rest.is_resting(state):
+        return _UNKNOWN
     return state.reason or errors_boot.NOT_CONFIRMED
 
 

@@ -116,7 +116,8 @@ class CardSource:
         tag, _ = found
         if tag != self._left:
             mark, count, ending = self._noted(tag)
-            if not ending and count >= _TRIES:
+            confirmed = state and state.result == states().CONFIRMED
+            if not ending and count >= _TRIES and not confirmed:
                 ending = (state and state.reason) or errors_boot.INSTALL_FAILED
             if not ending:
                 for _ in range(0, self._settle_ms, _SLICE_MS):  # it may still be written

@@ -14,6 +14,7 @@ from fwcore.slot import active_slot, slots
 _SCRATCH_AT = const(2048)  # headers are looked at above; a manifest may be below
 _COMPONENT = const("MAIN")
 _RAW = const(1)  # payload format: the image as it is
+_NONE_FAILED = b"ba2"  # State.bad, without its zeros
 
 
 def check(update, found):
@@ -33,6 +34,11 @@ def check(update, found):
             places = state.active_slot(board)[0], state.candidate_slots(board)
             mv = update.buf[_SCRATCH_AT:]
             update.pending = PendingUpdate(board, state, places, found, mv, update.permanent)
+            if state.bad.lstrip(b"\0") != _NONE_FAILED:
+                load("ufota.update", "rest")
+                from ufota.update import rest
+
+                rest.check(board, state, found)
         else:
             _check_newer(update, found)
         update.slot = _choose_slot(update, found.installed_size)

@@ -39,8 +39,14 @@ def result(state):
     load("fwcore", "manifest")
     from fwcore.manifest import version_text
 
+    word = "refused"
+    if state.result == kinds.REVERTED:
+        load("ufota.update", "rest")
+        from ufota.update import rest
+
+        word = "resting" if rest.is_resting(state) else "reverted"
     words = (
-        "reverted" if state.result == kinds.REVERTED else "refused",
+        word,
         state.reason,
         version_text(state.new.version),
         hexlify(state.new.digest[:8]).decode(),

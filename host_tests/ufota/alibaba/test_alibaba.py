@@ -25,7 +25,7 @@ from ufota.sources.alibaba import AlibabaSource
 from ufota.sources.retry import Retry
 from ufota_testkit import simboard, virtual_clock
 from ufota_testkit.noise import noise
-from update_kit import bundle
+from update_kit import bundle, tired
 
 BOTH = True
 NEW = version_word("2.0.0")
@@ -737,6 +737,7 @@ def reverted(device, cloud):
 def test_a_revert_is_told_once_with_its_reason():
     cloud = Cloud(SMALL)
     device = Device(cloud)
+    tired(device.board, "small")
     reverted(device, cloud)
     cloud.broken = OSError(1)
     raises(errors.CONNECT, device.source.offer)
@@ -752,6 +753,23 @@ def test_a_revert_is_told_once_with_its_reason():
     device.source.offer()
     device.source.offer()
     assert cloud.informs() == ["1.0.0"] * 3 and len(cloud.steps()) == 1
+
+
+def test_an_image_that_nobody_confirmed_is_no_failure_and_comes_again():
+    cloud = Cloud(SMALL)
+    device = Device(cloud)
+    reverted(device, cloud)
+    cloud.file = SMALL  # the job is open, as the service sees it
+    assert device.update().code == errors_net.RESTING
+    assert cloud.informs() == ["1.0.0"] and cloud.steps()[-1] == ("0", str(errors_net.RESTING))
+    assert reset(device) == version_word("1.0.0")
+    assert device.update() is True
+    assert reset(device) == NEW
+    trial.confirm(device.board)
+    device.source.offer()
+    device.source.offer()
+    assert cloud.informs()[-1] == "2.0.0"
+    assert not [step for step, _ in cloud.steps() if step[0] == "-"]
 
 
 def test_a_revert_of_what_came_another_way_is_not_told():

@@ -11,6 +11,7 @@ from fwcore.storage import Storage
 from helpers import raises
 from resume_kit import board_of
 from test_update_writer import bring
+from ufota import black_list
 from ufota.alibaba import reports
 from ufota.firmware import targets
 from ufota.firmware.esp32 import OtaPartition
@@ -21,7 +22,7 @@ from ufota.update import client_store
 from ufota.update.writer import UpdateWriter
 from ufota_testkit import simboard
 from ufota_testkit.simboard import put, trial_layout
-from ufota_testkit.simdisk import Disk, PowerCut
+from ufota_testkit.simdisk import Disk, PowerCut, every_cut
 from update_kit import OLD, Key, payload, signed, staged
 
 BOTH = True  # runs on CPython and on MicroPython
@@ -46,6 +47,7 @@ def start(board, chip):
     """The board starts: what is in RAM is new."""
     board.power.on()
     chip.reset()
+    board.starts = {}
     if hasattr(board, "client_store"):
         del board.client_store
     running = Partition(chip, chip.runs)
@@ -93,10 +95,83 @@ def test_firmware_that_does_not_confirm_goes_back_and_stays_out():
     failed = REVERTED, errors_boot.NOT_CONFIRMED, TWO, digest("system")
     assert last_result(board, "SYSTEM") == failed and not confirm(board)
     assert last_result(board, "SYSTEM") == failed
-    raises(errors_boot.BLACK_LISTED, UpdateWriter(board).begin, signed("system"))
+    raises(errors_net.RESTING, UpdateWriter(board).begin, signed("system"))
     install(board, chip, "system_three")  # another one may come
     start(board, chip)
     assert confirm(board) and chip.version() == THREE
+
+
+def rests(board, at):
+    """It rests, for so many starts; asking again in the same start changes nothing."""
+    error = raises(errors_net.RESTING, UpdateWriter(board).begin, signed("system"))
+    assert error.at == at
+    ops = board.power.ops
+    raises(errors_net.RESTING, UpdateWriter(board).begin, signed("system"))
+    assert board.power.ops == ops
+
+
+def goes_back(board, chip):
+    install(board, chip, "system")
+    start(board, chip)
+    start(board, chip)
+    assert chip.version() == FIRST
+
+
+def test_firmware_that_nobody_confirms_has_three_rounds():
+    board, chip = esp_board()
+    known = digest("system")
+    goes_back(board, chip)
+    rests(board, 1)
+    assert targets.fate(board, known) == targets.RESTS  # no failure for a service
+    start(board, chip)
+    goes_back(board, chip)
+    for left in (4, 3, 2, 1):
+        rests(board, left)
+        start(board, chip)
+    assert targets.fate(board, known) == targets.RESTS
+    goes_back(board, chip)
+    for _ in range(7):
+        raises(errors_boot.BLACK_LISTED, UpdateWriter(board).begin, signed("system"))
+        assert targets.fate(board, known) == errors_boot.NOT_CONFIRMED
+        start(board, chip)
+    assert not black_list.allow(board, THREE) and black_list.allow(board, TWO)
+    install(board, chip, "system")
+    start(board, chip)
+    assert confirm(board) and last_result(board, "SYSTEM").result == CONFIRMED
+
+
+def test_firmware_that_an_older_release_saw_go_back_rests():
+    board, chip = esp_board()
+    goes_back(board, chip)
+    store = client_store.of(board)
+    store.put(b"sysSYSTEM", store.get(b"sysSYSTEM")[:41])
+    assert last_result(board, "SYSTEM").reason == errors_boot.NOT_CONFIRMED
+    rests(board, 1)
+    start(board, chip)
+    assert UpdateWriter(board).begin(signed("system"))
+
+
+def test_a_cut_in_the_count_of_a_start_of_firmware():
+    def resting():
+        board, chip = esp_board()
+        goes_back(board, chip)
+        store = client_store.of(board)
+        store.put(b"sysSYSTEM", store.get(b"sysSYSTEM")[:41] + b"\x20")  # two rounds
+        start(board, chip)
+        board.chip = chip
+        return board
+
+    def check(board):
+        start(board, board.chip)
+        error = raises(errors_net.RESTING, UpdateWriter(board).begin, signed("system"))
+        assert error.at in (4, 3)
+        start(board, board.chip)
+        rests(board, error.at - 1)
+
+    def act(board):
+        raises(errors_net.RESTING, UpdateWriter(board).begin, signed("system"))
+
+    assert every_cut(resting, act, check, ("half", "moody")) >= 4
 
 
 def test_nothing_else_comes_in_while_firmware_is_on_trial():
@@ -239,7 +314,8 @@ def test_services_are_told_what_came_of_it():
     start(board, chip)
     record = action.Action(board)
     record.settle()
-    assert (record.kind, record.code) == (action.ENDED, errors_boot.NOT_CONFIRMED)
+    assert record.kind == action.NONE  # it rests: the action goes on
+    assert targets.fate(board, digest("system_three")) == targets.RESTS
 
 
 def test_alibaba_is_told_of_firmware_that_went_back():
@@ -253,8 +329,9 @@ def test_alibaba_is_told_of_firmware_that_went_back():
         def inform(self, version):
             told.append(version)
 
-        def tell(self, *step):
-            told.append(step)
+        def tell_late(self, step, about, mark):
+            told.append((step, about))
+            reports.forget(self)
 
     module = Module()
     module.board = board
@@ -263,9 +340,12 @@ def test_alibaba_is_told_of_firmware_that_went_back():
     start(board, chip)
     assert not reports.greet(module) and not told  # it is on trial
     start(board, chip)
+    assert reports.greet(module) and told == ["1.0.0"]  # it rests
+    store = client_store.of(board)
+    store.put(b"sysSYSTEM", store.get(b"sysSYSTEM")[:41] + b"\x30")  # three rounds
     assert reports.greet(module)
-    assert told == ["1.0.0", ("-1", str(errors_boot.NOT_CONFIRMED))]
-    assert reports.greet(module) and told[2:] == ["1.0.0"]
+    assert told[1:] == ["1.0.0", ("-1", str(errors_boot.NOT_CONFIRMED))]
+    assert reports.greet(module) and told[3:] == ["1.0.0"]
 
 
 def mboot_board():
@@ -316,7 +396,7 @@ def test_mboot_that_refuses_the_file_is_a_failure_and_lost_words_are_none():
         last = last_result(board, "SYSTEM")
         assert (last.result if last else None) == result
         if result:
-            raises(errors_boot.BLACK_LISTED, UpdateWriter(board).begin, signed("system"))
+            raises(errors_net.RESTING, UpdateWriter(board).begin, signed("system"))
         else:
             assert UpdateWriter(board).begin(signed("system"))
 

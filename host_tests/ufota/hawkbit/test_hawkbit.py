@@ -26,7 +26,7 @@ from ufota.sources.retry import Retry
 from ufota.update import client_store
 from ufota_testkit import simboard
 from ufota_testkit.simdisk import every_cut
-from update_kit import OLD, Key, bundle, running, staged
+from update_kit import OLD, Key, bundle, running, staged, tired
 
 BOTH = True
 IMAGE = "http://cdn.example/image.fw"
@@ -156,8 +156,35 @@ def test_without_a_client_store_the_server_is_told_when_it_offers_the_image_agai
         check_cycle(mode, False)
 
 
-def test_a_revert_is_a_failure_with_its_reason():
+def test_an_image_that_nobody_confirmed_is_no_failure_and_comes_again():
+    for mode in simboard.MODES:
+        world = deployed(mode)
+        world.update()
+        for _ in range(3):
+            assert world.reset() > 1
+            world.update()
+        for _ in range(2):
+            assert world.reset() == 1
+            assert (
+                world.update() == states.FAILED and world.client.error.code == errors_net.RESTING
+            )
+            for _ in range(5):
+                world.update()
+            if world.client.error.at == 1:
+                assert world.remembered() is None
+                break
+        assert FAILURE not in world.server.said() and world.server.action
+        assert world.reset() == 1
+        assert world.update() == states.READY
+        assert world.reset() > 1
+        trial.confirm(world.board)  # the network is back
+        world.update()
+        assert world.server.said()[-1] == SUCCESS and world.server.action is None
+
+
+def test_a_revert_for_the_third_time_is_a_failure_with_its_reason():
     world = deployed()
+    tired(world.board, "two_bundle")
     world.update()
     for _ in range(3):
         assert world.reset() > 1

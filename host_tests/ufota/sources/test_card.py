@@ -11,6 +11,7 @@ from fwboot import main
 from fwcore import errors, errors_boot, errors_net
 from fwcore import state as states
 from fwcore.errors import FwError
+from fwcore.header import Header
 from fwcore.manifest import version_word
 from fwcore.state import State
 from helpers import raises
@@ -99,10 +100,29 @@ def test_image_that_went_back_gives_its_reason_to_the_file():
         assert not poll(board, card)
 
 
+def test_an_image_that_nobody_confirmed_rests_and_its_file_stays():
+    for confirms, name in ((True, "update.done"), (False, "update.e80")):
+        board, card = with_card(trial_board("direct"))
+        for waits in (1, 4, 0):
+            assert poll(board, card)
+            assert boot(board) == SMALL
+            if confirms and not waits:
+                assert confirm(board)
+                raises(errors.NOT_NEWER, poll, board, card)
+                break
+            assert boot(board) == boot(board) == SMALL and boot(board) == FIRST
+            for left in range(waits, 0, -1):
+                assert raises(errors_net.RESTING, poll, board, card).at == left
+                assert names(card) == ["update.bin"] and boot(board) == FIRST
+        for _ in range(3):
+            assert not poll(board, card)
+        assert names(card) == [name]
+
+
 def test_black_listed_image_of_an_earlier_update_gives_the_number_of_that():
     board, card = with_card(trial_board("overwrite"))
     state = State(board)
-    state.blacklist(sha256(SMALL[1]).digest())
+    state.blacklist(Header(1, 1, sha256(SMALL[1]).digest(), b""))
     state.reason = 301
     state.put()
     raises(errors_boot.BLACK_LISTED, poll, board, card)

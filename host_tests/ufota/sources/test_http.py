@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import http_driver
-from fwcore import errors
+from fwcore import errors, errors_boot
 from fwcore.manifest import version_word
 from fwtool import paths
 from helpers import PATIENCE_S
@@ -369,7 +369,7 @@ def test_image_that_was_rejected_is_gone_on_our_server_and_refused_from_others(d
     if _is_ours(real_server):
         assert (found.get("code"), found.get("at")) == (errors.HTTP_STATUS, 410)
     else:
-        assert found.get("ready")  # black-listed it was not, in this test
+        assert found.get("code") == errors_boot.BLACK_LISTED
     found = drive("again", real_server + "later")
     assert found.get("ready"), found
 
@@ -382,6 +382,6 @@ def _is_ours(address):
 def test_result_is_told_byte_for_byte(drive):
     digest = sha256(payload("small")).hexdigest()[:16].encode()
     with BadServer({"/small": page(bundle("small"))}) as server:
-        assert drive("again", server.url("/small")).get("ready")
+        assert drive("again", server.url("/small")).get("code") == errors_boot.BLACK_LISTED
         line = b"Ufota-Result: reverted 80 2.0.0 " + digest + b"\r\n"
         assert server.requests[0].endswith(b"Accept-Encoding: identity\r\n" + line + b"\r\n")

@@ -8,7 +8,6 @@ from ufota.sources import verdicts
 
 ROW = re.compile(r'^    "([FDRSsrpc])"  # (\d+) ([A-Z_]+): (.{5,})$')
 GAP = re.compile(r'^    "(-+)"$')
-TO_COME = {89: "RESTING"}
 
 
 def rows():
@@ -35,7 +34,7 @@ def rows():
 def test_each_number_of_an_update_has_its_row():
     drivers = range(130, 150)  # of an OSError, which becomes WRITE_FAILED or READ_FAILED
     known = {row["code"]: row["name"] for row in explain.table() if row["code"] not in drivers}
-    assert {code: name for code, _, name in rows()} == {**TO_COME, **known}
+    assert {code: name for code, _, name in rows()} == known
 
 
 def test_what_the_lines_say_is_what_is_looked_up():

@@ -1,4 +1,4 @@
-"""`fwtool device`: shows, confirms and rejects the update of a board on a cable.
+"""`fwtool device`: shows, confirms, rejects and allows the updates of a board on a cable.
 
 The board's own modules do that. Each command interrupts what the board runs, without a reset,
 and leaves it interrupted: a reset starts it again. Nothing here costs a trial boot.
@@ -46,6 +46,7 @@ answer["errors"] = [line for line in lines if line.startswith("[ERR ] ")]
 )
 _CONFIRM = _BOARD + "answer = trial.confirm(board)\n"
 _REJECT = _BOARD + "trial.reject(board, {reason})\nanswer = True\n"
+_ALLOW = _BOARD + "from ufota import black_list\nanswer = black_list.allow(board{version})\n"
 _LOG = """
 from board import Board
 answer = getattr(Board, "lines", None)
@@ -182,6 +183,25 @@ def rollback_command(port, reason, as_json):
     """Reject the image on trial, and reset the board: the old one comes back."""
     _reject(port, reason).run("reset")
     _tell({"rejected": True, "reason": reason, "reset": True}, as_json, "rejected, and reset")
+
+
+@device.command("allow")
+@_port
+@click.option(
+    "--version", help="Only images of this version, as `status` shows it. Left out: all."
+)
+@files.json_option
+def allow_command(port, version, as_json):
+    """Let images that failed on this board come again: black-listed, resting, or laid aside."""
+    wanted = "" if version is None else f", {_word(version)}"
+    found = Link(port).ask(_ALLOW.format(version=wanted))
+    text = "allowed again" if found else "no such image has failed here"
+    _tell({"allowed": found}, as_json, text)
+
+
+def _word(version):
+    """Text of a version, 1.2.3 or a number, -> u64."""
+    return int(version) if version.isdecimal() else versions.version_word(version)
 
 
 @device.command("log")

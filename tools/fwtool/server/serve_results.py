@@ -9,7 +9,7 @@ from fwcore import errors, errors_boot
 
 HEADER = "ufota-result"
 IMAGE = "ufota-image"
-_RESULT = re.compile(r"(reverted|refused) (\d{1,5}) ([\d.]{1,20}) ([0-9a-f]{16})")
+_RESULT = re.compile(r"(reverted|refused|resting) (\d{1,5}) ([\d.]{1,20}) ([0-9a-f]{16})")
 _IMAGE = re.compile(r"[\d.]{1,20} ([0-9a-f]{32})")
 # Reasons that lie in the device or its storage: the same image may work the next time.
 _DEVICE_FAULTS = (errors_boot.INSTALL_FAILED, errors.CORRUPT)
@@ -20,7 +20,7 @@ _FINAL = (errors.BAD_SIGNATURE, errors.TOO_BIG, errors_boot.BELOW_FLOOR, errors_
 class Result(NamedTuple):
     """What a device says of its last update."""
 
-    word: str  # reverted or refused
+    word: str  # reverted, refused or resting
     reason: int
     version: str
     digest: str  # the first 16 hex digits
@@ -30,7 +30,7 @@ class Result(NamedTuple):
         """True when it would end in the same way again."""
         if self.word == "reverted":
             return self.reason not in _DEVICE_FAULTS
-        return self.reason in _FINAL
+        return self.word == "refused" and self.reason in _FINAL
 
     def rejects(self, digest):
         """True when an image with this digest (bytes) need not be offered again."""

@@ -3,6 +3,8 @@
 It is read from the board's folder by the device's own fwcore.state; nothing is written.
 """
 
+import struct
+
 import rich_click as click
 
 from fwcore import manifest as versions
@@ -25,8 +27,9 @@ TRUST = {
     "not asked": "not asked",
     None: "no image",
 }
+_REJECTED = 255
+_BAR = 4  # index
 _OURS = 256  # reasons from here on are the application's, by trial.reject()
-_DIGEST = 32  # bytes
 
 
 def read(state_dir):
@@ -68,7 +71,7 @@ def _about(state_dir, layout):
         "new": _image(state.new),
         "old": _image(state.old),
         "signed": state.signature != states.NO_SIGNATURE,
-        "black_list": _digests(state.bad),
+        "failed": _failed(state.bad),
     }
 
 
@@ -118,9 +121,23 @@ def _image(head):
     }
 
 
-def _digests(bad):
-    found = [bad[at : at + _DIGEST] for at in range(0, len(bad), _DIGEST)]
-    return [digest.hex() for digest in found if any(digest)]
+def _failed(bad):
+    """What the black-list holds: a list of dicts, newest first; last the one behind the bar."""
+    if bad[-len(states.MARK) :] != states.MARK:  # of an older release
+        found = [(0, bad[at : at + 32], 255) for at in range(0, 128, 32)]
+    else:
+        found = [struct.unpack_from(">Q16sB", bad, at) for at in range(0, 125, 25)]
+    return [
+        {
+            "version": versions.version_text(version),
+            "digest": digest.hex(),
+            "rounds": None if kind == _REJECTED else kind >> 4,
+            "starts": None if kind == _REJECTED else kind & 15,
+            "bar": i == _BAR,
+        }
+        for i, (version, digest, kind) in enumerate(found)
+        if any(digest)
+    ]
 
 
 def _rows(found, prefix=""):
@@ -144,9 +161,18 @@ def _rows(found, prefix=""):
         "signature of new": "yes" if found["signed"] else "none",
         "signature": TRUST[found["trust"]],
     }
-    for i, digest in enumerate(found["black_list"]):
-        rows[f"black list {i}"] = digest
+    for i, image in enumerate(found["failed"]):
+        rows[f"failed {i}"] = "{version}, {digest}, ".format(**image) + _fate(image)
     return {prefix + name: value for name, value in rows.items()}
+
+
+def _fate(image):
+    """What is known of an image that failed, in words."""
+    if image["bar"]:
+        return "fell out of the list: nothing up to this version"
+    if image["rounds"] is None:
+        return "black-listed"
+    return "not confirmed, rounds {rounds}, starts since {starts}".format(**image)
 
 
 def _sentence(image):
