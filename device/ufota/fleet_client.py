@@ -85,7 +85,7 @@ class FleetClient(Client):
     def abort(self):
         """Give the update up; what came is discarded."""
         super().abort()
-        self._forget_url()
+        self._forget_url(None)
 
     def step(self):
         """As Client.step(); returns True after an error from which the update goes on."""
@@ -114,7 +114,7 @@ class FleetClient(Client):
             if not hasattr(self.source, "offer"):
                 self.update.record.remember(self.url)
         elif self.state == READY:
-            self._forget_url()
+            self._forget_url(self.url)
 
     def _begin(self, url):
         super()._begin(url)
@@ -171,9 +171,9 @@ class FleetClient(Client):
             self._progress(done, total)
         self._has_news = True  # step() reports it: a source needs a request for that
 
-    def _forget_url(self):
+    def _forget_url(self, url):
         if "client" in self.board.layout:
-            _kept().forget_url(self.board)
+            _kept().forget_url(self.board, url)
 
     # A link broke
 
@@ -197,7 +197,7 @@ class FleetClient(Client):
         from ufota.sources.retry import passing
 
         if not passing(self.error):
-            self._forget_url()
+            self._forget_url(self.url)
 
     def _go_on(self):
         if time.ticks_diff(self._until_ms, time.ticks_ms()) > 0:

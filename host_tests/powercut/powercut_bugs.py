@@ -169,14 +169,14 @@ def address_forgotten_too_early():
 
     def early(self):
         if self.state == client.VERIFY:
-            self._forget_url()
+            self._forget_url(self.url)
         changed(self)
 
     return _put(fleet_client.FleetClient, "_changed", early)
 
 
 def address_never_forgotten():
-    return _put(fleet_client.FleetClient, "_forget_url", lambda self: None)
+    return _put(fleet_client.FleetClient, "_forget_url", lambda self, url: None)
 
 
 def store_that_must_be_written():

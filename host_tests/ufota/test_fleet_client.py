@@ -108,6 +108,40 @@ def test_address_stays_remembered_when_only_the_link_failed():
     assert machine.poll() and machine.run() and source.opened[0] == MANIFEST_URL
 
 
+def test_what_becomes_of_one_address_says_nothing_of_another():
+    """An update was interrupted; the application then starts another one, which is refused."""
+    other = "http://host/other"
+    for page, code in ((bundle("stranger"), errors.BAD_SIGNATURE), (b"x" * 600, errors.MALFORMED)):
+        board = board_of("sd")
+        _, machine = fleet_of(board, PAGES, 1000, retry=False)
+        machine.start(MANIFEST_URL)
+        raises(errors.CUT_SHORT, machine.run)
+        _, machine = fleet_of(board, {other: page})
+        machine.start(other)
+        raises(code, machine.run)
+        source, machine = fleet_of(board, PAGES)
+        assert machine.poll() and machine.run() and source.opened[0] == MANIFEST_URL
+
+
+def test_an_address_too_long_to_be_remembered_takes_the_place_of_another():
+    board = board_of("sd")
+    _, machine = fleet_of(board, PAGES, 1000, retry=False)
+    machine.start(MANIFEST_URL)
+    raises(errors.CUT_SHORT, machine.run)
+    url = "http://host/" + "u" * 300
+    _, machine = fleet_of(board, {url: bundle("two")})
+    machine.start(url)
+    while not machine.done:
+        machine.step()
+    assert client_store.of(board).get(b"url") is None
+
+
+def test_address_that_is_no_text_is_none():
+    board = board_of("sd")
+    client_store.of(board).put(b"url", b"\xff\xfe")
+    assert not fleet_of(board, PAGES)[1].poll()
+
+
 def test_an_address_too_long_to_be_remembered_works_as_any_other():
     url = "http://host/" + "u" * 300
     board = board_of("sd")

@@ -45,7 +45,8 @@ class Job:
         """True when both bring the same file, whatever the address."""
         if not other:
             return False
-        return self.version == other.version and self.sign == other.sign
+        mine, its = (self.version, self.sign, self.size), (other.version, other.sign, other.size)
+        return mine == its
 
     def mark(self):
         """Four bytes that stand for the job in a record."""

@@ -2,14 +2,23 @@
 
 Owns when to ask, and that an unchanged manifest is not sent again. Nothing here waits:
 offer() returns an address only when it is time.
+
+An image that was fetched and is no good is fetched again at the next poll, as it may have been
+mended. Each fetch erases a slot. So each further one in a row comes after twice the interval, up
+to a day: 1440 polls a minute apart are 11 fetches on the first day, then one a day.
 """
 
 import time
 
+from micropython import const
+
 from fwcore import errors
+from fwcore.modules import load
 from ufota.client import FAILED, READY
 from ufota.sources.relay import Relay, nothing_new
 from ufota.sources.retry import Retry, share, spread
+
+_DAY_S = const(86400)
 
 
 class Pace:
@@ -27,6 +36,7 @@ class Pace:
         self.interval_s = interval_s
         self.retry = retry or Retry()
         self._left = self._mark = 0
+        self._verdict = self._wait_s = 0  # the last image was no good: its error, and the wait
         if first_s is None:
             self._set(share(interval_s * 1000, self.retry.random))
         else:
@@ -46,10 +56,24 @@ class Pace:
     def failed(self, error, source, done=0):
         """Poll again when Retry says so; its after() explains the arguments."""
         wait = self.retry.after(error, source, done)
-        if wait is None:
-            self.again()
-        else:
+        if wait is not None:
             self._set(wait)
+        elif done and _is_final(error):
+            self._set(spread(self._longer(error.code) * 1000, self.retry.random))
+        else:
+            self.again()
+
+    def went_well(self):
+        """Poll again after the interval; what has failed before counts no more."""
+        self._verdict = 0
+        self.retry.reset()
+        self.again()
+
+    def _longer(self, code):
+        """Seconds to wait after an image was fetched and ended in this error."""
+        wait = min(2 * self._wait_s, _DAY_S) if code == self._verdict else 0
+        self._verdict, self._wait_s = code, max(wait, self.interval_s)
+        return self._wait_s
 
     def notify(self, within_s=0):
         """There is an update: poll now, or after a random part of within_s."""
@@ -75,6 +99,7 @@ class Poll(Relay):
         self.pace = Pace(interval_s, retry, first_s)
         self._url = url
         self._tag = b""  # of the manifest that was not newer
+        self._date = b""  # the same, when it is a date that came once only
 
     def offer(self):
         """The address, when it is due; else None."""
@@ -90,9 +115,18 @@ class Poll(Relay):
             self.pace.failed(error, self.source, client.done)
         elif client.state in (FAILED, READY):
             if client.state == FAILED and error.code == errors.NOT_NEWER:
-                self._tag = self.source.tag
-            self.pace.retry.reset()
-            self.pace.again()
+                if client.url == self._url:  # not one that was started by hand
+                    self._remember(self.source.tag)
+            self.pace.went_well()
+
+    def _remember(self, tag):
+        """The manifest with this tag was not newer.
+
+        A date has whole seconds: another manifest may have followed in the same one. After an
+        interval none does.
+        """
+        is_certain = tag[:1] == b'"' or tag == self._date
+        self._tag, self._date = (tag, b"") if is_certain else (b"", tag)
 
     def open(self, url, at=0, tag=b""):
         """As the source's; a manifest that was not newer is sent again only if it has changed."""
@@ -107,3 +141,10 @@ class Poll(Relay):
             super().open(url, at, tag)
         finally:
             source.header = header
+
+
+def _is_final(error):
+    load("ufota.sources", "verdicts")
+    from ufota.sources import verdicts
+
+    return verdicts.is_final(error.code)

@@ -43,14 +43,17 @@ def pending(board):
     """The address of an update that a reset interrupted, or None. Raises OSError."""
     store = client_store.of(board)
     url = store and store.get(_URL)
-    return url.decode() if url else None
+    try:
+        return url.decode() if url else None
+    except UnicodeError:  # whatever wrote that, it is none of ours
+        return None
 
 
-def forget_url(board):
-    """The update from the address that is remembered is over."""
+def forget_url(board, url):
+    """The update from this address is over. url: None for any"""
     try:
         store = client_store.of(board)
-        if store:
+        if store and (url is None or store.get(_URL) == url.encode()):
             store.delete(_URL)
     except (OSError, FwError, MemoryError):
         pass  # after a reset it is downloaded again, and refused
@@ -129,6 +132,8 @@ class ResumeRecord:
         try:
             if len(url) <= _MAX_URL:
                 self._store.put(_URL, url.encode())
+            else:
+                self._store.delete(_URL)  # of an update that this one takes the place of
         except (OSError, FwError):
             pass  # after a reset it begins anew
 

@@ -209,6 +209,7 @@ def test_jobs_are_the_same_by_version_and_digest():
     assert job.is_same(read(offer(url="http://elsewhere/"))[1])
     assert not job.is_same(read(offer(sign="1" * 32))[1])
     assert not job.is_same(read(offer(version="2.0.1"))[1])
+    assert not job.is_same(read(offer(size=job.size + 1))[1])
     assert not job.is_same(None)
 
 

@@ -1,4 +1,4 @@
-"""Polls an address twice with the real HTTP source; prints what came of it, one line a poll.
+"""Polls an address three times with the real HTTP source; prints what came of it, one line a poll.
 
     micropython host_tests/ufota/sources/poll_driver.py URL
 
@@ -22,7 +22,7 @@ def main(url):
     simboard.put(board, simboard.active_slot(board), 1 << 60, noise(600, 1))
     source = Poll(HttpSource(5000), url, 3600, first_s=0)
     client = FleetClient(board, source)
-    for _ in range(2):
+    for _ in range(3):
         try:
             print(client.poll() and client.run())
         except FwError as error:

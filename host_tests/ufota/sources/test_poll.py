@@ -42,6 +42,7 @@ class Client:
         self.state = state
         self.error = FwError(code, at) if code else None
         self.done = done
+        self.url = URL
 
 
 def made(interval_s=3600, bits=middle, start=0, **options):
@@ -197,6 +198,61 @@ def test_ticks_that_went_back_do_not_lengthen_the_wait():
     assert found.pace.left_ms() == 0
 
 
+def test_image_that_is_no_good_is_fetched_more_and_more_rarely():
+    """A genuine manifest with garbage behind it would erase a slot at each poll."""
+    found = made(60, first_s=0)
+    due_after(found)
+    waits = []
+    for _ in range(14):
+        found.report(Client(FAILED, errors.CORRUPT, 0, 5000))
+        waits.append(due_after(found) // 1000)
+    assert waits == [60 << i for i in range(11)] + [86400] * 3
+    assert sum(waits[:11]) > 86400 > sum(waits[:10])  # 11 fetches on the first day
+    for other in (
+        Client(FAILED, errors.INSTALL_DENIED, 0, 5000),
+        Client(FAILED, errors.CORRUPT, 0, 5000),
+        Client(FAILED, errors.NOT_NEWER),
+        Client(FAILED, errors.CORRUPT, 0, 5000),
+        Client(READY),
+        Client(FAILED, errors.CORRUPT, 0, 5000),
+        Client(FAILED, errors.BAD_SIGNATURE),  # nothing was erased for that
+    ):
+        found.report(other)
+        assert due_after(found) == 60000
+
+
+def test_interval_of_more_than_a_day_stays():
+    found = made(2 * 86400, first_s=0)
+    due_after(found)
+    for _ in range(3):
+        found.report(Client(FAILED, errors.CORRUPT, 0, 5000))
+        assert due_after(found) == 2 * 86400000
+
+
+def test_what_was_started_by_hand_says_nothing_of_the_address():
+    for tag in (ETAG, DATE):
+        found = made(first_s=0)
+        found.source.tag = tag
+        client = Client(FAILED, errors.NOT_NEWER)
+        client.url = "http://host/another"
+        for _ in range(2):
+            found.report(client)
+        found.open(URL)
+        assert found.source.opened[-1][3] == b"A: b\r\n"
+
+
+def test_date_that_came_once_is_not_trusted():
+    """Two manifests of the same second have the same Last-Modified."""
+    found = made(first_s=0)
+    found.source.tag = DATE
+    found.report(Client(FAILED, errors.NOT_NEWER))
+    found.open(URL)
+    found.source.tag = DATE.replace(b":00 ", b":09 ")
+    found.report(Client(FAILED, errors.NOT_NEWER))
+    found.open(URL)
+    assert {lines for _url, _at, _tag, lines in found.source.opened} == {b"A: b\r\n"}
+
+
 def test_what_was_not_newer_is_asked_for_only_if_it_changed():
     for tag, line in (
         (ETAG, b'If-None-Match: "1a2b"\r\n'),
@@ -205,7 +261,8 @@ def test_what_was_not_newer_is_asked_for_only_if_it_changed():
         found = made(first_s=0)
         found.open(URL)
         found.source.tag = tag
-        found.report(Client(FAILED, errors.NOT_NEWER))
+        for _ in range(1 if tag is ETAG else 2):
+            found.report(Client(FAILED, errors.NOT_NEWER))
         found.open(URL)
         found.report(Client(FAILED, errors.HTTP_STATUS, 304))
         found.open(URL, 0, b"x")
@@ -241,7 +298,9 @@ def test_the_header_is_as_before_when_open_fails():
     poll.time = Clock()
     found = poll.Poll(Source(), "http://down", 60)
     found.source.tag = ETAG
-    found.report(Client(FAILED, errors.NOT_NEWER))
+    client = Client(FAILED, errors.NOT_NEWER)
+    client.url = "http://down"
+    found.report(client)
     raises(errors.CONNECT, found.open, "http://down")
     assert found.source.opened[0][3] != b"A: b\r\n" and found.header == b"A: b\r\n"
 
