@@ -54,10 +54,17 @@ class FwError(Exception):
     """A decision against something, with a stable number and a place.
 
     code: one of the constants above
-    at:   byte offset, block, status, or the names of the regions concerned
+    at:   a number: docs/FORMATS.md, section 9, says of what; names where a layout, or an identity,
+          is wrong
     """
 
     def __init__(self, code, at=0):
         super().__init__(code, at)
         self.code = code
         self.at = at
+
+
+def errno_of(error):
+    """Number of an OSError; 0 where it has none, or text instead, as a look-up on unix."""
+    number = error.errno
+    return number if isinstance(number, int) else 0

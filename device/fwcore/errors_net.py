@@ -43,7 +43,7 @@ INCOMPLETE = const(121)  # fragments are still missing; at = the first missing b
 NOT_BEGUN = const(122)  # no update has begun
 
 # Components
-NEEDS = const(125)  # needs a component, or a newer one, than this device has; at = which
+NEEDS = const(125)  # needs a component, or a newer one, than this device has; at = which of them
 
 # Trial
 RESTING = const(89)  # nobody confirmed it the last time; at = starts until it is tried again

@@ -135,7 +135,8 @@ class Client:
             error = FwError(errors.NO_MEMORY)
         elif isinstance(error, OSError):
             writes = state in (DOWNLOAD, COMMIT)
-            error = FwError(errors.WRITE_FAILED if writes else errors.READ_FAILED, error.errno)
+            code = errors.WRITE_FAILED if writes else errors.READ_FAILED
+            error = FwError(code, errors.errno_of(error))
         self.error = error
         self.source.close()
         self.state = FAILED

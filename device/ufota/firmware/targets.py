@@ -176,9 +176,14 @@ def needs(board, found):
 
     found:   Manifest; its vendor-data may begin with b"needs:", and then lists them, as in
              b"needs:SYSTEM=1.24.0,RADIO=2.0.0": that version, or a newer one
-    raises:  FwError NEEDS, at = the component; BAD_VERSION; OSError
+    raises:  FwError NEEDS, at = which of them, from 1 on; BAD_VERSION; MALFORMED where it is no
+             text; OSError
     """
-    for need in found.vendor_data[_NEEDS:].decode().split(","):
+    try:
+        listed = found.vendor_data[_NEEDS:].decode()
+    except UnicodeError:
+        raise FwError(errors.MALFORMED)
+    for i, need in enumerate(listed.split(","), 1):
         component, _, least = need.partition("=")
         target = of(board).get(component)
         if component == board.layout.get("component", "MAIN"):
@@ -187,7 +192,7 @@ def needs(board, found):
         else:
             have = target.version() if target else 0
         if have < version_word(least):
-            raise FwError(errors_net.NEEDS, component)
+            raise FwError(errors_net.NEEDS, i)
 
 
 def confirm(board):

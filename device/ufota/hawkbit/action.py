@@ -88,7 +88,7 @@ class Action:
         try:
             code = _outcome(self._board, self._digest, self._fresh)
         except OSError as error:
-            raise FwError(errors.READ_FAILED, error.errno)
+            raise FwError(errors.READ_FAILED, errors.errno_of(error))
         if code == _UNKNOWN:
             self.forget()
         elif code is not None:
@@ -102,7 +102,10 @@ class Action:
             record = b""
         if len(record) <= _SIZE or record[0] not in (INSTALLING, ENDED):
             return NONE, 0, 0, _NO_DIGEST, ""
-        return struct.unpack_from(_RECORD, record) + (record[_SIZE:].decode(),)
+        try:
+            return struct.unpack_from(_RECORD, record) + (record[_SIZE:].decode(),)
+        except UnicodeError:  # whatever wrote that, it is none of ours
+            return NONE, 0, 0, _NO_DIGEST, ""
 
     def _write(self, record):
         try:

@@ -171,7 +171,7 @@ class AlibabaSource:
         try:
             step = reports.step(self, client)
         except OSError as error:
-            raise FwError(errors.READ_FAILED, error.errno)
+            raise FwError(errors.READ_FAILED, errors.errno_of(error))
         if self.link.up:
             self._speak()
         if step:
@@ -366,7 +366,7 @@ class AlibabaSource:
             try:
                 self._greeting = not reports.greet(self)
             except OSError as error:
-                raise FwError(errors.READ_FAILED, error.errno)
+                raise FwError(errors.READ_FAILED, errors.errno_of(error))
         if link.refused:
             name, why = link.refused
             link.refused = None
@@ -400,7 +400,7 @@ class AlibabaSource:
         try:
             reports.forget(self)
         except OSError as error:
-            raise FwError(errors.READ_FAILED, error.errno)
+            raise FwError(errors.READ_FAILED, errors.errno_of(error))
 
     def _progress(self, module, step, about):
         rest = '"params":{"step":"%s","desc":%s%s}' % (step, quoted(about), _in_module(module))

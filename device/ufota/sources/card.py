@@ -323,5 +323,4 @@ def _refuses(code):
 
 
 def _failed(error):
-    code = error.errno
-    return FwError(errors.READ_FAILED, code if isinstance(code, int) else 0)
+    return FwError(errors.READ_FAILED, errors.errno_of(error))

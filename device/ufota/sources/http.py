@@ -19,7 +19,7 @@ shorter than timeout_ms.
 import select
 import socket
 import time
-from errno import EAGAIN, EINPROGRESS, ETIMEDOUT
+from errno import EAGAIN, ECONNRESET, EINPROGRESS, ETIMEDOUT
 
 from micropython import const
 
@@ -189,7 +189,7 @@ class HttpSource:
         try:
             return list(socket.getaddrinfo(host.strip("[]"), port, 0, socket.SOCK_STREAM))
         except OSError as error:
-            raise FwError(errors.CONNECT, error.errno)
+            raise FwError(errors.CONNECT, errors.errno_of(error))
         except ValueError:  # CPython, of names that cannot be
             raise FwError(errors.BAD_URL)
 
@@ -203,7 +203,7 @@ class HttpSource:
                 self._socket.connect(address[-1])
                 return
             except OSError as error:
-                errno = error.errno
+                errno = errors.errno_of(error)
                 if errno == EINPROGRESS:
                     return
         raise FwError(errors.CONNECT, errno)
@@ -236,7 +236,7 @@ class HttpSource:
                 error = self._socket.judged(error)
             if isinstance(error, FwError):
                 raise error
-            errno = error.errno
+            errno = errors.errno_of(error) or ECONNRESET
         if errno == EAGAIN and self._is_late():
             errno = ETIMEDOUT
         if errno:
@@ -266,7 +266,7 @@ class HttpSource:
             count = self._stream.readinto(mv)
         except OSError as error:
             if error.errno != EAGAIN:
-                raise FwError(errors.CONNECT, error.errno)
+                raise FwError(errors.CONNECT, errors.errno_of(error))
             count = None  # so say the ports whose sockets do not return None themselves
         if count:
             self._fresh_bytes += count

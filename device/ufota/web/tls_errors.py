@@ -10,7 +10,7 @@ from errno import EAGAIN, ECONNRESET
 
 from micropython import const
 
-from fwcore import errors_net
+from fwcore import errors, errors_net
 from fwcore.errors import FwError
 
 _BUILD_YEAR = const(2026)  # no clock that was ever set is earlier
@@ -47,7 +47,7 @@ def judged(error, raw, stream, poll):
         return _of_openssl(error, stream, poll)
     if not isinstance(error, OSError):
         return _refused(str(error))
-    errno = error.errno or 0
+    errno = errors.errno_of(error)
     if errno >= 0:
         return _alert(raw) or error
     if errno == _CLOSED:
@@ -81,7 +81,8 @@ def _of_openssl(error, stream, poll):
     if error.errno == _EOF:
         return OSError(ECONNRESET, "")
     refused = "ALERT" in (error.reason or "")
-    return FwError(errors_net.TLS_REFUSED if refused else errors_net.TLS_FAILED, error.errno)
+    code = errors_net.TLS_REFUSED if refused else errors_net.TLS_FAILED
+    return FwError(code, errors.errno_of(error))
 
 
 def _refused(text):

@@ -1158,7 +1158,8 @@ def test_names_that_are_shown_are_cut_and_never_an_error():
 
 def test_a_note_that_is_none_is_ignored():
     short = b"\x02" + bytes(38), b"\x03" + bytes(38)
-    for value in (b"", b"\x02", bytes(39), b"\x07" + bytes(39)) + short:
+    no_text = b"\x02" + bytes(38) + b"\xff", b"\x03" + bytes(38) + b"5\xc3"
+    for value in (b"", b"\x02", bytes(39), b"\x07" + bytes(39)) + short + no_text:
         world = World()
         client_store.of(world.board).put(b"hawkbit", value)
         world.power_on()

@@ -273,6 +273,21 @@ def test_every_failing_call_is_a_numbered_error_and_leaks_no_socket():
     raises(errors.BAD_URL, fetch, Port(fail={"getaddrinfo": ValueError()}))
 
 
+def test_error_with_text_or_nothing_in_place_of_its_number_has_a_number():
+    """A look-up on MicroPython's unix port says OSError("[addrinfo error -2]")."""
+    for error in (OSError("[addrinfo error -2]"), OSError()):
+        for call in ("getaddrinfo", "socket", "connect", "send", "readinto"):
+            port = Port(hosts=2, fail={call: error if call == "getaddrinfo" else [error, error]})
+            at = raises(errors.CONNECT, fetch, port).at
+            assert at == (104 if call == "send" else 0), (call, at)
+            assert port.open == 0, call
+
+
+def test_a_name_that_nobody_has_is_a_number():
+    source = http.HttpSource()
+    assert isinstance(raises(errors.CONNECT, source.open, "http://no-such-host.invalid/").at, int)
+
+
 def test_reset_in_the_body_is_no_end_of_the_body():
     for answer in (ANSWER, ANSWER.replace(b"Content-Length: 5\r\n", b"")):
         port = Port(answer, reset_at=len(answer) - 2)
