@@ -28,6 +28,8 @@ EMULATOR_READY := $(EMULATOR)/node_modules/ready
 PICO_RUN := PYTHONPATH=tools/hostshim:device:bootloader:tools:$(EMULATOR) $(PY) \
 	$(EMULATOR)/pico_run.py
 
+FUZZ_PATH := tools/hostshim:device:bootloader:tools:host_tests/kit:host_tests/ufota/decoders
+
 PYTEST := $(PY) -m pytest -q -n $(JOBS) --maxschedchunk 1
 # Compiled files are kept, as is usual: each process compiles what it imports, or finds it.
 unexport PYTHONDONTWRITEBYTECODE
@@ -44,7 +46,7 @@ help:
 	@echo "make lint    ruff only"
 	@echo "make types   type check of the device code only"
 	@echo "make powercut  cut the power everywhere, in all ways, on both interpreters"
-	@echo "make fuzz    a million changed payloads through each decoder; N=number"
+	@echo "make fuzz    a million changed payloads through each decoder, and messages; N=number"
 	@echo "make bench   measure, on MicroPython, and write docs/PERFORMANCE.md"
 	@echo "make clean   remove $(VENV) and what tools left behind"
 	@echo "MICROPYTHON=path  another interpreter     PYTHON=path  another Python 3.11+"
@@ -102,9 +104,10 @@ test-pico: $(READY)
 bench: $(READY) $(ARM_READY)
 	$(PY) host_tests/bench/bench.py --page
 
-# N: payloads through each decoder
+# N: payloads through each decoder; a tenth of N messages through each parser
 fuzz: $(READY)
-	PYTHONPATH=tools/hostshim:device:bootloader:tools $(PY) host_tests/ufota/decoders/fuzz_decoders.py $(N)
+	PYTHONPATH=$(FUZZ_PATH) $(PY) host_tests/ufota/decoders/fuzz_decoders.py $(N)
+	PYTHONPATH=$(FUZZ_PATH) $(PY) host_tests/ufota/fuzz_messages.py $(N)
 
 powercut: $(READY)
 	PYTHONPATH=tools/hostshim:device:bootloader:tools $(PY) host_tests/powercut/powercut_table.py
