@@ -34,6 +34,7 @@ import bench_patches
 import bench_peers
 import bench_sd
 import bench_tls
+import bench_waits
 import fleet_plot
 import stack_table
 from bench_lab import KB, KEY, SOURCES, Lab, keys, paths, smallest
@@ -588,6 +589,19 @@ def _count(lab, group, name):
     return twice - once
 
 
+def waits(lab, quick):
+    """The longest time that another task waits beside loop.arun(), and without feed().
+
+    Of servers that are absent, silent, or send a byte each 100 ms; of three rounds the least. What
+    the machine itself takes is the first row: other work moves it, and with it all the others.
+    docs/SERVERS.md says what cannot be cut in steps.
+    """
+    return [
+        row(name, figure, unit, None, note)
+        for name, figure, unit, note in bench_waits.waits(lab, quick)
+    ]
+
+
 ROWS = {
     "writer": writer,
     "update": update,
@@ -605,6 +619,7 @@ ROWS = {
     "wear": wear,
     "stack": stack,
     "fleet": fleet,
+    "waits": waits,
     "patches": patches,
     "instructions": instructions,
 }

