@@ -102,6 +102,7 @@ class _Rounds:
         self.wait = time.sleep_ms
         if not url and client.state in (IDLE, READY, FAILED):
             return None
+        self._steps = None  # a poll that the application's own start() has overtaken
         try:
             if url:
                 client.start(url)

@@ -244,3 +244,20 @@ def test_a_check_that_takes_long_leaves_time_for_the_source_and_for_the_next_fee
         assert way(client, is_healthy) == [1000] * 5
         assert len(fed) == 6 and all(b - a >= 2 for a, b in zip(fed[:-1], fed[1:]))
         assert client.phase() == TRIAL
+
+
+def test_a_poll_that_the_applications_own_start_has_overtaken_is_forgotten():
+    class Asking:
+        def offer(self):
+            raise AssertionError
+
+        def polling(self):
+            client.state = DOWNLOAD  # another task has called start() by now
+            yield 50
+            raise AssertionError
+
+    for way in play, play_async:
+        client = Client([], [FwError(errors.CUT_SHORT), True])
+        client.source = Asking()
+        assert way(client)[:3] == [50, 1000, 50]
+        assert client.done == ["run", "run", "reset"]
