@@ -12,7 +12,7 @@ from fwcore.slot_writer import Writer
 from fwcore.state import BACK, CONFIRMED, IDLE, NONE, PENDING, REVERTED, TRIAL, State
 from helpers import here, raises
 from images import head_of
-from trial_kit import broken
+from trial_kit import broken, rounds
 from ufota.client import Client
 from ufota.trial import confirm, last_result, reject
 from ufota_testkit import simboard
@@ -273,7 +273,7 @@ def test_a_stage_that_confirms_stays():
     assert (state.phase, state.result, state.active) == (IDLE, CONFIRMED, 1)
 
 
-def test_a_stage_that_fails_as_often_as_it_may_goes_back_and_is_never_tried_again():
+def test_a_stage_that_fails_as_often_as_it_may_goes_back():
     board = with_new()
     for _ in range(TRIALS):
         assert boot(board) == 2
@@ -285,7 +285,7 @@ def test_a_stage_that_fails_as_often_as_it_may_goes_back_and_is_never_tried_agai
         errors_boot.NOT_CONFIRMED,
         2,
     )
-    assert state_of(board).is_bad(head_of(2, NEW).digest)
+    assert rounds(state_of(board), head_of(2, NEW)) == 1
 
 
 def test_the_layout_says_how_often_a_stage_may_fail():
@@ -640,11 +640,23 @@ def test_the_client_takes_no_application_for_a_stage():
     raises(errors_net.WRONG_COMPONENT, update, board)
 
 
-def test_the_client_does_not_bring_a_rejected_stage_again():
+def test_a_stage_that_nobody_confirmed_rests_whichever_board_asks():
     board = for_client()
     update(board)
     while boot(board) == 2:
         pass
+    for left in (1, 1):  # a StageBoard each time: the start counts once
+        assert raises(errors_net.RESTING, update, board).at == left
+    board.starts = {}
+    update(board)
+
+
+def test_the_client_does_not_bring_a_rejected_stage_again():
+    board = for_client()
+    update(board)
+    assert boot(board) == 2
+    reject(StageBoard(board), 300)
+    assert boot(board) == 1
     raises(errors_boot.BLACK_LISTED, update, board)
     update(board, "later")
     assert good_boot(board) == 2
@@ -703,7 +715,7 @@ def test_a_cut_while_a_bad_stage_is_tried_leaves_a_way_back():
         assert seen.count(2) <= TRIALS
         assert boot(board) == 1
         state = state_of(board)
-        assert state.is_bad(head_of(2, NEW).digest) and state.floor == 0
+        assert rounds(state, head_of(2, NEW)) == 1 and state.floor == 0
 
     assert every_cut(with_new, act, check, MOODY) == 4 * COUNT_BAD
 
