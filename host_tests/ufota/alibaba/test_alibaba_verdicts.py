@@ -7,6 +7,7 @@ from fwcore import errors, errors_net
 from fwcore.errors import FwError
 from helpers import raises
 from ufota.sources import verdicts
+from ufota_testkit import virtual_clock
 from update_kit import bundle
 
 BOTH = True  # runs on CPython and on MicroPython
@@ -102,6 +103,29 @@ def test_a_job_that_was_ended_begins_at_0_when_it_is_pushed():
         assert device.update().code == code
         device.cloud.push()
     assert device.cloud.steps() == [("37", ""), ("-3", "26"), ("0", "72")]
+
+
+def attempts(error, days):
+    """Files opened on each of these days, from the first attempt on."""
+    device = failing(error)
+    device.source.offer()  # it has logged in
+    device.source.link.random = virtual_clock.middle
+    web, begun_ms, found = device.source.http, device.clock.now_ms, {}
+    while device.clock.now_ms - begun_ms < 7 * DAY_MS:
+        before = len(web.opened)
+        device.update(100)
+        day = (device.clock.now_ms - begun_ms) // DAY_MS + 1
+        found[day] = found.get(day, 0) + len(web.opened) - before
+        device.clock.sleep_ms(device.source._rest_ms or DAY_MS // 4)
+    return [found.get(day, 0) for day in days]
+
+
+def test_a_job_is_tried_so_often_on_days_1_2_and_7():
+    for error, due in (
+        (FwError(errors.TIMEOUT), [33, 24, 24]),
+        (FwError(errors.CORRUPT), [1, 0, 0]),
+    ):
+        assert attempts(error, (1, 2, 7)) == due, (error, attempts(error, range(1, 8)))
 
 
 # Which job
