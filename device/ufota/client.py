@@ -40,6 +40,7 @@ READY = const(9)
 FAILED = const(10)
 CONNECT = const(11)  # within start()
 
+_OTHER_LENGTH = const(95)  # of errors_net.py, which would take 2 KB of heap for this
 _WAIT_MS = const(50)  # how long run() sleeps between looks at the watchdog
 
 
@@ -236,7 +237,7 @@ class Client:
     def _check_length(self):
         """The server's length, where it gave one, must be what the manifest announces."""
         if self.source.length not in (None, self._start + self.manifest.size):
-            raise FwError(errors.CORRUPT, self.source.length)
+            raise FwError(_OTHER_LENGTH, self.source.length)
 
     def _ask_download(self):
         if not self._approved(self.approve_download, errors.DOWNLOAD_DENIED):

@@ -44,12 +44,14 @@ class FleetClient(Client):
     """A Client that polls, resumes and reports.
 
     source:    also offer() and report(client), where it is a service: see sources/group.py
-    retry:     retry.Retry; None: a broken link is an error at once
+    retry:     retry.Retry; None: a broken link is an error at once. What looks permanent
+               (verdicts.py) is one in any case; the next attempt is poll()'s, in good time
     progress(done, total): payload bytes; at most each 1 % and each second, and at the end
     all else:  as for Client
 
     With a region `client` in the layout a download survives a reset. So does an address that the
-    application gave to start(), when the source has no offer(): poll() begins that update anew.
+    application gave to start(), when the source has no offer(): poll() begins that update anew,
+    until it is READY, or has failed with an error that is final.
     """
 
     _steps = Client._steps + ("_go_on", "_rejoin")
@@ -59,11 +61,12 @@ class FleetClient(Client):
         super().__init__(board, source, progress=self._report, **more)
         self.retry = retry
         self._progress = progress
+        self._rests = False  # True: poll() begins nothing before _until_ms
+        self._goes_on = False  # True: it is poll() that calls start() after that
 
     def start(self, url):
         """Begin an update from a manifest or a bundle. Raises FwError."""
-        if self.retry:
-            self.retry.reset()
+        self._anew()
         self._begin(url)
         self.step()
 
@@ -76,8 +79,11 @@ class FleetClient(Client):
             return False
         if hasattr(self.source, "offer"):
             url = self.source.offer()
+        elif self._rests and time.ticks_diff(self._until_ms, time.ticks_ms()) > 0:
+            return False
         else:
             url = _kept().pending(self.board)
+            self._goes_on = bool(url) and self._rests
         if url:
             self.start(url)
         return bool(url)
@@ -85,6 +91,7 @@ class FleetClient(Client):
     def abort(self):
         """Give the update up; what came is discarded."""
         super().abort()
+        self._rests = False
         self._forget_url(None)
 
     def step(self):
@@ -99,7 +106,10 @@ class FleetClient(Client):
             self._fail(error, state)
             worked = True
         if self.state == FAILED and state != FAILED:
-            self._after_error(state)
+            try:
+                self._after_error(state)
+            except MemoryError:
+                pass  # of what it loads: FAILED it stays
         if self.state != state:
             self._changed()
             self._tell()
@@ -108,6 +118,12 @@ class FleetClient(Client):
         elif self._has_news:
             self._tell()
         return worked
+
+    def _anew(self):
+        """start() begins with a new back-off, unless poll() takes up what has failed."""
+        if self.retry and not self._goes_on:
+            self.retry.reset()
+        self._goes_on = self._rests = False
 
     def _changed(self):
         if self.state == APPROVE_DOWNLOAD and self.update.record:
@@ -156,7 +172,7 @@ class FleetClient(Client):
         if hasattr(self.source, "report"):
             try:
                 self.source.report(self)
-            except FwError:
+            except (FwError, MemoryError):
                 pass
 
     def _report(self, done, total):
@@ -184,19 +200,21 @@ class FleetClient(Client):
                 self._begin(self.url)
                 self._again = True  # an earlier download may have left the wrong bytes
                 return
-        if self.retry and state in _LINKED:
-            wait_ms = self.retry.after(self.error, self.source, self.done + self._have)
-            if wait_ms is not None:
+        retry, wait_ms = self.retry, None
+        pauses = retry and state in _LINKED and not retry.is_rare(self.error, self.source)
+        if pauses or retry and not hasattr(self.source, "offer"):  # else the source has a back-off
+            wait_ms = retry.after(self.error, self.source, self.done + self._have)
+        if wait_ms is not None:
+            self._until_ms = time.ticks_add(time.ticks_ms(), wait_ms)
+            if pauses:
                 if state == DOWNLOAD:
                     self._tag = self.source.tag
                 if state != PAUSED:  # else the source could not even be opened again
                     self._broken = state
-                self._until_ms = time.ticks_add(time.ticks_ms(), wait_ms)
                 self.state = PAUSED
                 return
-        from ufota.sources.retry import passing
-
-        if not passing(self.error):
+            self._rests = True
+        elif _is_final(self.error.code):
             self._forget_url(self.url)
 
     def _go_on(self):
@@ -267,6 +285,13 @@ class FleetClient(Client):
         self.done = update.done
         self._left = self.manifest.size - update.done
         return self._reopen()
+
+
+def _is_final(code):
+    load("ufota.sources", "verdicts")
+    from ufota.sources import verdicts
+
+    return verdicts.is_final(code)
 
 
 def _kept():

@@ -14,7 +14,12 @@ from fwcore.modules import load
 from ufota.fleet_client import FleetClient
 
 _RAW = const(1)  # payload format: the image as it is
-_OF_PAYLOAD = (errors.CORRUPT, errors.UNSUPPORTED, errors_net.WRONG_PRECURSOR)
+_OF_PAYLOAD = (
+    errors.CORRUPT,
+    errors.UNSUPPORTED,
+    errors_net.WRONG_PRECURSOR,
+    errors_net.OTHER_LENGTH,
+)
 _FIRST_DECODER = const(150)  # numbers of decoders/errors.py
 _LAST_DECODER = const(169)
 
@@ -31,8 +36,7 @@ class PatchClient(FleetClient):
     def start(self, url):
         """Begin an update from a manifest or a bundle. Raises FwError."""
         self._tells = True
-        if self.retry:  # as FleetClient.start(): C stack
-            self.retry.reset()
+        self._anew()  # as FleetClient.start(): C stack
         self._begin(url)
         self.step()
 

@@ -56,7 +56,13 @@ def arrives(trial, answer, **spec):
 def r04(trial):
     whole = bundle(IMAGE)
     lie = ranged(whole, total=len(whole) + 1)
-    refused(trial, in_turn(ranged(whole, drop=9000), lie), errors.CORRUPT, attempts=3, requests=0)
+    refused(
+        trial,
+        in_turn(ranged(whole, drop=9000), lie),
+        errors_net.OTHER_LENGTH,
+        attempts=3,
+        requests=0,
+    )
     return "what was kept stays, and the slot stays unbootable"
 
 
@@ -64,19 +70,19 @@ def v05(trial):
     server = arrives(trial, ranged(bundle(IMAGE), b"", drop=9000), attempts=3)
     eq("validators", {header(each, b"if-range") for each in server.requests}, {b""})
     mixed = in_turn(ranged(bundle(IMAGE), b"", drop=9000), ranged(bytes(99_999), b""))
-    refused(trial, mixed, errors.CORRUPT, attempts=3, requests=0)
-    return "the signed digest decides"
+    refused(trial, mixed, errors_net.OTHER_LENGTH, attempts=3, requests=0)
+    return "the signed length and digest decide"
 
 
 def l02(trial):
     whole = bundle(IMAGE)
     for body in (whole + b"?", whole[:-1]):
-        refused(trial, page(body), errors.CORRUPT, untouched=True)
+        refused(trial, page(body), errors_net.OTHER_LENGTH, untouched=True)
     huge = lines(b"Content-Length: 9999999999", body=whole)
-    refused(trial, huge, errors.CORRUPT, untouched=True)
+    refused(trial, huge, errors_net.OTHER_LENGTH, untouched=True)
     for size in (19_999, 20_001):
         pages = {"/x": page(signed(IMAGE, "image")), "/image": page(noise(size, 3))}
-        found = trial.update(trial.server(pages), errors.CORRUPT, image=IMAGE)
+        found = trial.update(trial.server(pages), errors_net.OTHER_LENGTH, image=IMAGE)
         eq("untouched", found.untouched, True)
 
 
@@ -185,7 +191,7 @@ def s05(trial):
     portal = page(b"<html>Please log in</html>" + b" " * 9000, b"Content-Type: text/html")
     refused(trial, portal, errors.MALFORMED, untouched=True)
     pages = {"/x": page(signed(IMAGE, "image")), "/image": portal}
-    found = trial.update(trial.server(pages), errors.CORRUPT, image=IMAGE)
+    found = trial.update(trial.server(pages), errors_net.OTHER_LENGTH, image=IMAGE)
     eq("untouched", found.untouched, True)
     as_long = page(b"<html>" + bytes(19_994), b"Content-Type: text/html")
     pages["/image"] = as_long

@@ -449,19 +449,19 @@ def test_announced_length_that_differs_from_the_manifest_is_refused_before_any_e
     for length in (0, 1, size - 1, size + 1, 9999999999):
         body = (payload("two") + b"?")[:length]
         made = setup({MANIFEST_URL: signed("two"), PAYLOAD_URL: Page(body, length)})
-        refused(errors.CORRUPT, made)
+        refused(errors_net.OTHER_LENGTH, made)
         assert made[0].power.ops == 0, length
         cases += 1
     for length in (frame + 1, frame + size - 1, frame + size + 1, 9999999999):
         body = (bundle("two") + b"?")[:length]
         made = setup({MANIFEST_URL: Page(body, length)})
-        refused(errors.CORRUPT, made)
+        refused(errors_net.OTHER_LENGTH, made)
         assert made[0].power.ops == 0, length
         cases += 1
     small = bundle("small")  # all of it comes with the first read
     for length in (len(small) + 1, 9999999999):
         made = setup({MANIFEST_URL: Page(small, length)})
-        refused(errors.CORRUPT, made)
+        refused(errors_net.OTHER_LENGTH, made)
         assert made[0].power.ops == 0, length
         cases += 1
     assert cases == 11

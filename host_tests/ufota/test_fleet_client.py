@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from fwcore import errors
+from fwcore import errors, errors_net
 from fwcore.errors import FwError
 from helpers import raises
 from resume_kit import NoWait, board_of, fleet_of
@@ -316,4 +316,4 @@ def test_rejoined_object_of_another_length_is_refused():
         machine.step()
     body = bundle("two")
     source._pages = {MANIFEST_URL: Page(body, len(body) + 5)}
-    raises(errors.CORRUPT, machine.run)
+    raises(errors_net.OTHER_LENGTH, machine.run)

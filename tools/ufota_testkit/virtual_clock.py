@@ -18,6 +18,9 @@ class Clock:
     def ticks_diff(self, end, start):
         return ((end - start + _PERIOD // 2) & _PERIOD - 1) - _PERIOD // 2
 
+    def ticks_add(self, start, ms):
+        return start + ms & _PERIOD - 1
+
     def sleep_ms(self, ms):
         self.now += ms
 

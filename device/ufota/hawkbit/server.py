@@ -1,7 +1,7 @@
 """Requests to a hawkBit server, with the token, which no other server gets.
 
-Owns limits of time and size, and which refusals are final. hawkbit.py decides what is
-requested and reported; messages.py has the messages.
+Owns limits of time and size. hawkbit.py decides what is requested and reported; messages.py
+has the messages.
 """
 
 import time
@@ -17,8 +17,6 @@ _PATIENCE_MS = const(30000)  # for a whole answer
 _WAIT_MS = const(50)  # between looks at what has arrived of it
 _ACCEPT = b"Accept: application/hal+json\r\n"
 _OK = const(200)
-# The 4xx that are no refusal of the message: it may be sent again.
-_ONCE_MORE = (401, 403, 408, 425, 429)
 
 
 class Server:
@@ -59,7 +57,7 @@ class Server:
         """Report on an action.
 
         kind:    "deploymentBase", "confirmationBase", "cancelAction"
-        returns: status; from 400 on the server will never take this
+        returns: status; from 400 on the server will never take this, see verdicts.py
         raises:  FwError when it may take it another time
         """
         url = "%s/%s/%s/feedback" % (self.url, kind, action)
@@ -68,10 +66,12 @@ class Server:
             while http.more() is None:
                 yield self._wait(http)
         except FwError as error:
-            status = error.at
-            if error.code != errors.HTTP_STATUS or status >= 500 or status in _ONCE_MORE:
-                raise
-            return status
+            if error.code == errors.HTTP_STATUS:
+                from ufota.sources import verdicts
+
+                if verdicts.refuses_report(error.at):
+                    return error.at
+            raise
         return _OK
 
     def _begin(self, http, method, url, body=b""):

@@ -33,9 +33,9 @@ from errno import ENOENT
 
 from micropython import const
 
-from fwcore import errors, errors_boot, errors_net
+from fwcore import errors, errors_boot
 from fwcore.errors import FwError
-from fwcore.modules import states
+from fwcore.modules import load, states
 from ufota.client import FAILED, READY
 from ufota.sources.card_mark import Comparison, Mark
 from ufota.sources.relay import finish
@@ -49,20 +49,6 @@ _KEY = b"drop"
 _TRIES = const(3)
 _SLICE_MS = const(50)
 _DONE = const(1)  # an ending, as no error has this number
-
-# With the numbers of a manifest, 21..33, what is wrong with the file.
-_REFUSED = (
-    errors.INSTALL_DENIED,
-    errors.DOWNLOAD_DENIED,
-    errors_net.WRONG_COMPONENT,
-    errors.BAD_VERSION,
-    errors.BAD_DIGEST,
-    errors.BAD_URL,
-    errors.CUT_SHORT,
-    errors.TOO_LONG,
-    errors_boot.BELOW_FLOOR,
-    errors_boot.BLACK_LISTED,
-)
 
 
 class CardSource:
@@ -88,7 +74,7 @@ class CardSource:
         self._path = path
         self._url = path + "/" + name
         self._mount = mount
-        self._settle_ms = settle_ms
+        self._settle_ms = int(settle_ms)
         self._file = None
         self._left = b""  # tag of a file that is not offered until it changes
         self._judged = None  # Comparison of it; None: it is told by its tag only
@@ -319,7 +305,10 @@ class CardSource:
 
 def _refuses(code):
     """True when the file is what is wrong, not the card or the device."""
-    return errors.URI_TOO_LONG <= code <= errors.TOO_BIG or code in _REFUSED
+    load("ufota.sources", "verdicts")
+    from ufota.sources import verdicts
+
+    return verdicts.is_of_file(code)
 
 
 def _failed(error):

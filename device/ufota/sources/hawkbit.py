@@ -18,7 +18,8 @@ server.py, messages in messages.py, the result of an update in action.py.
                             image verified in the candidate                  downloaded
                             header written, reset is due                     proceeding
                             image confirmed by the application               closed, success
-                            anything else                                    closed, failure
+                            an error that is final                           closed, failure
+                            any other error                                  proceeding
     cancelAction            gives up, before the header is written           closed, success
                             goes on, after it                                rejected
 
@@ -26,16 +27,19 @@ Success is never reported before the application has confirmed: with a region `c
 layout the action survives the reset (client store, key "hawkbit"). Without one the server offers
 it again, and the device then reports that this image runs already.
 
-A link that breaks ends no action: the next poll offers it again, five times in a row. All other
-errors end it, with their number in the details. `forced` does not overrule the application: an
-approve_install() that shall obey it looks at .forced. Hashes and sizes of artifacts are ignored:
-the signed manifest has its own.
+Which errors are final says verdicts.py. All others leave the action open: the server is told
+once, "error N at M", and the device takes it up again after a rest (hawkbit/rest.py). For an
+address that has expired it asks for the deployment again, at once.
+
+`forced` does not overrule the application: an approve_install() that shall obey it looks at
+.forced. Hashes and sizes of artifacts are ignored: the signed manifest has its own.
 """
 
 from micropython import const
 
 from fwcore import errors, errors_net
 from fwcore.errors import FwError
+from fwcore.modules import load
 from ufota import bounded_json
 from ufota import client as states
 from ufota.fleet_client import PAUSED
@@ -45,11 +49,9 @@ from ufota.hawkbit.action import Action
 from ufota.hawkbit.server import Server
 from ufota.sources.poll import Pace
 from ufota.sources.relay import Relay, finish
-from ufota.sources.retry import passing
 
 _INTERVAL_S = const(300)  # until the server has said what it wants
 _LEAST_S = const(1)
-_TIMES = const(5)  # an action may fail for the link's sake
 _QUARTER = const(25)  # percent between two reports
 
 _GONE = (404, 410)  # the server knows nothing of this action any more
@@ -108,7 +110,7 @@ class HawkbitSource(Relay):
         self._ahead = ahead
         self._introduced = False  # attributes were sent, and are not asked for again
         self._denied = ""  # action that consent() was against
-        self._tried = "", 0  # action that failed because of the link, and how often
+        self._rest = None  # Rest of the last action, once an attempt has failed
         self._canceled = False  # the server has canceled the client's update
         self._open = True  # the maintenance window
         self._percent = 0  # reported
@@ -125,8 +127,12 @@ class HawkbitSource(Relay):
 
     def polling(self):
         """offer() in steps: a generator that yields how long to wait for the server, ms."""
-        if self.pace.left_ms():
+        rest = self._rest
+        rested = rest and rest.waits and not rest.left_ms()
+        if self.pace.left_ms() and not rested:
             return None
+        if rested:
+            rest.waits = False
         url = None
         try:
             url = yield from self._round()
@@ -189,7 +195,7 @@ class HawkbitSource(Relay):
             self._action.forget()  # the application has called abort() of the client
         self._action.settle()
         if self._action.kind == action.ENDED:
-            yield from self._close()
+            yield from self._settled()
         server = self._server
         found = yield from server.get(self.source, server.url)
         self._set_interval(found)
@@ -244,13 +250,15 @@ class HawkbitSource(Relay):
         """Address of the artifact of a deployment; None when it is not to be fetched now."""
         if job.download == "skip" or not (_is_open(job) or self._ahead):
             return None
+        if self._rest and self._rest.id == job.id and self._rest.waits:
+            return None
         self._action.take(job.id)
         self._canceled = False
         self._percent = 0
         self._open = _is_open(job)
         self.forced = "forced" in (job.download, job.update)
         if not job.url:
-            yield from self._end(errors.BAD_URL)
+            yield from self._stay(FwError(errors.BAD_URL))
             return None
         yield from self._stage("download", self.source)
         return None if self._canceled else job.url
@@ -313,9 +321,10 @@ class HawkbitSource(Relay):
         if not self.pace.left_ms():
             yield from self._look(self._side)
 
-    def _stage(self, execution, http, percent=0):
+    def _stage(self, execution, http, percent=0, details=""):
         """Report how far the update is; a report that cannot be sent is left out."""
-        details = "Downloaded %d%%" % percent if percent else ""
+        if percent:
+            details = "Downloaded %d%%" % percent
         identity = self._action.id
         said = ddi.feedback(identity, execution, "none", details, percent)
         try:
@@ -334,23 +343,36 @@ class HawkbitSource(Relay):
 
     def _failed(self, client):
         error = client.error
-        if passing(error) and self._may_try_again():
-            self._action.forget()
-            self.pace.failed(error, self.source, client.done)
-            return
         code = action.verdict(self._board, error, client.buf)
         if code is None:
             self._action.forget()  # on trial: this may be the image that runs
-            return
-        if code in _DENIED:
-            yield from self._stage("rejected", self.source)
-        yield from self._end(code, error.at)
+        elif code and not _is_final(code):
+            yield from self._stay(error, client.done)
+        else:
+            if code in _DENIED:
+                yield from self._stage("rejected", self.source)
+            yield from self._end(code, error.at)
 
-    def _may_try_again(self):
-        identity, times = self._tried
-        times = times + 1 if identity == self._action.id else 1
-        self._tried = self._action.id, times
-        return times < _TIMES
+    def _settled(self):
+        """What came of a committed image is known."""
+        ended = self._action
+        if ended.code and not _is_final(ended.code):
+            yield from self._stay(FwError(ended.code, ended.at))
+        else:
+            yield from self._close()
+
+    def _stay(self, error, done=0):
+        """The action stays open on the server, and is taken up again after a rest."""
+        rest, identity = self._rest, self._action.id
+        if not rest or rest.id != identity:
+            load("ufota.hawkbit", "rest")
+            from ufota.hawkbit.rest import Rest
+
+            rest = self._rest = Rest(identity)
+        is_new = rest.begin(error, self.source, done)
+        self._action.forget()
+        if is_new:
+            yield from self._stage("proceeding", self.source, 0, _details(error.code, error.at))
 
     def _end(self, code, at=0):
         """Close the action, with failure, or success for a code of 0; later if need be."""
@@ -363,11 +385,22 @@ class HawkbitSource(Relay):
     def _close(self):
         """Closing feedback; the action is over when the server has it, or will never take it."""
         ended = self._action
-        details = "error %d at %d" % (ended.code, ended.at) if ended.code else ""
+        details = _details(ended.code, ended.at) if ended.code else ""
         finished = "failure" if ended.code else "success"
         said = ddi.feedback(ended.id, "closed", finished, details)
         yield from self._server.feedback(self.source, "deploymentBase", ended.id, said)
         ended.forget()
+
+
+def _is_final(code):
+    load("ufota.sources", "verdicts")
+    from ufota.sources import verdicts
+
+    return verdicts.is_final(code)
+
+
+def _details(code, at):
+    return "error %d at %s" % (code, at)
 
 
 def _is_open(job):

@@ -47,6 +47,7 @@ class HttpSource:
     tls:         ssl.SSLContext that verifies the server (tls.context() makes one), or None
     limit_ms:    longest a transfer may take from open() on, redirects included, however
                  lively the server is; below 2**29
+    raises:      ValueError, TypeError
 
     header:      bytes, further lines of the request header, each with its line end. They
                  go to the server of open()'s address; of them only Ufota-Result follows a
@@ -62,9 +63,11 @@ class HttpSource:
     """
 
     def __init__(self, timeout_ms=15000, tls=None, limit_ms=_LIMIT_MS):
+        if not (timeout_ms > 0 and 0 < limit_ms < 1 << 29):
+            raise ValueError
         self._timeout_ms = timeout_ms
         self.tls = tls
-        self.limit_ms = limit_ms
+        self.limit_ms = int(limit_ms)
         self._byte = bytearray(1)
         self._socket = None
         self.length = None

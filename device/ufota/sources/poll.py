@@ -16,7 +16,7 @@ from fwcore import errors
 from fwcore.modules import load
 from ufota.client import FAILED, READY
 from ufota.sources.relay import Relay, nothing_new
-from ufota.sources.retry import Retry, share, spread
+from ufota.sources.retry import Retry, ms_of, share, spread
 
 _DAY_S = const(86400)
 
@@ -28,7 +28,9 @@ class Pace:
                  and counts from the next poll on
     retry:       Retry: how long to wait after a failure; when it gives up, the interval
     first_s:     until the first poll; None: a random part of the interval
+    raises:      ValueError, TypeError
 
+    Seconds may be fractions.
     Call left_ms() each six days at least, as ticks wrap; a later call delays the poll.
     """
 
@@ -37,10 +39,8 @@ class Pace:
         self.retry = retry or Retry()
         self._left = self._mark = 0
         self._verdict = self._wait_s = 0  # the last image was no good: its error, and the wait
-        if first_s is None:
-            self._set(share(interval_s * 1000, self.retry.random))
-        else:
-            self._set(first_s * 1000)
+        first_ms = share(ms_of(interval_s), self.retry.random)
+        self._set(first_ms if first_s is None else ms_of(first_s))
 
     def left_ms(self):
         """Time left until the next poll; 0: now."""
@@ -51,7 +51,7 @@ class Pace:
 
     def again(self):
         """Poll again after the interval."""
-        self._set(spread(self.interval_s * 1000, self.retry.random))
+        self._set(spread(ms_of(self.interval_s), self.retry.random))
 
     def failed(self, error, source, done=0):
         """Poll again when Retry says so; its after() explains the arguments."""
@@ -59,7 +59,7 @@ class Pace:
         if wait is not None:
             self._set(wait)
         elif done and _is_final(error):
-            self._set(spread(self._longer(error.code) * 1000, self.retry.random))
+            self._set(spread(ms_of(self._longer(error.code)), self.retry.random))
         else:
             self.again()
 
@@ -77,7 +77,7 @@ class Pace:
 
     def notify(self, within_s=0):
         """There is an update: poll now, or after a random part of within_s."""
-        self._set(share(within_s * 1000, self.retry.random))
+        self._set(share(ms_of(within_s), self.retry.random))
 
     def _set(self, ms):
         self._left = ms

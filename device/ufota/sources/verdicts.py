@@ -8,8 +8,7 @@ what a device forgets for good, and how soon it asks again: all of it is looked 
     r  rarely: it looks permanent, until somebody changes something
     p  by the place of the error: soon, or rarely
     c  as s; on a card, where no link can cut it, the file is what is wrong
-    S  as s, R  as r: of this device, and what had come is no use any more
-    D  as R: the bytes are not what they should be, which a portal or damage can bring about;
+    D  as r: the bytes are not what they should be, which a portal or damage can bring about;
        on a card the file is what is wrong
 
 -  is no number. From 256 on a number is the application's reason to reject an image: final.
@@ -37,9 +36,9 @@ _TABLE = (
     "F"  # 31 WRONG_CLASS: signed, for others
     "F"  # 32 WRONG_PRECURSOR: signed, a patch for another image than what runs
     "F"  # 33 TOO_BIG: signed, and larger than its place
-    "R"  # 34 NO_MEMORY: of this device, for now
-    "R"  # 35 WRITE_FAILED: storage of this device, not the image
-    "R"  # 36 READ_FAILED: storage of this device, or a card
+    "r"  # 34 NO_MEMORY: of this device, for now
+    "r"  # 35 WRITE_FAILED: storage of this device, not the image
+    "r"  # 36 READ_FAILED: storage of this device, or a card
     "F"  # 37 INSTALL_DENIED: the application's word
     "F"  # 38 DOWNLOAD_DENIED: the application's word
     "F"  # 39 WRONG_COMPONENT: signed, for a part that this device does not have
@@ -48,16 +47,16 @@ _TABLE = (
     "-"
     "F"  # 43 BAD_DIGEST: as 21
     "------"
-    "R"  # 50 BAD_MAGIC: a header of this device
-    "R"  # 51 BAD_CRC: a header of this device
-    "R"  # 52 BAD_MAC: a header of this device
-    "R"  # 53 BAD_KEY: a key of this device
+    "r"  # 50 BAD_MAGIC: a header of this device
+    "r"  # 51 BAD_CRC: a header of this device
+    "r"  # 52 BAD_MAC: a header of this device
+    "r"  # 53 BAD_KEY: a key of this device
     "------"
-    "R"  # 60 BAD_LAYOUT: this device's own
-    "R"  # 61 MISALIGNED: this device's own
-    "R"  # 62 OVERLAP: this device's own
-    "R"  # 63 OUT_OF_DEVICE: this device's own
-    "R"  # 64 NO_SLOT: none can be used now
+    "r"  # 60 BAD_LAYOUT: this device's own
+    "r"  # 61 MISALIGNED: this device's own
+    "r"  # 62 OVERLAP: this device's own
+    "r"  # 63 OUT_OF_DEVICE: this device's own
+    "r"  # 64 NO_SLOT: none can be used now
     "-----"
     "D"  # 70 BAD_URL: whoever named the address may name another
     "s"  # 71 CONNECT: the link, or the server is down
@@ -72,11 +71,11 @@ _TABLE = (
     "F"  # 82 HUNG: in its last trial
     "F"  # 83 BELOW_FLOOR: signed, and older than this device may run
     "F"  # 84 BLACK_LISTED: rejected on this device before
-    "S"  # 85 ON_TRIAL: what runs now is confirmed first
-    "R"  # 86 NOT_ON_TRIAL: a call of the application
-    "R"  # 87 NO_KEY: the device is not provisioned yet
-    "R"  # 88 NO_VERIFIER: this firmware's own; another may have it
-    "R"  # 89 RESTING: it comes in again after some starts
+    "s"  # 85 ON_TRIAL: what runs now is confirmed first
+    "r"  # 86 NOT_ON_TRIAL: a call of the application
+    "r"  # 87 NO_KEY: the device is not provisioned yet
+    "r"  # 88 NO_VERIFIER: this firmware's own; another may have it
+    "r"  # 89 RESTING: it comes in again after some starts
     "r"  # 90 TOO_MANY_REDIRECTS: a server set up wrongly, or a portal
     "r"  # 91 BAD_REDIRECT: a server set up wrongly, or a portal
     "r"  # 92 INSECURE_REDIRECT: a portal
@@ -93,7 +92,7 @@ _TABLE = (
     "p"  # 106 TLS_REFUSED: by the alert, see below
     "p"  # 107 TLS_FAILED: damage on the way; the same again: the two do not agree
     "--"
-    "R"  # 110 NO_SOURCE: none of a group; each has its own back-off
+    "r"  # 110 NO_SOURCE: none of a group; each has its own back-off
     "s"  # 111 BUSY: says so itself
     "r"  # 112 BAD_MESSAGE: a portal's page, or a service that has changed
     "D"  # 113 UNSIGNED: a portal's page has no manifest either
@@ -101,12 +100,12 @@ _TABLE = (
     "s"  # 115 NO_ANSWER: the link, or a service in trouble
     "r"  # 116 LOGIN: somebody has to let this device in
     "---"
-    "R"  # 120 OUT_OF_ORDER: a call of the application
-    "R"  # 121 INCOMPLETE: more fragments may come
-    "R"  # 122 NOT_BEGUN: a call of the application
+    "r"  # 120 OUT_OF_ORDER: a call of the application
+    "r"  # 121 INCOMPLETE: more fragments may come
+    "r"  # 122 NOT_BEGUN: a call of the application
     "--"
     "F"  # 125 NEEDS: signed, for a device with other components
-    "R"  # 126 BAD_IDENTITY: the device is not provisioned yet
+    "r"  # 126 BAD_IDENTITY: the device is not provisioned yet
     "-----------------------"
     "D"  # 150 BAD_STREAM: before the digest of the whole: it may be damage on the way
     "D"  # 151 STREAM_CUT: as 150
@@ -118,7 +117,7 @@ _TABLE = (
     "D"  # 157 STARVED: as 150
     "--"
     "F"  # 160 NO_CIPHER: signed, and encrypted; this port cannot decrypt
-    "R"  # 161 NO_CLASS_KEY: the device may be given one
+    "r"  # 161 NO_CLASS_KEY: the device may be given one
     "D"  # 162 WRONG_CLASS_KEY: as 150
     "D"  # 163 BAD_PADDING: as 150
 )
@@ -126,7 +125,7 @@ _TABLE = (
 _TLS_REFUSED = const(106)
 _ALERTS = (20, 80)  # bad_record_mac: damage on the way; internal_error: a server in trouble
 _EXPIRED = (401, 403, 404, 410)
-_REFUSED = (400, 404, 409, 410)
+_REFUSED = (400, 404, 409, 410, 422)
 
 
 def row(code):
@@ -142,11 +141,6 @@ def is_final(code):
     return row(code) == "F"
 
 
-def is_of_link(code):
-    """True when what had come before is still good: the source goes on behind it."""
-    return row(code) in "srpc"
-
-
 def is_of_file(code):
     """True when a file on a card is what is wrong, not the card or the device."""
     return row(code) in "FDc"
@@ -160,7 +154,7 @@ def looks_permanent(error, asks=False, again=False):
     """
     letter = row(error.code)
     if letter != "p":
-        return letter not in "scS"
+        return letter not in "sc"
     if error.code == errors.HTTP_STATUS:
         return not (asks or _passes(error.at))
     if error.code == _TLS_REFUSED:

@@ -124,7 +124,7 @@ class Stream:
         try:
             data = self._stream.recv(min(len(mv), _MOST))
         except (OSError, ValueError) as error:
-            raise self.judged(error)
+            raise self.judged(error, True)
         if data is None:
             return None
         mv[: len(data)] = data
@@ -134,10 +134,13 @@ class Stream:
         self._stream.close()
         self._raw.close()
 
-    def judged(self, error):
-        """The exception to raise in place of this one of the TLS socket."""
+    def judged(self, error, through=False):
+        """The exception to raise in place of this one of the TLS socket.
+
+        through: True: the handshake is over, so nobody refused it
+        """
         if isinstance(error, OSError) and error.errno == EAGAIN:
             return error
         from ufota.web import tls_errors
 
-        return tls_errors.judged(error, self._raw, self._stream, self._poll)
+        return tls_errors.judged(error, self._raw, self._stream, self._poll, through)

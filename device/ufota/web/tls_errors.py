@@ -36,15 +36,16 @@ _VERIFY_CODES = {  # X509_V_ERR_..., openssl/x509_vfy.h
 }
 
 
-def judged(error, raw, stream, poll):
+def judged(error, raw, stream, poll, through=False):
     """The exception that an OSError or ValueError of a TLS socket means.
 
     raw:      the socket below it
     stream, poll: the TLS socket, and what watches it: CPython's tells what it waits for
+    through: True: the handshake is over. What the server says then is no refusal of it
     returns:  FwError; OSError EAGAIN to go on later, others of the connection
     """
     if hasattr(error, "reason"):
-        return _of_openssl(error, stream, poll)
+        return _of_openssl(error, stream, poll, through)
     if not isinstance(error, OSError):
         return _refused(str(error))
     errno = errors.errno_of(error)
@@ -52,9 +53,7 @@ def judged(error, raw, stream, poll):
         return _alert(raw) or error
     if errno == _CLOSED:
         return OSError(ECONNRESET, "")
-    return FwError(
-        errors_net.TLS_REFUSED if errno == _FATAL_ALERT else errors_net.TLS_FAILED, -errno
-    )
+    return _failed(errno == _FATAL_ALERT and not through, -errno)
 
 
 def _alert(raw):
@@ -71,7 +70,7 @@ def _alert(raw):
     return None
 
 
-def _of_openssl(error, stream, poll):
+def _of_openssl(error, stream, poll, through):
     code = getattr(error, "verify_code", 0)
     if code:
         return _certificate(_VERIFY_CODES.get(code, errors_net.UNTRUSTED))
@@ -80,9 +79,13 @@ def _of_openssl(error, stream, poll):
         return OSError(EAGAIN, "")
     if error.errno == _EOF:
         return OSError(ECONNRESET, "")
-    refused = "ALERT" in (error.reason or "")
-    code = errors_net.TLS_REFUSED if refused else errors_net.TLS_FAILED
-    return FwError(code, errors.errno_of(error))
+    reason = error.reason or ""
+    passes = through or "_MAC" in reason or "INTERNAL_ERROR" in reason  # as alerts 20 and 80
+    return _failed("ALERT" in reason and not passes, errors.errno_of(error))
+
+
+def _failed(refused, number):
+    return FwError(errors_net.TLS_REFUSED if refused else errors_net.TLS_FAILED, number)
 
 
 def _refused(text):

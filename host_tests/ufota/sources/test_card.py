@@ -17,6 +17,7 @@ from fwcore.state import State
 from helpers import raises
 from ufota.client import FAILED, READY
 from ufota.fleet_client import FleetClient
+from ufota.sources import verdicts
 from ufota.sources.card import CardSource
 from ufota.sources.card_mark import Comparison, Mark
 from ufota.sources.group import Group
@@ -136,8 +137,8 @@ def test_file_that_is_no_update_for_this_device_is_refused_once():
         (noise(3000, 1), errors.MALFORMED),
         (b"\x30\x82\xff\xff" + bytes(600), errors.MALFORMED),
         (BUNDLE[:100], errors.MALFORMED),
-        (BUNDLE[:-1], errors.CORRUPT),
-        (BUNDLE + b"x", errors.CORRUPT),
+        (BUNDLE[:-1], errors_net.OTHER_LENGTH),
+        (BUNDLE + b"x", errors_net.OTHER_LENGTH),
         (BUNDLE[:-1] + b"x", errors.CORRUPT),
         (signed("small"), errors.BAD_URL),
         (bundle("stranger"), errors.BAD_SIGNATURE),
@@ -431,6 +432,33 @@ def test_card_that_fails_is_not_asked_again_until_it_changes():
     assert not client.poll()
     card.put_back()
     assert client.poll() and client.run()
+
+
+def test_each_number_says_what_becomes_of_the_file():
+    others = errors.NOT_NEWER, errors_boot.BLACK_LISTED  # the result of the image counts
+    renamed = kept = 0
+    board, card = with_card(simple_board("spi"))
+    for code in range(21, 164):
+        if verdicts.row(code) == "-" or code in others:
+            continue
+        card.remove()
+        card = with_card(board)[1]
+        client, found = start(board, card)
+        client.state, client.error = FAILED, FwError(code)
+        for turn in range(3):  # a file that could not be read is left alone after three
+            url = found.offer()
+            assert url, (code, turn)
+            found.open(url)
+            found.close()
+            found.report(client)
+            if verdicts.is_of_file(code):
+                break
+        assert not found.offer(), code
+        name = "update.e%d" % code if verdicts.is_of_file(code) else "update.bin"
+        assert names(card) == [name], code
+        renamed += name != "update.bin"
+        kept += name == "update.bin"
+    assert renamed > 35 and kept > 40
 
 
 def test_what_others_report_says_nothing_of_the_file():

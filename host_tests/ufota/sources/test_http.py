@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import http_driver
-from fwcore import errors, errors_boot
+from fwcore import errors, errors_boot, errors_net
 from fwcore.manifest import version_word
 from fwtool import paths
 from helpers import PATIENCE_S
@@ -141,8 +141,8 @@ UPDATE = {
         errors.TIMEOUT,
         True,
     ),
-    "L02-longer": (page(bundle("two") + b"?"), errors.CORRUPT, False),
-    "L02-shorter": (page(bundle("two")[:-1]), errors.CORRUPT, False),
+    "L02-longer": (page(bundle("two") + b"?"), errors_net.OTHER_LENGTH, False),
+    "L02-shorter": (page(bundle("two")[:-1]), errors_net.OTHER_LENGTH, False),
     "L03": (
         lines(b"Content-Length: %d" % SIZE, body=bundle("two")[:-1]),
         errors.CUT_SHORT,
@@ -263,7 +263,7 @@ def test_update_without_its_payload_erases_nothing(drive, server):
     found = drive("update", server.url("/lone/update"))
     assert (found.get("code"), found.get("at"), found["ops"]) == (errors.HTTP_STATUS, 404, 0)
     found = drive("update", server.url("/long/update"))
-    assert (found.get("code"), found.get("at"), found["ops"]) == (errors.CORRUPT, 5001, 0)
+    assert (found.get("code"), found.get("at"), found["ops"]) == (errors_net.OTHER_LENGTH, 5001, 0)
 
 
 def test_request_is_right_byte_for_byte(drive):

@@ -2,7 +2,7 @@
 
 import time
 
-from fwcore import errors
+from fwcore import errors, errors_net
 from fwcore.errors import FwError
 from helpers import raises
 from ufota.client import FAILED, READY
@@ -110,12 +110,60 @@ def test_a_failure_backs_off_and_success_ends_that():
         assert due_after(found) == 10000
 
 
-def test_what_will_not_pass_waits_for_the_next_interval():
-    for code, at in ((errors.HTTP_STATUS, 404), (errors.BAD_SIGNATURE, 0), (101, 0)):
+def test_what_is_final_waits_for_the_next_interval():
+    for code in (errors.BAD_SIGNATURE, errors.WRONG_CLASS):
         found = made(first_s=0)
         due_after(found)
-        found.report(Client(FAILED, code, at))
+        found.report(Client(FAILED, code))
         assert due_after(found) == 3600000
+
+
+def test_what_looks_permanent_is_asked_about_more_and_more_rarely():
+    for code, at in ((errors.HTTP_STATUS, 404), (errors_net.CLOCK_NOT_SET, 0)):
+        found = made(first_s=0)
+        due_after(found)
+        given = []
+        for _ in range(7):
+            found.report(Client(FAILED, code, at))
+            given.append(due_after(found) // 1000)
+        assert given == [5, 40, 320, 2560, 20480, 86400, 86400]
+
+
+def attempts(code, at, days):
+    """How often the address is asked for on each day, when it fails each time."""
+    found, given = made(first_s=0), [0] * days
+    while poll.time.now < days * 86400000:
+        poll.time.now += found.pace.left_ms()
+        if poll.time.now < days * 86400000 and found.offer():
+            given[poll.time.now // 86400000] += 1
+            found.report(Client(FAILED, code, at))
+    return given
+
+
+def test_attempts_on_each_day():
+    assert attempts(errors.CONNECT, 0, 6) == [33] + [24] * 5
+    assert attempts(errors.HTTP_STATUS, 503, 6) == [33] + [24] * 5
+    assert attempts(errors.HTTP_STATUS, 404, 6) == [6] + [1] * 5
+    assert attempts(errors.BAD_SIGNATURE, 0, 2) == [24, 24]  # its interval: there may be another
+
+
+def test_seconds_may_be_fractions_and_arguments_are_checked():
+    poll.time = Clock()
+    pace = poll.Pace(0.5, Retry(random=middle), 0.25)
+    assert pace.left_ms() == 250
+    pace.again()
+    assert pace.left_ms() == 500
+    pace.interval_s = 1.5
+    pace.again()
+    assert pace.left_ms() == 1500
+    pace.notify(0.5)
+    assert pace.left_ms() == 250
+    for wrong, kind in (((-1,), ValueError), (("5",), TypeError), ((5, None, -1), ValueError)):
+        try:
+            poll.Pace(*wrong)
+        except kind:
+            continue
+        raise AssertionError(wrong)
 
 
 def test_polls_never_end():
@@ -131,10 +179,10 @@ def test_polls_never_end():
 def test_bytes_that_came_are_progress():
     found = made(first_s=0)
     due_after(found)
-    for done in (1, 2, 3):
+    for done in (1024, 2048, 3072):
         found.report(Client(FAILED, errors.CUT_SHORT, 0, done))
         assert due_after(found) == 5000
-    found.report(Client(FAILED, errors.CUT_SHORT, 0, 3))
+    found.report(Client(FAILED, errors.CUT_SHORT, 0, 4095))
     assert due_after(found) == 10000
 
 

@@ -2,6 +2,7 @@
 
 from fwcore import errors, errors_net
 from fwcore.errors import FwError
+from ufota.sources import verdicts
 from ufota.sources.retry import Retry, share, spread
 from ufota_testkit.virtual_clock import high, low, middle
 
@@ -14,20 +15,6 @@ NOT_FOUND = FwError(73, 404)
 LOW = 5000, 8750, 17500, 35000, 70000, 140000, 280000, 560000, 1120000, 2240000, 3150000, 3150000
 MIDDLE = 5000, 10000, 20000, 40000, 80000, 160000, 320000, 640000, 1280000, 2560000, 3600000
 HIGH = 5624, 11249, 22499, 44999, 89999, 179999, 359998, 719997, 1439995, 2879990, 3600000
-
-LINK = 71, 72, 74, 75, 93, 94, 107, 111, 115  # CONNECT .. NO_ANSWER
-NAMED = (
-    errors.CONNECT,
-    errors.TIMEOUT,
-    errors.BAD_RESPONSE,
-    errors.CUT_SHORT,
-    errors_net.BAD_RANGE,
-    errors_net.TOO_SLOW,
-    errors_net.TLS_FAILED,
-    errors_net.BUSY,
-    errors_net.NO_ANSWER,
-)
-STATUSES = 408, 429, 500, 502, 503, 504
 
 
 class Server:
@@ -99,7 +86,7 @@ def test_attempts_are_bounded():
 
 
 def test_progress_begins_anew():
-    retry = Retry(attempts=3, give_up_s=20, random=middle)
+    retry = Retry(attempts=3, give_up_s=20, random=middle, least=1)
     for done in (0, 100, 101, 5000):
         assert retry.after(CONNECT, None, done) == 5000
         assert retry.after(CONNECT, None, done) == 10000
@@ -115,8 +102,8 @@ def test_bytes_that_were_lost_again_are_no_progress():
 
 
 def test_after_it_gave_up_it_is_as_new():
-    for error in (CONNECT, NOT_FOUND):
-        retry = Retry(attempts=2, random=middle)
+    for error in (CONNECT, FwError(errors.BAD_SIGNATURE)):
+        retry = Retry(attempts=2, random=middle, least=1)
         assert retry.after(CONNECT, None, 9) == 5000
         assert retry.after(CONNECT, None, 9) == 10000
         assert retry.after(error, None, 9) is None
@@ -131,14 +118,53 @@ def test_reset_is_as_new():
     assert [retry.after(CONNECT) for _ in range(3)] == [5000, 10000, None]
 
 
-def test_only_errors_that_may_pass_are_tried_again():
-    for code in range(130):
-        if code != 73:  # HTTP_STATUS
-            wait = Retry(random=middle).after(FwError(code, 503))
-            assert wait == (5000 if code in LINK else None), code
-    for status in range(600):
-        wait = Retry(random=middle).after(FwError(73, status))
-        assert wait == (5000 if status in STATUSES else None), status
+def test_only_what_is_final_is_not_tried_again():
+    for code in range(300):
+        wait = Retry(random=middle).after(FwError(code, 404))
+        assert wait == (None if verdicts.is_final(code) else 5000), code
+
+
+def seconds(count, error, source=None, **options):
+    retry = Retry(random=middle, **options)
+    return [retry.after(error, source) // 1000 for _ in range(count)]
+
+
+def test_what_looks_permanent_is_tried_more_and_more_rarely():
+    rare = [5, 40, 320, 2560, 20480, 86400, 86400]
+    for error in (NOT_FOUND, FwError(errors_net.CLOCK_NOT_SET), FwError(errors.NO_MEMORY)):
+        assert seconds(7, error) == rare
+    assert seconds(4, NOT_FOUND, max_s=1, initial_s=1, factor=3) == [1, 24, 24, 24]
+    assert seconds(3, NOT_FOUND, initial_s=90000, max_s=90000) == [90000, 345600, 169200]
+    assert seconds(3, NOT_FOUND, Server(1)) == [5, 10, 20]  # it says when to come back
+
+
+def test_the_same_nonsense_again_is_tried_more_rarely():
+    assert seconds(4, FwError(errors.BAD_RESPONSE, 70)) == [5, 40, 320, 2560]
+    assert seconds(4, FwError(errors.BAD_RESPONSE, 1)) == [5, 10, 20, 40]
+    retry = Retry(random=middle)
+    given = [retry.after(FwError(errors.BAD_RESPONSE, at)) for at in (70, 71, 72)]
+    assert given == [5000, 10000, 20000]
+
+
+def test_the_link_after_what_looked_permanent_waits_an_hour_at_most():
+    retry = Retry(random=middle)
+    for _ in range(7):
+        retry.after(NOT_FOUND)
+    assert retry.after(CONNECT) == 3600000
+
+
+def attempts(error, days):
+    """Attempts on each of the first days, the very first one included."""
+    retry, now, found = Retry(random=middle, give_up_s=30 * 86400), 0, [0] * days
+    while now < days * 86400000:
+        found[now // 86400000] += 1
+        now += retry.after(error)
+    return found
+
+
+def test_attempts_on_each_day():
+    assert attempts(CONNECT, 7) == [33] + [24] * 6
+    assert attempts(NOT_FOUND, 7) == [6] + [1] * 6
 
 
 def test_the_server_may_ask_for_a_longer_wait():
@@ -153,7 +179,9 @@ def test_the_server_may_ask_for_a_longer_wait():
     assert asked(120, high) == 149999
     assert asked(10**9, low) == 3600000
     assert asked(10**9, high) == 4499986
-    assert asked(100, low, max_s=60) == 60000
+    assert asked(100, low, max_s=60) == 100000  # its cap is one of its own
+    assert asked(3600, low, asked_s=60) == 60000
+    assert asked(3600, low, asked_s=0) == 5000
     assert asked(-5, middle) == 5000
 
 
@@ -187,5 +215,38 @@ def test_numbers_of_the_port_are_random_and_within_their_bits():
     assert len(given) > 5 and min(given) >= 5000 and max(given) < 5625
 
 
-def test_the_numbers_that_pass_are_those_of_their_names():
-    assert LINK == NAMED
+def test_a_server_that_brings_a_byte_with_each_attempt_is_given_up():
+    retry = Retry(random=middle)
+    count = 0
+    while retry.after(CONNECT, None, count) is not None:
+        count += 1
+    assert count == 177  # as without a byte
+    count = 0
+    retry = Retry(random=middle, least=2)
+    while count < 1000 and retry.after(CONNECT, None, count) is not None:
+        count += 1
+    assert count == 1000
+
+
+def test_seconds_may_be_fractions():
+    assert waits(3, initial_s=0.5, random=middle) == (500, 1000, 2000)
+    assert waits(4, initial_s=1, factor=1.5, max_s=2.25, random=middle) == (1000, 1500, 2250, 2250)
+    retry = Retry(0.25, max_s=0.25, give_up_s=0.5, asked_s=0.125, random=middle)
+    assert [retry.after(CONNECT, Server(9)) for _ in range(3)] == [250, 250, None]
+
+
+def test_arguments_are_refused_at_once():
+    for name in ("initial_s", "max_s", "give_up_s", "asked_s", "attempts", "factor", "least"):
+        for value, kind in ((-1, ValueError), (float("nan"), ValueError), ("5", TypeError)):
+            refused(kind, Retry, **{name: value})
+    refused(ValueError, Retry, factor=0.5)
+    refused(ValueError, Retry, least=0)
+    Retry(float("inf"), give_up_s=float("inf"), asked_s=float("inf"), max_s=float("inf"))
+
+
+def refused(kind, make, **options):
+    try:
+        make(**options)
+    except kind:
+        return
+    raise AssertionError(options)

@@ -88,7 +88,7 @@ def test_a_source_with_a_bad_image_gives_way_to_the_next_one():
         (bad, errors.CORRUPT),
         (delivery("stranger"), errors.BAD_SIGNATURE),
         (delivery("other_class"), errors.WRONG_CLASS),
-        ({MANIFEST_URL: Page(bundle("two")[:-9])}, errors.CORRUPT),
+        ({MANIFEST_URL: Page(bundle("two")[:-9])}, errors_net.OTHER_LENGTH),
     ):
         board, client = made(lan(pages), lan(delivery("two")))
         assert client.poll()

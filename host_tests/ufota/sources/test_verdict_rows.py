@@ -6,7 +6,7 @@ import re
 from fwtool import explain, paths
 from ufota.sources import verdicts
 
-ROW = re.compile(r'^    "([FDRSsrpc])"  # (\d+) ([A-Z_]+): (.{5,})$')
+ROW = re.compile(r'^    "([FDsrpc])"  # (\d+) ([A-Z_]+): (.{5,})$')
 GAP = re.compile(r'^    "(-+)"$')
 
 

@@ -4,6 +4,8 @@ from fwcore import errors, errors_boot, errors_net
 from fwcore.errors import FwError
 from ufota.decoders import errors as errors_payload
 from ufota.sources import verdicts
+from ufota.sources.card import CardSource
+from ufota.sources.http import HttpSource
 
 BOTH = True  # runs on CPython and on MicroPython
 
@@ -17,11 +19,6 @@ FINAL = """
 """
 SOON = "CONNECT TIMEOUT CUT_SHORT ON_TRIAL TOO_SLOW BUSY NO_ANSWER"
 BY_PLACE = "HTTP_STATUS BAD_RESPONSE BAD_RANGE TLS_REFUSED TLS_FAILED"
-LINK = """
-    CONNECT TIMEOUT HTTP_STATUS BAD_RESPONSE CUT_SHORT TOO_MANY_REDIRECTS BAD_REDIRECT
-    INSECURE_REDIRECT BAD_RANGE TOO_SLOW NOT_VERIFYING UNTRUSTED WRONG_HOST EXPIRED NOT_YET_VALID
-    CLOCK_NOT_SET TLS_REFUSED TLS_FAILED BUSY BAD_MESSAGE NO_ANSWER LOGIN
-"""
 FILE = """
     MALFORMED BAD_SCHEMA BAD_URL CUT_SHORT TOO_LONG OTHER_LENGTH UNSIGNED BAD_STREAM STREAM_CUT
     TOO_MUCH OUTSIDE_OLD OTHER_PATCH OTHER_SIZE BIG_FRAME STARVED WRONG_CLASS_KEY BAD_PADDING
@@ -54,10 +51,6 @@ def test_a_number_that_nobody_knows_is_met_rarely_and_is_not_final():
         assert verdicts.row(code) == "-" and permanent(code)
 
 
-def test_what_the_link_does_leaves_what_came():
-    assert of_all(verdicts.is_of_link) == codes(LINK)
-
-
 def test_what_is_wrong_with_a_file_on_a_card():
     assert of_all(verdicts.is_of_file) == sorted(codes(FINAL) + codes(FILE))
 
@@ -77,7 +70,7 @@ def test_statuses():
         assert not permanent(STATUS, status, asks=True)
         new = verdicts.is_expired(FwError(STATUS, status))
         assert new == (status in (401, 403, 404, 410)), status
-        assert verdicts.refuses_report(status) == (status in (400, 404, 409, 410)), status
+        assert verdicts.refuses_report(status) == (status in (400, 404, 409, 410, 422)), status
     assert not verdicts.is_expired(FwError(errors.CUT_SHORT, 403))
 
 
@@ -95,3 +88,20 @@ def test_the_same_nonsense_again_looks_permanent():
         assert not permanent(code, 7) and permanent(code, 7, again=True)
     assert not permanent(errors.BAD_RESPONSE, 1, again=True)  # hung up without an answer
     assert not permanent(errors.CONNECT, 1, again=True)
+
+
+def test_sources_check_their_arguments_at_once():
+    for make, wrong, kind in (
+        (HttpSource, (0,), ValueError),
+        (HttpSource, ("5",), TypeError),
+        (HttpSource, (5, None, 0), ValueError),
+        (HttpSource, (5, None, 1 << 29), ValueError),
+        (CardSource, (None, "/sd", "x", 0, None, "soon"), ValueError),
+    ):
+        try:
+            make(*wrong)
+        except kind:
+            continue
+        raise AssertionError(wrong)
+    HttpSource(0.5, None, 0.5 + 1)
+    CardSource(None, settle_ms=0.5)
