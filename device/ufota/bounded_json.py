@@ -22,6 +22,7 @@ from micropython import const
 from fwcore import errors_net
 from fwcore.errors import FwError
 
+_MARK = const(b"\xef\xbb\xbf")
 _MAX_DEPTH = const(12)  # hawkBit's deployment has 7 levels
 _MAX_BOXES = const(100)  # lists and objects of a message
 _MAX_NUMBER = const(20)  # characters; 2^64 has 20 digits
@@ -31,13 +32,16 @@ _MAX_DIGITS = const(10)  # of a number that came as text
 def loads(buf, limit):
     """Parse a message.
 
-    buf:      bytes-like; copied for a moment only, to check that it is UTF-8
+    buf:      bytes-like, a byte order mark in front is passed over (RFC 8259 section 8.1);
+              copied for a moment only, to check that it is UTF-8
     limit:    bytes it may have
     returns:  dict
     raises:   FwError BAD_MESSAGE; at = offset, or the length when it is too long
     """
     if len(buf) > limit:
         raise FwError(errors_net.BAD_MESSAGE, len(buf))
+    if bytes(buf[:3]) == _MARK:
+        buf = buf[3:]
     _look(buf)
     try:
         str(buf, "utf-8")
@@ -89,10 +93,11 @@ def table(obj, key):
     return found
 
 
-def text(obj, key, most):
+def text(obj, key, most, any_script=False):
     """The text in a field of a dict, "" when there is none.
 
     most:    characters it may have
+    any_script: True: it is for people; its characters beyond ASCII become numbers, "%4e2d"
     raises:  FwError BAD_MESSAGE, also for what is not printable ASCII: these go on to request
              lines, topics and logs
     """
@@ -101,6 +106,8 @@ def text(obj, key, most):
         return ""
     if not isinstance(found, str) or len(found) > most:
         raise FwError(errors_net.BAD_MESSAGE)
+    if any_script:
+        found = "".join(char if char < "\x80" else "%%%x" % ord(char) for char in found)
     for char in found:
         if not " " <= char <= "~":
             raise FwError(errors_net.BAD_MESSAGE)

@@ -2,8 +2,8 @@
 
     cases(DIR) -> the cases of DIR/http_conformance.json, in its order
 
-What the servers do, and what the client must have done, is in http_cases_{source,client}.py;
-what these work with is in http_lab.py.
+What the servers do, and what the client must have done, is in http_cases_{source,labels,kept,
+client}.py; what these work with is in http_lab.py.
 """
 
 import json
@@ -11,6 +11,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import http_cases_client
+import http_cases_kept
+import http_cases_labels
 import http_cases_source
 from http_lab import Lab, Trial
 
@@ -19,7 +21,12 @@ PARALLEL = 5  # cases at once: they mostly wait
 
 def cases(folder):
     """(case, function) of the vectors, in order. Raises OSError, ValueError, KeyError."""
-    known = {**http_cases_source.CASES, **http_cases_client.CASES}
+    known = {
+        **http_cases_source.CASES,
+        **http_cases_labels.CASES,
+        **http_cases_kept.CASES,
+        **http_cases_client.CASES,
+    }
     with open(folder + "/http_conformance.json") as file:
         return [(case, known.get(case["id"])) for case in json.load(file)]
 

@@ -16,6 +16,7 @@ from ufota_testkit.server.badserver import (
     header,
     in_pieces,
     in_turn,
+    keeps_open,
     lines,
     page,
     part,
@@ -157,7 +158,7 @@ def t04(trial):
     stalls = in_pieces(answer, 9000, 0.8)
     arrives(trial, stalls)
     server = arrives(
-        trial, in_turn(in_pieces(answer, 9000, 3), ranged(whole)), attempts=3, timeout_ms=500
+        trial, in_turn(keeps_open(answer[:9000]), ranged(whole)), attempts=3, timeout_ms=500
     )
     at = sent(server)[1]
     eq("goes on behind what came", at, 9000 - answer.index(whole))

@@ -25,7 +25,7 @@ class Job:
     """One update that the service offers.
 
     module:   "" for the default one
-    version:  text, as the service will want it reported
+    version:  text, ASCII: other characters are numbers in it, "%4e2d"
     size:     bytes of the file, None when not given
     url:      where it is, "" when it comes in blocks over MQTT
     stream:   (stream id, file id) then
@@ -62,11 +62,13 @@ def read(buf):
     raises:   FwError BAD_MESSAGE; UNSUPPORTED for a package of several files, at = its module
     """
     found = bounded_json.loads(buf, MAX_MESSAGE)
-    if bounded_json.number(found, "code", 9999) not in _CODES:
-        raise FwError(errors_net.BAD_MESSAGE)
-    if bounded_json.text(found, "message", _MAX_NAME) not in ("", "success"):
-        raise FwError(errors_net.BAD_MESSAGE)
+    code = bounded_json.number(found, "code", 9999)
     data = bounded_json.table(found, "data")
+    bad = code not in _CODES
+    if code is None and not data:  # only then does the text for people count
+        bad = found.get("message") not in (None, "", "success")
+    if bad:
+        raise FwError(errors_net.BAD_MESSAGE)
     return str(found.get("id"))[:20], _job(data) if data else None
 
 
@@ -77,7 +79,7 @@ def module_of(name):
 
 def _job(data):
     module = module_of(bounded_json.text(data, "module", _MAX_NAME))
-    job = Job(module, bounded_json.text(data, "version", _MAX_NAME))
+    job = Job(module, bounded_json.text(data, "version", _MAX_NAME, True))
     if "files" in data:
         _one_file(job, data)
     else:
@@ -87,7 +89,7 @@ def _job(data):
         if bounded_json.text(data, "dProtocol", _MAX_NAME) == "mqtt":
             job.url = ""
             job.stream = _id(data, "streamId"), _id(data, "streamFileId")
-    is_web = job.url.startswith("http://") or job.url.startswith("https://")
+    is_web = job.url[:8].lower().startswith(("http://", "https://"))
     if not job.version or not (job.stream or is_web) or job.size == 0:
         raise FwError(errors_net.BAD_MESSAGE)
     return job

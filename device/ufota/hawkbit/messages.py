@@ -15,7 +15,7 @@ from fwcore import errors_net
 from fwcore.errors import FwError
 from ufota import bounded_json
 
-_MAX_HREF = const(1024)  # a signed address of a CDN is long
+_MAX_HREF = const(2048)  # a signed address of a CDN is long
 _MAX_ID = const(36)
 _MAX_WORD = const(16)
 _MAX_NAME = const(64)  # of what is shown to people
@@ -47,7 +47,7 @@ def link(found, name):
     """The address of _links[name], "" when there is none."""
     table = bounded_json.table(bounded_json.table(found, "_links"), name)
     href = bounded_json.text(table, "href", _MAX_HREF)
-    if href and not href.startswith(("http://", "https://")):
+    if href and not href[:8].lower().startswith(("http://", "https://")):
         raise FwError(errors_net.BAD_MESSAGE)
     return href
 

@@ -30,7 +30,7 @@ class Server:
 
     def __init__(self, url, token, limit):
         self.url = url.rstrip("/")
-        self.has_tls = url.startswith("https:")
+        self.has_tls = url[:6].lower() == "https:"
         self._token = token.encode()
         self._buf = memoryview(bytearray(limit))
 

@@ -5,6 +5,7 @@ downloads do not need is in files of their own, loaded when it is needed:
 
     answers.py    ranges and validators, redirects, chunks, every status but 200
               (which uses ranges.py, chunked.py, redirects.py and retry_after.py)
+    labels.py     header lines that are written oddly, and answers with 1xx
     tls.py    https://
     service.py   HttpService, the same source with what services need: POST, reused connections
 
@@ -28,8 +29,8 @@ from fwcore.errors import FwError
 
 _MAX_HEADER = const(8192)  # bytes of the whole response header
 _MAX_LINE = const(128)  # bytes of a header line that are looked at
-_MAX_URL_LINE = const(2304)  # the same in a redirect, whose address may be long
-_MAX_LENGTH_DIGITS = const(10)
+_MAX_URL_LINE = const(3328)  # the same in a redirect, whose address may be long
+_PLAIN_LENGTH = const(25)  # bytes of a line: a Content-Length of 10 digits at most
 _MAX_TAG = const(80)
 _MIN_BYTES = const(256)  # a server that sends fewer within timeout_ms counts as silent
 _LIMIT_MS = const(14400000)  # four hours
@@ -110,6 +111,7 @@ class HttpSource:
                     count = failed = None
                     try:
                         if self._poll.poll(0):  # connected, or refused
+                            self._expect_silence()
                             # Not a call deeper: for TLS it shakes hands, on 2 KiB of C stack.
                             count = self._socket.send(self._request[self._sent :])
                     except (OSError, ValueError) as error:
@@ -151,14 +153,14 @@ class HttpSource:
     def _begin(self, url, lines):
         """Prepare a request. Returns (host, port) of its server. lines: of the header"""
         self.close()
-        self._url = url
+        self._url = url = url[:5].lower() + url[5:]  # a scheme has no case
         self._header = lines
         self._left = None  # body bytes still due; None when the server gave no length
         self._tag = b""
         self.status = self.retry_after_s = 0
         self._found = {}  # header lines for answers.py
         self._line = bytearray(_MAX_LINE)  # it may have grown
-        self._header_bytes = self._line_bytes = 0
+        self._header_bytes = self._line_bytes = self._interim = 0
         self._in_header = True
         host, port, path = self.split(url)
         if self._asked:
@@ -182,6 +184,9 @@ class HttpSource:
     def _reuse(self):
         """True when there is a connection already: see service.py."""
         return False
+
+    def _expect_silence(self):
+        """Refuse a connection that has bytes before it is asked: see service.py."""
 
     def _renew(self, error):
         """Begin anew after this error, where that may help: see service.py. True when it has."""
@@ -288,10 +293,10 @@ class HttpSource:
                 return False
             if line or not self.status:
                 self._take_line(line)
-            elif self.status < 200:  # 100 Continue, 103 Early Hints: the answer is to come
-                self.status = 0
-                self._left = None
-                self._tag = b""
+            elif self.status < 200 and self.status != 101:  # the answer is to come
+                from ufota.web import labels
+
+                labels.interim(self)
             else:
                 break
         self._in_header = False
@@ -329,21 +334,29 @@ class HttpSource:
     def _take_line(self, line):
         if not self.status:
             parts = line.split(None, 2)
-            if len(parts) < 2 or parts[0][:7] != b"HTTP/1." or len(parts[1]) != 3:
+            if (
+                len(parts) < 2
+                or parts[0][:7] != b"HTTP/1."
+                or not (len(parts[1]) == 3 and parts[1].isdigit())
+            ):
                 raise FwError(errors.BAD_RESPONSE)
-            self.status = _number(parts[1], 3)
+            self.status = int(parts[1])
+            self._last = b""
             return
         name, _, value = line.partition(b":")
-        name = name.lower()
+        name = name.rstrip().lower()
         value = value.strip()
-        if name == b"content-length":
-            length = _number(value, _MAX_LENGTH_DIGITS)
-            if self._left not in (None, length):
-                raise FwError(errors.BAD_RESPONSE, self._header_bytes)
-            self._left = length
-        elif name == b"content-encoding":
-            if value.lower() != b"identity":
-                raise FwError(errors.BAD_RESPONSE, self._header_bytes)
+        if (
+            name == b"content-length"
+            and self._left is None
+            and len(line) <= _PLAIN_LENGTH
+            and value.isdigit()
+        ):
+            self._left = int(value)
+        elif line[0] in b" \t" or name in (b"content-length", b"content-encoding"):
+            from ufota.web import labels
+
+            labels.take(self, line, name, value)
         elif name == b"etag":
             # W/"..." is weak: it does not prove that a part is of the same object
             if value[:1] == value[-1:] == b'"' and 1 < len(value) <= _MAX_TAG:
@@ -354,7 +367,8 @@ class HttpSource:
         elif name == b"transfer-encoding" or self.status > 200:
             from ufota.web import answers
 
-            answers.add(self._found, name, value)
+            answers.add(self._found, name, value, len(line))
+        self._last = name
 
     @staticmethod
     def split(url):
@@ -363,7 +377,7 @@ class HttpSource:
             if not 0x21 <= byte <= 0x7E:
                 raise FwError(errors.BAD_URL)  # a blank or line end would forge the request
         scheme, _slash, path = url.partition("://")
-        if scheme not in ("http", "https"):
+        if scheme.lower() not in ("http", "https"):
             raise FwError(errors.BAD_URL)
         host, _slash, path = path.partition("/")
         port = "443" if scheme[4:] else "80"
@@ -375,10 +389,3 @@ class HttpSource:
         if not host or "@" in host or "?" in host or "\\" in host:  # others read those differently
             raise FwError(errors.BAD_URL)
         return host, int(port), "/" + path.partition("#")[0]
-
-
-def _number(value, most):
-    """Decimal digits, at most so many, as a number. Raises FwError BAD_RESPONSE."""
-    if not value.isdigit() or len(value) > most:
-        raise FwError(errors.BAD_RESPONSE)
-    return int(value)

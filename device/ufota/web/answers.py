@@ -17,6 +17,8 @@ from fwcore.modules import make_room
 
 _WEB = const("ufota.web")
 _KEPT = const(b" content-range date location retry-after transfer-encoding ")
+_HINTS = (b"date", b"retry-after")  # the first one counts
+_LONGEST = const(126)  # bytes of a line that is surely whole
 
 
 def header(at, tag):
@@ -39,12 +41,18 @@ def header(at, tag):
     return lines
 
 
-def add(found, name, value):
-    """Keep a header line that answer() needs. The same twice with two values is a fault."""
+def add(found, name, value, size):
+    """Keep a header line that answer() needs. Two that differ are a fault, but for hints.
+
+    size:  bytes of the line; from 127 on it may be cut
+    """
     if b" " + name + b" " in _KEPT:
-        if found.get(name, value) != value:
+        exact = name not in _HINTS
+        if exact and (
+            found.get(name, value) != value or (size > _LONGEST and name != b"location")
+        ):
             raise FwError(BAD_RESPONSE)
-        found[name] = value
+        found.setdefault(name, value)
 
 
 def answer(source):  # noqa: C901 (a table of statuses)
@@ -60,6 +68,8 @@ def answer(source):  # noqa: C901 (a table of statuses)
             raise FwError(CUT_SHORT, at)
         sized = source._left is not None
         if status in (204, 205):
+            if source._left:  # a body that must not be
+                source._lasts = None
             source._left = 0
         source.tag = source._tag
         source.length = source._end = source._left
@@ -84,7 +94,7 @@ def answer(source):  # noqa: C901 (a table of statuses)
         from ufota.web import retry_after
 
         retry_after.answer(source)
-    coding = source._found.get(b"transfer-encoding", b"identity").lower()
+    coding = source._found.get(b"transfer-encoding", b"identity").lower().strip(b", \t")
     if part and coding != b"identity":
         if coding != b"chunked" or part[1]:  # both: an attack (RFC 9112 section 6.3)
             raise FwError(BAD_RESPONSE)

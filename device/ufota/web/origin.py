@@ -4,4 +4,4 @@
 def origin(source, url):
     """(scheme, host, port) of an address. source: HttpSource. Raises FwError BAD_URL."""
     host, port, _path = source.split(url)
-    return url.partition(":")[0], host.lower(), port
+    return url.partition(":")[0].lower(), host.lower(), port

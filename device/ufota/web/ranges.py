@@ -57,7 +57,7 @@ def beyond(source):
     returns:  (offset at which it ends, None); None when another request has begun
     """
     at, _, more, _ = source._asked
-    ends = source._found.get(b"content-range") == b"bytes */%d" % at
+    ends = source._found.get(b"content-range", b"").lower() == b"bytes */%d" % at
     if ends or (more and source.length is None):
         if not more:
             source.at = at

@@ -10,7 +10,7 @@ from fwcore import errors
 from fwcore.errors import FwError
 from ufota.web.origin import origin
 
-_MAX_URL = const(2048)  # bytes; http.py's line buffer takes more
+_MAX_URL = const(3072)  # bytes; http.py's line buffer takes more
 _MAX_HOPS = const(5)  # redirects in a row
 
 

@@ -56,4 +56,4 @@ def result(state):
 
 def _site(url):
     """The part of an address that names the server."""
-    return url[: (url + "/").find("/", len("https://"))]
+    return url[: (url + "/").find("/", len("https://"))].lower()

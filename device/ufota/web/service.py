@@ -11,6 +11,7 @@ that stay open for the next request. It is an HttpSource, so a Client downloads 
 
 import select
 import time
+from errno import EAGAIN
 
 from micropython import const
 
@@ -22,6 +23,7 @@ from ufota.web.origin import origin
 _KEEP_MS = const(20000)  # longest idle time: middleboxes drop a connection without notice
 _WAIT_MS = const(50)  # between looks at the watchdog
 _JSON = const(b"Content-Type: application/json\r\n")  # unless .header says otherwise
+_TIMED_OUT = const(408)
 _LONELY = (errors.CONNECT, errors.BAD_RESPONSE)  # what a connection that is dead looks like
 
 
@@ -41,7 +43,8 @@ class HttpService(HttpSource):
         self._keep = keep
         self._kept = None  # socket, while a new request begins on it
         self._server = None  # whom the connection is with: scheme, host, port
-        self._lasts = False  # the server will take another request on it
+        self._lasts = False  # the server will take another request on it; None: it will not
+        self._is_old = False  # it speaks HTTP/1.0
         self._in_header = True
         self.method = b"GET"
         self._body = self._unless = b""
@@ -136,13 +139,14 @@ class HttpService(HttpSource):
         """True when the connection has nothing left of the last request, and may be used on."""
         if not (self._socket and self._keep and self._lasts) or self._in_header:
             return False
-        if self.status in (206, 416):  # _left is of the range: a body may be longer, or unread
+        # 206, 416: _left is of the range: a body may be longer, or unread; 101: no HTTP any more
+        if self.status in (101, 206, 416):
             return False
         if time.ticks_diff(time.ticks_ms(), self._mark_ms) > _KEEP_MS:
             return False
-        if hasattr(self._stream, "is_done"):  # Chunks
-            return self._stream.is_done()
-        return self._left == 0
+        if hasattr(self._stream, "is_done"):  # Chunks; from HTTP/1.0 they are a fault
+            return self._stream.is_done() and not self._is_old
+        return self._left == 0 and b"transfer-encoding" not in self._found
 
     def _reuse(self):
         self._reused = bool(self._kept)
@@ -157,10 +161,29 @@ class HttpService(HttpSource):
         self._poll.modify(self._socket, select.POLLOUT)
         return True
 
+    def _expect_silence(self):
+        """Nothing may come before the request (RFC 9112 section 6.3).
+
+        raises:  FwError BAD_RESPONSE, after which _renew() takes another connection
+        """
+        if not self._reused or self._sent:
+            return
+        try:
+            silent = self._stream.readinto(self._byte) is None
+        except OSError as error:
+            silent = error.errno == EAGAIN
+        except FwError:  # of TLS
+            silent = False
+        if not silent:
+            raise FwError(errors.BAD_RESPONSE)
+
     def _renew(self, error):
-        """True when an open connection turned out dead; then the request has begun anew."""
-        silent = self._in_header and self._header_bytes <= 1
-        if not (self._reused and silent and error.code in _LONELY):
+        """True when an open connection turned out dead; then the request has begun anew.
+
+        408 says that it was given up before the request arrived (RFC 9110 section 15.5.9).
+        """
+        silent = self._in_header and self._header_bytes <= 1 and error.code in _LONELY
+        if not self._reused or not (silent or self.status == _TIMED_OUT):
             return False
         self.close()
         self._restart(self._url, self._header)
@@ -171,6 +194,10 @@ class HttpService(HttpSource):
         super()._take_line(line)
         name, _, value = line.lower().partition(b":")
         if opens:
-            self._lasts = line[:8] == b"HTTP/1.1"
-        elif name == b"connection":
-            self._lasts = b"close" not in value and (self._lasts or b"keep-alive" in value)
+            self._is_old = line[:8] != b"HTTP/1.1"
+            self._lasts = not self._is_old
+        elif name.rstrip() == b"connection":
+            if b"close" in value:
+                self._lasts = None
+            elif b"keep-alive" in value and self._lasts is not None:
+                self._lasts = True

@@ -22,7 +22,7 @@ def resolve(uri, base):
     if not uri:
         raise FwError(errors.BAD_URL)
     if ":" in uri.partition("?")[0].partition("/")[0]:  # has a scheme of its own
-        return uri
+        return uri[:5].lower() + uri[5:]
     scheme, _, rest = base.partition("#")[0].partition("?")[0].partition("//")
     if uri.startswith("//"):
         return scheme + uri

@@ -961,7 +961,7 @@ def hostile_polls():
         "x" * 1025,
         "http://host/\r\nX: y",
         "http://host/\u00fc",
-        "HTTP://host/",
+        "HTTPX://host/",
     ):
         links["_links"]["deploymentBase"]["href"] = href
         yield json.dumps(links).encode()

@@ -404,6 +404,8 @@ def test_url_is_split():
         ("http://[fe80::1]:81/x", ("[fe80::1]", 81, "/x")),
         ("http://host//two", ("host", 80, "//two")),
         ("http://host/http://other/", ("host", 80, "/http://other/")),
+        ("HTTP://Host/A", ("Host", 80, "/A")),
+        ("hTTpS://host/", ("host", 443, "/")),
     ):
         assert http.HttpSource.split(url) == parts, url
 
@@ -417,7 +419,7 @@ def test_url_that_is_no_plain_http_address_is_refused():
         "https://",
         "httpx://host/",
         "http:/host/",
-        "HTTP://host/",
+        "HTTPX://host/",
         "ftp://host/",
         "file:///etc/passwd",
         "host/path",
