@@ -214,6 +214,20 @@ def test_an_answer_that_was_not_read_to_its_end_leaves_no_connection():
         assert asked(wire) == [1, 1], first
 
 
+def test_chunks_from_an_old_server_end_the_connection():
+    """RFC 9112 section 6.1: such framing is a fault. A length is good, with keep-alive."""
+    keeps = b"HTTP/1.0 200 O\r\nConnection: keep-alive\r\n"
+    chunks = keeps + b"Transfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\n\r\n"
+    for first, due in ((chunks, [1, 1]), (keeps + b"Content-Length: 3\r\n\r\none", [2])):
+        wire = Wire(first, TWO)
+
+        def act(service):
+            assert [get(service), get(service)] == [b"one", b"two"]
+
+        with_wire(wire, act)
+        assert asked(wire) == due, first
+
+
 def test_close_wins_over_keep_alive():
     for lines in (
         b"Connection: close\r\nConnection: keep-alive",
