@@ -92,7 +92,7 @@ class Link:
         self._bounded = None
         self._blocks = b""  # topic of the replies, once they were asked for
         self._failed = 0  # logins in a row
-        self._rest_ms = None  # how long to wait with the next one, from _mark_ms on
+        self._rest_ms = -1  # how long to wait with the next one, from _mark_ms on; -1: unknown
 
     def connect(self):
         """Log in, unless that is done, or it is not time yet.
@@ -101,7 +101,7 @@ class Link:
         """
         if self.up:
             return
-        if self._rest_ms is None:
+        if self._rest_ms < 0:
             self._rest()
         if time.ticks_diff(time.ticks_ms(), self._mark_ms) < self._rest_ms:
             raise FwError(errors.CONNECT)

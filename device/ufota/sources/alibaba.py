@@ -146,7 +146,7 @@ class AlibabaSource:
             self._job = None
             return None
         if self._late and not self._ask:
-            self._tell_late()
+            self._tell_late(*self._late)
         job = self._job
         if job and not job.is_same(self._closed):
             if not job.is_same(self._under):
@@ -390,10 +390,9 @@ class AlibabaSource:
         """Report this of the job with this mark, once it is known that no other is offered."""
         self._late = step, about, mark
 
-    def _tell_late(self):
+    def _tell_late(self, step, about, mark):
         from ufota.alibaba import reports
 
-        step, about, mark = self._late
         if not self._job or mark in (b"", self._job.mark()):  # b"": of an older record
             self._progress(self.module, step, about)
         self._late = None
