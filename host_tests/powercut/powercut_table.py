@@ -19,7 +19,8 @@ from fwtool import paths
 
 HERE = Path(__file__).parent
 COLUMNS = ("single", "pairs", "storms", "moody", "wrong")
-HEAP = "8M"
+HEAP = "8M"  # the larger the slower
+CHIPS_HEAP = "64M"  # with models of chips 8 MB are in pieces at the end, and the device runs out
 TIMEOUT_S = 6 * 3600  # a job takes minutes; on a busy machine more
 
 
@@ -29,7 +30,8 @@ def command(interpreter, job):
     if interpreter == "CPython":
         return [sys.executable, str(script), job], None
     places = paths.device(), paths.bootloader(), TOOLS, *FOLDERS
-    argv = [paths.micropython(), "-X", f"heapsize={HEAP}", str(script), job]
+    heap = CHIPS_HEAP if "chip" in job or "SD card:" in job else HEAP
+    argv = [paths.micropython(), "-X", f"heapsize={heap}", str(script), job]
     return argv, paths.environment(*places)
 
 

@@ -106,6 +106,15 @@ def test_a_share_of_pairs_of_cuts_in_a_download_is_survived():
     assert count.pairs * shares > 1300, count.pairs
 
 
+def test_a_torn_mark_of_a_download_and_a_cut_cost_no_more_than_steps():
+    """The seed in which a mark reads as missing, its step is erased, then it reads as set."""
+    count = Count()
+    for row, name, make in lives():
+        if (row, name) in (("fetch", "life direct flash"), ("fetch", "life overwrite spi")):
+            storm(name, make, count, (408,))
+    assert (count.storms, count.wrong) == (2, []), count.wrong
+
+
 def storms(most):
     """Storms in each life, fewer on MicroPython; returns how many in all, on CPython."""
     count = Count()

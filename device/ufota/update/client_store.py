@@ -55,10 +55,17 @@ class ClientStore(KeyValue):
         """How often count_on() was called since restart()."""
         return int.from_bytes(self.get(_COUNT, b""), "little") + self.journal.marks
 
-    def count_on(self):
-        """Count one more; durable when this returns. Raises as put()."""
+    def settle(self):
+        """Call before acting on a count() of an earlier start. Raises as put().
+
+        A mark that a cut tore may be read as counted now and as missing later, or the reverse.
+        """
         if not self.journal.room():
             self._store(self._copy())
+
+    def count_on(self):
+        """Count one more; durable when this returns. Raises as put()."""
+        self.settle()
         self.journal.mark()
 
     def restart(self, key, value):

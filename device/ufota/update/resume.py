@@ -113,8 +113,12 @@ class ResumeRecord:
             self._counts = False
 
     def go_on(self):
-        """Call instead of start() when done() was not 0."""
+        """Call instead of start() when done() was not 0, before anything is erased."""
         self._steps = self._store.count()
+        try:
+            self._store.settle()
+        except (OSError, FwError):
+            self._counts = False
 
     def count(self, slot, writer):
         """Call after a write: counts the steps that it completed."""
