@@ -19,7 +19,7 @@ from helpers import vectors
 from messages_kit import MESSAGES, outcome
 
 COUNT = 1_000_000
-LINES = 100  # of ufota, for each byte; the worst message of 300,000 took 63
+LINES = 100  # of ufota, for each byte
 START = 12_000  # the same for an answer without bytes: requests, redirects
 WORDS = (
     b'"', b"{", b"[", b"[[[[[[[[", b"]}", b"null", b"true", b"-1", b"1e999", b"9" * 20,

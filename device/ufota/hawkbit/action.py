@@ -22,7 +22,7 @@ import struct
 
 from micropython import const
 
-from fwcore import errors, errors_boot, errors_net
+from fwcore import errors, errors_boot
 from fwcore.errors import FwError
 from fwcore.modules import load, states
 
@@ -134,7 +134,7 @@ def verdict(board, error, packed):
     returns: 0 when its image runs already; error number; None when it has not ended at all
     """
     code = error.code
-    if code in (errors_boot.ON_TRIAL, errors_net.RESTING):
+    if code == errors_boot.ON_TRIAL:
         return None
     if code not in (errors.NOT_NEWER, errors_boot.BLACK_LISTED):
         return code

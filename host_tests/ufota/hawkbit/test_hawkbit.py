@@ -170,9 +170,13 @@ def test_an_image_that_nobody_confirmed_is_no_failure_and_comes_again():
             assert (
                 world.update() == states.FAILED and world.client.error.code == errors_net.RESTING
             )
+            left = world.client.error.at
+            assert world.server.details() == "error 89 at %d" % left
+            heard = world.server.said().count(INSTALLED[2])
             for _ in range(5):
                 world.update()
-            if world.client.error.at == 1:
+            assert world.server.said().count(INSTALLED[2]) == heard  # once in each start
+            if left == 1:
                 assert world.remembered() is None
                 break
         assert FAILURE not in world.server.said() and world.server.action
