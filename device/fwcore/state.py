@@ -30,15 +30,14 @@ device without a state region has none of this: simple installation.
     120    64   signature  of the new image's statement; zeros: none
     184    64   signature  of the one before it
     248    64   verified   digests of two statements that were verified here, newest first
-    312    100  bad        four images that failed here, newest first; zeros: none
-    412    25   bar        the newest one that fell out of bad: no version up to it is taken
-    437    3    mark       b"ba2"; else bad is as older releases wrote it: four digests of
-                           rejected images, 32 bytes each
+    312    128  bad        what failed here, see below
     440    n    equal      swap mode: bit map of equal blocks
     440+n  16   mac        HMAC-SHA256 of all before, cut to 16 bytes; its key is HMAC-SHA256 of
                            "ufota boot state " and the component, under the root of trust
 
-Each image that failed:
+Of `bad`, bytes 0 to 99 are four images that failed, newest first, zeros: none; 100 to 124 are the
+newest one that fell out of these: no version up to it is taken; 125 to 127 are b"ba2", else an
+older release wrote it: four digests of rejected images, 32 bytes each. Each image that failed:
 
     offset size field
     0      8    version    big-endian, so that the newer one is the larger

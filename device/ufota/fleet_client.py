@@ -214,7 +214,10 @@ class FleetClient(Client):
                 self.state = PAUSED
                 return
             self._rests = True
-        elif _is_final(self.error.code):
+            return
+        from ufota.sources.retry import is_final
+
+        if is_final(self.error.code):
             self._forget_url(self.url)
 
     def _go_on(self):
@@ -285,13 +288,6 @@ class FleetClient(Client):
         self.done = update.done
         self._left = self.manifest.size - update.done
         return self._reopen()
-
-
-def _is_final(code):
-    load("ufota.sources", "verdicts")
-    from ufota.sources import verdicts
-
-    return verdicts.is_final(code)
 
 
 def _kept():

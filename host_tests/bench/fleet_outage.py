@@ -30,6 +30,7 @@ class Client:
 
     state = FAILED
     done = 0
+    url = None
 
     def __init__(self, error):
         self.error = error

@@ -250,7 +250,7 @@ class Link:
     def _rest(self):
         """Wait with the next login for a random part of a step, which each failure doubles."""
         if not self.random:
-            from ufota.sources.noise import noise
+            from ufota.sources.retry import noise
 
             self.random = noise()
         step_ms = min(self.reconnect_s * 1000 << min(self._failed, 10), _MOST_MS)

@@ -183,15 +183,15 @@ class AlibabaSource:
         self._ask = True
         self._job = None
         self._rest_ms = 0
-        if not error or _is_final(error):
+        from ufota.sources import retry
+
+        if not error or retry.is_final(error.code):
             self._closed = self._under
             self._retry = None
             self.percent = "0"  # of the same job, when it is pushed
             return True
         if not self._retry:
-            from ufota.sources.retry import Retry
-
-            self._retry = Retry(random=self.link.random)
+            self._retry = retry.Retry(random=self.link.random)
         self._rest_ms = self._retry.after(error, self) or _MOST_MS
         self._ended_ms = time.ticks_ms()
         return False
@@ -416,12 +416,6 @@ class AlibabaSource:
             self.link.pump()
         except FwError:
             pass
-
-
-def _is_final(error):
-    from ufota.sources import verdicts  # heap: not before there is an error
-
-    return verdicts.is_final(error.code)
 
 
 def _in_module(name):

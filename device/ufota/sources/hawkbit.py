@@ -49,6 +49,7 @@ from ufota.hawkbit.action import Action
 from ufota.hawkbit.server import Server
 from ufota.sources.poll import Pace
 from ufota.sources.relay import Relay, finish
+from ufota.sources.retry import is_final
 
 _INTERVAL_S = const(300)  # until the server has said what it wants
 _LEAST_S = const(1)
@@ -346,7 +347,7 @@ class HawkbitSource(Relay):
         code = action.verdict(self._board, error, client.buf)
         if code is None:
             self._action.forget()  # on trial: this may be the image that runs
-        elif code and not _is_final(code):
+        elif code and not is_final(code):
             yield from self._stay(error, client.done)
         else:
             if code in _DENIED:
@@ -356,7 +357,7 @@ class HawkbitSource(Relay):
     def _settled(self):
         """What came of a committed image is known."""
         ended = self._action
-        if ended.code and not _is_final(ended.code):
+        if ended.code and not is_final(ended.code):
             yield from self._stay(FwError(ended.code, ended.at))
         else:
             yield from self._close()
@@ -390,13 +391,6 @@ class HawkbitSource(Relay):
         said = ddi.feedback(ended.id, "closed", finished, details)
         yield from self._server.feedback(self.source, "deploymentBase", ended.id, said)
         ended.forget()
-
-
-def _is_final(code):
-    load("ufota.sources", "verdicts")
-    from ufota.sources import verdicts
-
-    return verdicts.is_final(code)
 
 
 def _details(code, at):

@@ -13,10 +13,9 @@ import time
 from micropython import const
 
 from fwcore import errors
-from fwcore.modules import load
 from ufota.client import FAILED, READY
 from ufota.sources.relay import Relay, nothing_new
-from ufota.sources.retry import Retry, ms_of, share, spread
+from ufota.sources.retry import Retry, is_final, ms_of, share, spread
 
 _DAY_S = const(86400)
 
@@ -58,7 +57,7 @@ class Pace:
         wait = self.retry.after(error, source, done)
         if wait is not None:
             self._set(wait)
-        elif done and _is_final(error):
+        elif done and is_final(error.code):
             self._set(spread(ms_of(self._longer(error.code)), self.retry.random))
         else:
             self.again()
@@ -141,10 +140,3 @@ class Poll(Relay):
             super().open(url, at, tag)
         finally:
             source.header = header
-
-
-def _is_final(error):
-    load("ufota.sources", "verdicts")
-    from ufota.sources import verdicts
-
-    return verdicts.is_final(error.code)

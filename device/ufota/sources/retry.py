@@ -22,8 +22,7 @@ of its interval.
 
 from micropython import const
 
-from fwcore.modules import load, make_room
-from ufota.sources.noise import noise
+from fwcore.modules import built_in, load, make_room
 
 _DAY_S = const(86400)
 _MAX_WAIT_S = const(345600)  # 4 days; a difference of ticks holds 6
@@ -96,7 +95,7 @@ class Retry:
             self.reset()
             self._most = done
         left = self._give_up - self._waited
-        if left <= 0 or self._tries >= self._attempts or _is_final(error.code):
+        if left <= 0 or self._tries >= self._attempts or is_final(error.code):
             self.reset()
             return None
         factor, most = self._factor, self._max
@@ -124,7 +123,17 @@ class Retry:
         return min(max(ms, self._initial), most)
 
 
-def _is_final(code):
+def noise():
+    """function(bits) -> 0..2**bits - 1, of what the port has; at most 24 bits."""
+    try:
+        urandom = built_in("os").urandom
+    except AttributeError:  # a port without a source of noise
+        return built_in("random").getrandbits
+    return lambda bits: int.from_bytes(urandom(3), "little") >> 24 - bits
+
+
+def is_final(code):
+    """True when an error number is a verdict on the image: see verdicts.py."""
     return code not in _LINK and _verdicts().is_final(code)
 
 

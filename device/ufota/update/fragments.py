@@ -121,7 +121,7 @@ class Fragments(Candidate):
                  What else was in its erase blocks may be missing then
         """
         if at is None or not 0 <= at < self._size or at % self._each:
-            raise FwError(errors_net.OUT_OF_ORDER, at)
+            raise FwError(errors_net.OUT_OF_ORDER, at or 0)
         end = min(self._size, at + self._each)
         if len(mv) != end - at:
             raise FwError(errors_net.OUT_OF_ORDER, at)
