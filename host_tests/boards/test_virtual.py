@@ -762,7 +762,9 @@ def test_a_layout_that_cannot_work_is_told_and_tried_again(tmp_path):
 
 
 def test_a_swap_whose_power_is_cut_again_and_again_is_finished(tmp_path):
-    main = textwrap.dedent(CONFIRMING) + "print(len(open('data.bin', 'rb').read()))"
+    main = textwrap.dedent(CONFIRMING) + (
+        "file = open('data.bin', 'rb')\nprint(sum(len(file.read(4096)) for _ in range(20)))"
+    )
     tree = {"main.py": main.encode(), "data.bin": DATA * 4}
     state = make(tmp_path, "print('old')")
     offer(state, image.build(tree, "lfs2", 4096))
