@@ -393,8 +393,11 @@ class AlibabaSource:
     def _tell_late(self, step, about, mark):
         from ufota.alibaba import reports
 
-        if not self._job or mark in (b"", self._job.mark()):  # b"": of an older record
+        job = self._job
+        if not job or mark in (b"", job.mark()):  # b"": of an older record
             self._progress(self.module, step, about)
+            if job and step[0] == "-":  # it was offered before the service heard of this
+                self._closed, self._job = job, None
         self._late = None
         try:
             reports.forget(self)

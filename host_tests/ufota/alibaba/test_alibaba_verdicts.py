@@ -157,6 +157,17 @@ def test_a_late_report_is_sent_while_the_job_is_the_same():
     assert device.source.offer() is None and len(device.cloud.steps()) == 1
 
 
+def test_the_job_of_a_late_report_is_not_begun_again_after_a_reset():
+    """Offered before the service heard its end; another job would be failed by its next end."""
+    device = offering()
+    device.source._closed = None  # as after a reset
+    for _ in range(4):
+        assert device.source.offer() is None
+    assert device.cloud.steps() == [("-3", "26")]
+    device.cloud.push()  # which means: try it again
+    assert device.source.offer() == "aliyun:///2.0.0"
+
+
 def test_a_late_report_does_not_fail_another_job():
     device = offering("3.0.0")
     device.source.http.error = None

@@ -38,5 +38,6 @@ while True:
         if cloud.link.up and trial.confirm(board):
             print("confirmed", VERSION)
     except FwError as error:
-        print("error", error.code)
+        if cloud.link.up:  # else it is not logged in yet, after a random part of reconnect_s
+            print("error", error.code)
     cloud.wait(200)
