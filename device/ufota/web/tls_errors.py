@@ -41,7 +41,8 @@ def judged(error, raw, stream, poll, through=False):
 
     raw:      the socket below it
     stream, poll: the TLS socket, and what watches it: CPython's tells what it waits for
-    through: True: the handshake is over. What the server says then is no refusal of it
+    through: True: the handshake is over. What the server says then is a refusal only when it is
+             of a certificate (TLS 1.3)
     returns:  FwError; OSError EAGAIN to go on later, others of the connection
     """
     if hasattr(error, "reason"):
@@ -80,8 +81,11 @@ def _of_openssl(error, stream, poll, through):
     if error.errno == _EOF:
         return OSError(ECONNRESET, "")
     reason = error.reason or ""
-    passes = through or "_MAC" in reason or "INTERNAL_ERROR" in reason  # as alerts 20 and 80
-    return _failed("ALERT" in reason and not passes, errors.errno_of(error))
+    if through:  # TLS 1.3: only now the server says what it thinks of the client's certificate
+        refused = "CERTIFICATE" in reason or "UNKNOWN_CA" in reason
+    else:
+        refused = "_MAC" not in reason and "INTERNAL_ERROR" not in reason  # as alerts 20 and 80
+    return _failed("ALERT" in reason and refused, errors.errno_of(error))
 
 
 def _failed(refused, number):

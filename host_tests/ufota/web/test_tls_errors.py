@@ -40,6 +40,13 @@ def test_an_alert_after_the_handshake_is_none():
         assert found.code == errors_net.TLS_FAILED and not looks_permanent(found)
 
 
+def test_with_tls_1_3_a_certificate_is_refused_after_the_handshake():
+    """Only OpenSSL has TLS 1.3 here; its client is through before the server has looked."""
+    for name in ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_ALERT_CERTIFICATE_EXPIRED"):
+        assert judged(OpenSsl(name), True).code == errors_net.TLS_REFUSED
+    assert judged(OpenSsl("TLSV1_ALERT_UNKNOWN_CA"), True).code == errors_net.TLS_REFUSED
+
+
 def test_damage_and_a_server_in_trouble_pass():
     for alert in (20, 80):
         found = judged(OSError(32, ""), raw=b"\x15\x03\x03\x00\x02\x02" + bytes((alert,)))
