@@ -18,7 +18,7 @@ def names(number):
         yield "delta_arm"
 
 
-def chain(number, size, sink, old=None, key=None, feed=None, wbits=10):
+def chain(number, size, sink, old=None, key=None, feed=None, wbits=10, digest=None):
     """The first of the decoders of a format, the last of which writes to sink.
 
     At the end of the payload call end() of each: it returns the next one; the sink's returns None.
@@ -28,6 +28,7 @@ def chain(number, size, sink, old=None, key=None, feed=None, wbits=10):
     sink:    write(mv), which takes all or raises, and end()
     old:     the image before, for a patch: size, and read(at, mv) for any bytes of it
     key:     class key, 16 bytes, where it is encrypted
+    digest:  SHA-256 of the payload, where it is encrypted
     wbits:   the window of what is deflated is 2^wbits bytes
     """
     kind = number & formats.KIND
@@ -46,5 +47,5 @@ def chain(number, size, sink, old=None, key=None, feed=None, wbits=10):
     if number & formats.ENCRYPTED:
         from ufota.decoders.decrypt import Decrypt
 
-        sink = Decrypt(sink, key)
+        sink = Decrypt(sink, key, digest)
     return sink

@@ -3,6 +3,11 @@
 For images that lie on a card, or on a server that many can reach. Encryption does not make an
 image trusted; the manifest does, by its signature and its digest of the decrypted bytes.
 
+Whatever somebody changed in a payload ends the same way: all of it is taken, then CORRUPT, at 0.
+The digest of the bytes that came decides, and nothing of how they were deciphered, padded, or
+decoded behind that is told before: who could tell these apart would decipher, byte by byte, what
+he sends (a padding oracle). Only what the maker signed gets an error of its own.
+
     offset size field    meaning
     0      24   wrapped  AES-128 key of this payload, wrapped by the class key (RFC 3394)
     24     16   iv       initialisation vector
@@ -13,9 +18,11 @@ which needs a secret channel. So the key is wrapped here, as in MCUboot's AES-KW
 is CBC, because the ports' cryptolib has it: CTR, which MCUboot uses, is not built in by default.
 """
 
+from hashlib import sha256
+
 from micropython import const
 
-from fwcore.errors import FwError
+from fwcore.errors import CORRUPT, FwError
 from fwcore.modules import built_in
 from ufota.decoders import errors
 
@@ -31,14 +38,18 @@ _ROUNDS = const(6)
 class Decrypt:
     """A decoder: write(mv) takes all of mv or raises; end() when the payload is over.
 
-    sink:  what takes the plain payload: write(mv), end()
-    key:   class key, 16 bytes
-    size:  bytes deciphered at a time, a multiple of 16; RAM: 2 * size + 72 bytes
+    sink:    what takes the plain payload: write(mv), end()
+    key:     class key, 16 bytes
+    digest:  SHA-256 of the payload as it comes
+    size:    bytes deciphered at a time, a multiple of 16; RAM: 2 * size + 72 bytes
     """
 
-    def __init__(self, sink, key, size=512):
+    def __init__(self, sink, key, digest, size=512):
         self._sink = sink
         self._key = key
+        self._digest = digest
+        self._hash = sha256()
+        self._failed = None  # FwError, not told before the digest is right
         self._buf = memoryview(bytearray(size))  # what came, not yet deciphered
         self._have = 0
         self._plain = memoryview(
@@ -48,35 +59,40 @@ class Decrypt:
         self._cipher = None
 
     def write(self, mv):
-        """The next bytes. Raises FwError WRONG_CLASS_KEY; as the sink."""
-        at = 0
-        while at < len(mv):
-            full = len(self._buf) if self._cipher else _HEAD
-            take = min(full - self._have, len(mv) - at)
-            self._buf[self._have : self._have + take] = mv[at : at + take]
-            self._have += take
-            at += take
-            if self._have == full:
-                if self._cipher:
-                    self._sink.write(self._decipher())
-                else:
-                    self._open()
+        """The next bytes. Raises OSError as the sink; an FwError of it waits for end()."""
+        self._hash.update(mv)
+        at = len(mv) if self._failed else 0
+        try:
+            while at < len(mv):
+                full = len(self._buf) if self._cipher else _HEAD
+                take = min(full - self._have, len(mv) - at)
+                self._buf[self._have : self._have + take] = mv[at : at + take]
+                self._have += take
+                at += take
+                if self._have == full:
+                    if self._cipher:
+                        self._sink.write(self._decipher())
+                    else:
+                        self._open()
+        except FwError as error:
+            self._failed = error
 
     def end(self):
         """The payload is over. Returns the sink, which is the next to be ended.
 
-        raises:  FwError BAD_PADDING when the payload is not whole; as the sink
+        raises:  FwError CORRUPT when the payload is another, or not padded; of a payload that is
+                 the right one, WRONG_CLASS_KEY; as the sink
         """
-        if self._have % _BLOCK or not self._cipher:
-            raise FwError(errors.BAD_PADDING)
-        if self._have:
+        if self._hash.digest() != self._digest:
+            raise FwError(CORRUPT)
+        if self._failed:
+            raise self._failed
+        if self._have and self._cipher and not self._have % _BLOCK:
             self._sink.write(self._decipher())
-        if not self._held:
-            raise FwError(errors.BAD_PADDING)
         last = bytes(self._plain[self._held : self._held + _BLOCK])
         count = last[-1]
-        if not 1 <= count <= _BLOCK or last[-count:] != bytes((count,)) * count:
-            raise FwError(errors.BAD_PADDING)
+        if self._have or not self._held or last[-count:] != bytes((count,)) * count:
+            raise FwError(CORRUPT)
         if count < _BLOCK:
             self._sink.write(self._plain[self._held : self._held + _BLOCK - count])
         return self._sink

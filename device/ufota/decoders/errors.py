@@ -19,5 +19,5 @@ STARVED = const(157)  # deflate blocks that make next to nothing; at = byte of t
 # Encrypted payloads
 NO_CIPHER = const(160)  # this port has no cryptolib
 NO_CLASS_KEY = const(161)  # this device was given no class key
-WRONG_CLASS_KEY = const(162)  # encrypted for another class of devices, or damaged
-BAD_PADDING = const(163)  # the encrypted payload does not end as it should
+WRONG_CLASS_KEY = const(162)  # encrypted for another class of devices; the payload is whole
+BAD_PADDING = const(163)  # not raised any more, as attackers could use it: CORRUPT is

@@ -119,7 +119,7 @@ _TABLE = (
     "F"  # 160 NO_CIPHER: signed, and encrypted; this port cannot decrypt
     "r"  # 161 NO_CLASS_KEY: the device may be given one
     "D"  # 162 WRONG_CLASS_KEY: as 150
-    "D"  # 163 BAD_PADDING: as 150
+    "D"  # 163 BAD_PADDING: not raised any more
 )
 
 _TLS_REFUSED = const(106)

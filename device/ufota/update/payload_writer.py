@@ -48,8 +48,8 @@ class PayloadWriter:
         from ufota.decoders.chain import chain
 
         found = update.manifest
-        size = found.installed_size
-        return chain(found.format, size, sink, self._old, self._key, update.board.feed)
+        size, feed = found.installed_size, update.board.feed
+        return chain(found.format, size, sink, self._old, self._key, feed, digest=found.digest)
 
     def catch_up(self):
         return False

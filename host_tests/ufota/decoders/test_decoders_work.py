@@ -1,6 +1,7 @@
 """No payload makes much work out of few bytes: the worst that are known, for each decoder."""
 
 import zlib
+from hashlib import sha256
 
 import pytest
 
@@ -25,7 +26,7 @@ from decoders_kit import (
 )
 from decoders_work import Work, limit
 from fuzz_decoders import deflate
-from fwcore.errors import FwError
+from fwcore.errors import CORRUPT, FwError
 from test_decrypt import KEK, WRAPPED
 from ufota.decoders import errors
 from ufota.decoders.decrypt import Decrypt
@@ -129,5 +130,5 @@ def test_what_makes_work_only_ends_within_the_limit(make, payload):
 def test_deciphering_takes_no_more():
     payload = WRAPPED + noise(16 + SIZE)
     with Work(limit(payload, 0)), pytest.raises(FwError) as raised:
-        pour(Decrypt(Sink(SIZE), KEK, 64), payload)
-    assert raised.value.code == errors.BAD_PADDING
+        pour(Decrypt(Sink(SIZE), KEK, sha256(payload).digest(), 64), payload)
+    assert raised.value.code == CORRUPT

@@ -24,8 +24,8 @@ from ufota.sources.group import Group
 from ufota.trial import confirm, reject
 from ufota_testkit import simboard
 from ufota_testkit.noise import noise
+from update_kit import CLASS_KEY, FakeSource, bundle, payload, signed, staged
 from update_kit import OLD as FIRST
-from update_kit import FakeSource, bundle, payload, signed, staged
 
 BOTH = True  # runs on CPython and on MicroPython
 
@@ -160,6 +160,18 @@ def test_file_that_is_no_update_for_this_device_is_refused_once():
         if code != errors.CORRUPT:
             assert boot(board) == OLD
     assert client.poll() and client.run() and boot(board) == SMALL
+
+
+def test_whatever_was_changed_in_an_encrypted_bundle_its_name_is_the_same():
+    data = bundle("packed_encrypted")
+    for at in (-1, -17, -33, len(signed("packed_encrypted"))):  # padding, image, wrapped key
+        board = simple_board("spi")
+        board.class_key = lambda: CLASS_KEY
+        bad = bytearray(data)
+        bad[at] ^= 1
+        card = with_card(board, bytes(bad))[1]
+        raises(errors.CORRUPT, poll, board, card)
+        assert names(card) == ["update.e26"]
 
 
 def test_older_bundle_is_refused_with_its_number():

@@ -45,6 +45,7 @@ GOOD = (
     "packed_encrypted",
     "packed_all",
 )
+ENCRYPTED = "packed_encrypted", "packed_all"
 DECODERS = range(150, 170)
 
 
@@ -154,10 +155,45 @@ def test_what_comes_out_must_be_what_was_signed():
 
 
 def test_a_device_without_the_class_key_is_told_before_anything_is_erased():
-    for name in "packed_encrypted", "packed_all":
+    for name in ENCRYPTED:
         assert not fails(decoder_errors.NO_CLASS_KEY, with_key(simple(), None), name)
         assert not fails(decoder_errors.NO_CLASS_KEY, board_of("sd"), name)
         fails(decoder_errors.WRONG_CLASS_KEY, with_key(simple(), bytes(16)), name)
+
+
+def test_a_device_is_no_oracle_for_what_is_encrypted():
+    """Its errors, and what it erases and writes, are the same whatever was changed."""
+    data, head = payload_of("packed_encrypted"), 24  # bytes of the wrapped key
+    told = {True: set(), False: set()}
+    for at in range(0, len(data), 3):
+        for bits in 0x01, 0x80:
+            bad = bytearray(data)
+            bad[at] ^= bits
+            told[at < head].add(_told("packed_encrypted", bad))
+    for last in range(256):
+        if last != data[-17]:
+            told[False].add(_told("packed_encrypted", data[:-17] + bytes((last,)) + data[-16:]))
+    assert len(told[True]) == len(told[False]) == 1, told
+    assert {each[:2] for each in told[True] | told[False]} == {(errors.CORRUPT, 0)}
+
+
+def test_nor_is_it_where_decoders_follow():
+    data = payload_of("packed_all")
+    for at in range(len(data)):
+        bad = bytearray(data)
+        bad[at] ^= 0x41
+        assert _told("packed_all", bad)[:2] == (errors.CORRUPT, 0)
+
+
+def _told(name, data):
+    """(code, at, operations of the storage) of an update that brings these bytes instead."""
+    board = simple()
+    source = FakeSource({MANIFEST_URL: signed(name) + bytes(data)})
+    machine = client.Client(board, source)
+    board.power.reset()
+    machine.start(MANIFEST_URL)
+    error = raises(errors.CORRUPT, machine.run)
+    return error.code, error.at, board.power.ops
 
 
 def test_a_port_without_a_cipher_is_told_before_anything_is_erased():
@@ -166,7 +202,7 @@ def test_a_port_without_a_cipher_is_told_before_anything_is_erased():
 
     built_in, payload.built_in = payload.built_in, missing
     try:
-        for name in "packed_encrypted", "packed_all":
+        for name in ENCRYPTED:
             assert not fails(decoder_errors.NO_CIPHER, simple(), name)
         fetch(simple(), "packed_deflated_patch")
     finally:
@@ -203,6 +239,8 @@ def _damaged(data, name):
         update.end()
     except FwError as error:
         known = errors.CORRUPT, errors.CUT_SHORT, errors.TOO_LONG
+        if name in ENCRYPTED:
+            assert error.args == (errors.CORRUPT, 0)
         assert error.code in known or error.code in DECODERS, error.code
     else:  # nobody looks at these bits
         assert staged(board) == [NEW] and len(data) == len(payload_of(name))

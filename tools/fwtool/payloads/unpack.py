@@ -5,6 +5,7 @@ from a device: zlib may accept distances beyond the window.
 """
 
 import zlib
+from hashlib import sha256
 
 from fwcore import formats
 from fwcore.errors import FwError
@@ -60,7 +61,8 @@ def unpack(number, data, size, old=None, key=None, wbits=WBITS):
     if number & formats.ENCRYPTED and key is None:
         raise FwError(errors.NO_CLASS_KEY)
     before = None if old is None else _Old(old)
-    _pour(data, chain(number, size, sink, before, key, wbits=wbits))
+    digest = sha256(data).digest()
+    _pour(data, chain(number, size, sink, before, key, wbits=wbits, digest=digest))
     return bytes(sink.made)
 
 
