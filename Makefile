@@ -28,13 +28,17 @@ EMULATOR_READY := $(EMULATOR)/node_modules/ready
 PICO_RUN := PYTHONPATH=tools/hostshim:device:bootloader:tools:$(EMULATOR) $(PY) \
 	$(EMULATOR)/pico_run.py
 
+# What asks for known advisories lives apart: it has many dependencies of its own.
+AUDIT_VENV := .venv-audit
+AUDIT_READY := $(AUDIT_VENV)/ready
+
 FUZZ_PATH := tools/hostshim:device:bootloader:tools:host_tests/kit:host_tests/ufota/decoders
 
 PYTEST := $(PY) -m pytest -q -n $(JOBS) --maxschedchunk 1
 # Compiled files are kept, as is usual: each process compiles what it imports, or finds it.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo demo-mqtt test test-long test-pico lint types bench powercut fuzz clean
+.PHONY: help demo demo-mqtt test test-long test-pico lint types audit bench powercut fuzz clean
 .DEFAULT_GOAL := help
 
 help:
@@ -45,6 +49,7 @@ help:
 	@echo "make test-pico FIRMWARE=firmware.uf2 BOOTROM=bootrom.bin  that firmware on an emulated Pico"
 	@echo "make lint    ruff only"
 	@echo "make types   type check of the device code only"
+	@echo "make audit   known advisories of what is installed here; needs a network"
 	@echo "make powercut  cut the power everywhere, in all ways, on both interpreters"
 	@echo "make fuzz    a million changed payloads through each decoder, and messages; N=number"
 	@echo "make bench   measure, on MicroPython, and write docs/PERFORMANCE.md"
@@ -75,6 +80,13 @@ $(EMULATOR_READY): $(EMULATOR)/package-lock.json
 	@npm ci --prefix $(EMULATOR) --no-audit --no-fund --silent
 	@touch $@
 
+$(AUDIT_READY):
+	@echo "installing pip-audit into $(AUDIT_VENV) ..."
+	@rm -rf $(AUDIT_VENV)
+	@$(PYTHON) -m venv $(AUDIT_VENV)
+	@$(AUDIT_VENV)/bin/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.9'
+	@touch $@
+
 demo: $(READY)
 	@$(VENV)/bin/fwtool demo
 
@@ -87,6 +99,9 @@ lint: $(READY)
 
 types: $(READY)
 	$(PY) host_tests/system/check_types.py
+
+audit: $(READY) $(AUDIT_READY)
+	@$(PY) host_tests/system/audit.py $(AUDIT_VENV)/bin/pip-audit
 
 test: lint types $(ARM_READY)
 	$(PYTEST) --part=short
@@ -113,5 +128,5 @@ powercut: $(READY)
 	PYTHONPATH=tools/hostshim:device:bootloader:tools $(PY) host_tests/powercut/powercut_table.py
 
 clean:
-	rm -rf $(VENV) $(ARM_VENV) $(EMULATOR)/node_modules .pytest_cache .ruff_cache .mypy_cache .hypothesis build dist
+	rm -rf $(VENV) $(ARM_VENV) $(AUDIT_VENV) $(EMULATOR)/node_modules .pytest_cache .ruff_cache .mypy_cache .hypothesis build dist
 	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
