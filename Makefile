@@ -32,7 +32,7 @@ PICO_RUN := PYTHONPATH=tools/hostshim:device:bootloader:tools:$(EMULATOR) $(PY) 
 AUDIT_VENV := .venv-audit
 AUDIT_READY := $(AUDIT_VENV)/ready
 
-FUZZ_PATH := tools/hostshim:device:bootloader:tools:host_tests/kit:host_tests/ufota/decoders
+FUZZ_PATH := tools/hostshim:device:bootloader:tools:host_tests/kit:host_tests/simulators:host_tests/ufota/decoders
 
 PYTEST := $(PY) -m pytest -q -n $(JOBS) --maxschedchunk 1
 # Compiled files are kept, as is usual: each process compiles what it imports, or finds it.
@@ -51,7 +51,7 @@ help:
 	@echo "make types   type check of the device code only"
 	@echo "make audit   known advisories of what is installed here; needs a network"
 	@echo "make powercut  cut the power everywhere, in all ways, on both interpreters"
-	@echo "make fuzz    a million changed payloads through each decoder, and messages; N=number"
+	@echo "make fuzz    a million changed payloads through each decoder, a million inputs of all else; N=number"
 	@echo "make bench   measure, on MicroPython, and write docs/PERFORMANCE.md"
 	@echo "make clean   remove $(VENV) and what tools left behind"
 	@echo "MICROPYTHON=path  another interpreter     PYTHON=path  another Python 3.11+"
@@ -119,7 +119,7 @@ test-pico: $(READY)
 bench: $(READY) $(ARM_READY)
 	$(PY) host_tests/bench/bench.py --page
 
-# N: payloads through each decoder; a tenth of N messages through each parser
+# N: payloads through each decoder, and inputs through all other parsers together
 fuzz: $(READY)
 	PYTHONPATH=$(FUZZ_PATH) $(PY) host_tests/ufota/decoders/fuzz_decoders.py $(N)
 	PYTHONPATH=$(FUZZ_PATH) $(PY) host_tests/ufota/fuzz_messages.py $(N)

@@ -1,10 +1,10 @@
-"""Fuzzes what parses messages of services and answers of servers. CPython only.
+"""Fuzzes what parses messages of services, answers of servers, files and records. CPython only.
 
-    python host_tests/ufota/fuzz_messages.py [N]     a tenth of N messages each; N is 1,000,000
+    python host_tests/ufota/fuzz_messages.py [N]     N inputs in all; 1,000,000
 
-Whatever a message is, it ends in an FwError, or is taken; nothing else comes out, and the work is
-bounded: lines of Python are counted for every 16th message. The same N gives the same messages
-everywhere; a failure prints its number and the message.
+Whatever an input is, it ends in an FwError, or is taken; nothing else escapes, and the work is
+bounded: lines of Python are counted for every 16th input. The same N gives the same inputs
+everywhere; a failure prints its number and the input.
 """
 
 import json
@@ -12,15 +12,18 @@ import random
 import sys
 import time
 
+import record_seeds
 from alibaba_kit import crc16
 from decoders_work import Work
 from fuzz_decoders import COUNTED, changed
 from helpers import vectors
-from messages_kit import MESSAGES, outcome
+from messages_kit import outcome
+from records_kit import PARSERS
 
 COUNT = 1_000_000
-LINES = 100  # of ufota, for each byte
+LINES = 100  # of device/, for each byte
 START = 12_000  # the same for an answer without bytes: requests, redirects
+LONGER = {"bundle": 60_000, "state": 60_000, "store": 60_000, "mqtt": 60_000}  # the same
 WORDS = (
     b'"', b"{", b"[", b"[[[[[[[[", b"]}", b"null", b"true", b"-1", b"1e999", b"9" * 20,
     b"\\u0000", b"\\ud800", b"\xff", b"\xc3\x28", b"\r\n", b"\r\n\r\n", b": ", b",", b"0", b"\0",
@@ -70,11 +73,12 @@ def seeds():
         "get": answers,
         "rest": answers,
         "call": answers,
+        **record_seeds.seeds(),
     }
 
 
 def messages(name, count):
-    """Changed messages for one of the parsers."""
+    """Changed inputs for one of the parsers."""
     seed = seeds()[name]
     rng = random.Random(name)
     for _ in range(count):
@@ -86,30 +90,41 @@ def messages(name, count):
 
 
 def fuzz(name, count):
-    """Counts of the outcomes: number of an error, 0 for a message that was taken."""
-    found = {}
+    """(counts of the outcomes, longest time of an input in ms of the processor).
+
+    An outcome is the number of an error, 0 for an input that was taken.
+    """
+    found, longest = {}, 0
     for i, data in enumerate(messages(name, count)):
+        start = time.process_time()
         try:
             if i % COUNTED:
-                code = outcome(name, data)
+                code = outcome(PARSERS[name], data)
             else:
-                with Work(START + LINES * len(data), "ufota"):
-                    code = outcome(name, data)
+                with Work(LONGER.get(name, START) + LINES * len(data), ""):
+                    code = outcome(PARSERS[name], data)
         except BaseException:
             print(f"{name}, message {i}: {data.hex()}")
             raise
+        if i % COUNTED:  # to count takes ten times as long
+            longest = max(longest, time.process_time() - start)
         found[code] = found.get(code, 0) + 1
-    return found
+    return found, longest * 1000
 
 
 def main(count):
-    count //= 10  # a message takes ten times as long as a payload
-    for name in MESSAGES:
+    share = -(-count // len(PARSERS))
+    total, most = 0, (0, "")
+    for name in PARSERS:
         start = time.monotonic()
-        found = fuzz(name, count)
+        found, longest = fuzz(name, share)
+        took = time.monotonic() - start
         words = ", ".join(f"{found[code]} x {code}" for code in sorted(found))
-        print(f"{name}: {count} messages in {time.monotonic() - start:.0f} s: {words}", flush=True)
+        print(f"{name}: {share} in {took:.0f} s, longest {longest:.1f} ms: {words}", flush=True)
+        total, most = total + share, max(most, (longest, name))
+    print(f"{total} inputs, 0 escapes, longest {most[0]:.1f} ms: {most[1]}")
 
 
 if __name__ == "__main__":
+    record_seeds.find_umqtt()
     main(int(sys.argv[1]) if len(sys.argv) > 1 else COUNT)

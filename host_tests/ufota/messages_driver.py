@@ -7,6 +7,7 @@ import sys
 from binascii import unhexlify
 
 from messages_kit import outcome
+from records_kit import PARSERS
 
 
 def main(name, path):
@@ -14,7 +15,7 @@ def main(name, path):
     with open(path) as file:
         for line in file:
             try:
-                outcome(name, unhexlify(line.strip()))
+                outcome(PARSERS[name], unhexlify(line.strip()))
             except BaseException:
                 print(count, line)
                 raise

@@ -24,7 +24,7 @@ class Work:
 
     def __init__(self, most, folder="ufota/decoders"):
         self.most = most
-        self._folder = _DEVICE + folder + os.sep
+        self._folder = os.path.join(_DEVICE, folder, "")
         self.lines = 0
 
     def __enter__(self):
