@@ -12,6 +12,8 @@ from fwtool.exits import REFUSED, Failure
 STDIO = "-"
 MAX_IMAGE = 256 << 20  # bytes; larger than any device this serves, small enough to hold
 
+_MAX_KEY = 64 << 10  # bytes that are looked at of a file that may be a key
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -33,7 +35,8 @@ def read(path, limit=MAX_IMAGE):
 def write(path, data, inputs=()):
     """Put a whole file in place, or nothing; "-" is stdout.
 
-    inputs:  files the command read (None: an option not given); none is ever overwritten
+    inputs:  files the command read (None: an option not given); none is ever overwritten, and
+             no private key is, whether it was read or not
     raises:  Failure
     """
     for name in inputs:
@@ -44,6 +47,8 @@ def write(path, data, inputs=()):
         sys.stdout.buffer.flush()
         return
     try:
+        if _holds_a_key(path):
+            raise Failure(f"{path} holds a private key: not overwritten", REFUSED)
         _replace(path, data)
     except (OSError, ValueError) as error:
         raise Failure(f"cannot write {path}: {reason(error)}") from None
@@ -55,6 +60,14 @@ def _are_same(path, other):
         return os.path.isfile(path) and os.path.samefile(path, other)
     except (OSError, ValueError):  # one of them does not exist
         return False
+
+
+def _holds_a_key(path):
+    """True for a private key as PEM: without it no device of the maker is ever updated again."""
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        return b"PRIVATE KEY-----" in file.read(_MAX_KEY)
 
 
 def _replace(path, data):
