@@ -31,8 +31,8 @@ def run(client, is_healthy=None):
 
     client:  FleetClient
     is_healthy: is_healthy() is true once the image that runs may be kept. The watchdog is fed
-             before and after it: what takes longer feeds it itself. None: one poll went well;
-             then a server that is down keeps the image on trial
+             before and after it: what takes longer feeds it itself. None: one poll went well,
+             that is, a server answered; one that is down keeps the image on trial
     Errors of an update, and of is_healthy(), are logged; then the loop goes on.
     raises:  what is neither FwError nor OSError; of a poll also no MemoryError
     """
@@ -71,7 +71,7 @@ class _Rounds:
         self._checked_ms = None  # when is_healthy() was last asked
         self._is_kept = False  # confirmed, since the start
         self._steps = None  # of the poll under way
-        self._is_due = False  # that poll asks a server: the source's pace says so
+        self._has_asked = False  # that poll has waited for a server
         self._url = None  # what it offered
         self._went_well = False  # a poll did
         self._failed = _Errors(client.board, "no update")
@@ -86,7 +86,7 @@ class _Rounds:
             if time.ticks_diff(time.ticks_ms(), self._checked_ms) < _PAUSE_MS:
                 return
         try:
-            if (ask() if ask else self._went_well) and not self._is_kept:
+            if (ask() if ask else self._has_heard()) and not self._is_kept:
                 confirm(board)
                 self._is_kept = True
             self._unfit.end()
@@ -94,6 +94,10 @@ class _Rounds:
             self._unfit.add(error)
         board.feed()
         self._checked_ms = time.ticks_ms()
+
+    def _has_heard(self):
+        """True once a server has answered, with a manifest or that there is nothing new."""
+        return self._went_well or self._client.manifest
 
     def update(self):
         """A step of the update. Returns how long to wait after it, ms; None: there is none."""
@@ -106,7 +110,6 @@ class _Rounds:
         try:
             if url:
                 client.start(url)
-                self._went_well = True
                 return 0
             if client.step():
                 if client.state == READY:
@@ -114,6 +117,7 @@ class _Rounds:
                 return 0
         except (FwError, OSError) as error:
             self._failed.add(error)
+            self._went_well |= isinstance(error, FwError) and nothing_new(error)
             return _PAUSE_MS
         if client.state not in client._waiting:
             return _PAUSE_MS  # somebody is to agree
@@ -133,10 +137,11 @@ class _Rounds:
                 begun = self._url = source.offer()
             else:
                 if not steps:
-                    self._is_due = hasattr(source, "pace") and not source.pace.left_ms()
+                    self._has_asked = False
                     steps = source.polling()
                 wait_ms = next(steps)
                 self._steps = steps
+                self._has_asked = True
                 return wait_ms
         except StopIteration as end:
             begun = self._url = end.value
@@ -145,9 +150,10 @@ class _Rounds:
             return _PAUSE_MS
         if begun:
             return 0
-        self._went_well = True
-        if self._is_due:
+        if self._has_asked:
             self._failed.end()
+        # One with a pace asks nobody before it is time.
+        self._went_well |= self._has_asked or not hasattr(source, "pace")
         return _PAUSE_MS
 
 

@@ -37,7 +37,7 @@ def test_a_fleet_lives_through_the_outage(kind):
 
 @EVERY_SERVICE
 def test_without_jitter_all_come_in_the_same_second(kind):
-    soon = {"devices": 24, "end_s": DOWN_S[0] + 2 * HOUR_S}  # two of the power failures are over
+    soon = {"devices": 16, "end_s": DOWN_S[0] + 2 * HOUR_S}  # two of the power failures are over
     assert CROWDED not in fleet(kind, **soon).wrongs()
     assert CROWDED in fleet(kind, bits=middle, **soon).wrongs()
 
@@ -50,3 +50,8 @@ def test_a_health_check_only_while_the_source_goes_on_takes_good_images_back(mon
 
     monkeypatch.setattr(loop, "_Rounds", Rounds)
     assert REVERTED in fleet("hawkBit", 3).wrongs()
+
+
+@pytest.mark.parametrize("kind", ("plain HTTP", "hawkBit"))
+def test_without_a_health_check_a_server_that_is_down_takes_images_back(kind):
+    assert REVERTED in fleet(kind, 3, asks=False).wrongs()

@@ -31,6 +31,7 @@ class Client:
 
     _waiting = (DOWNLOAD,)
     source = None  # it has no offers
+    manifest = None
 
     def __init__(self, looks, runs=()):
         self.board = device("swap")

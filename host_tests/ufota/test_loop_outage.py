@@ -51,14 +51,19 @@ class Time(Clock):
 
 
 class Down:
-    """A byte source whose server cannot be reached, or never answers."""
+    """A byte source whose server cannot be reached, or never answers.
+
+    opens:   True: it can be reached
+    error:   what reading its answer raises; None: there never is one
+    """
 
     header = tag = b""
     at = retry_after_s = 0
     length = None
 
-    def __init__(self, opens=False):
+    def __init__(self, opens=False, error=None):
         self._opens = opens
+        self._error = error
         self.opened = 0
 
     def open(self, url, at=0, tag=b""):
@@ -67,6 +72,8 @@ class Down:
             raise FwError(errors.CONNECT)
 
     def readinto(self, mv):
+        if self._error:
+            raise self._error
         return None  # for ever
 
     def wait(self, ms):
@@ -93,7 +100,8 @@ class World:
     """A device on trial, and what its loop does in an outage.
 
     make(board): its client
-    works_s:     how long the application needs until it says that all works
+    works_s:     how long the application needs until it says that all works; None: it is not
+                 asked
     """
 
     def __init__(self, make, hours, way, works_s=30):
@@ -101,7 +109,7 @@ class World:
         offer(board)
         assert main.run(board) and State(board).phase == TRIAL
         self.asked = 0
-        self._works_ms = works_s * 1000
+        self._works_ms = works_s and works_s * 1000
         clock = Time(int(hours * HOUR_S))
         for module in MODULES:
             module.time = clock
@@ -109,7 +117,7 @@ class World:
         board.lines.clear()
         self.client = make(board)
         try:
-            way(self.client, self.is_healthy)
+            way(self.client, works_s and self.is_healthy)
         except Over:
             pass
         finally:
@@ -185,3 +193,18 @@ def test_a_paused_update_goes_on_being_tried():
     source = Down()
     World(retried(source), 3, loop.run)
     assert 10 < source.opened < 20
+
+
+def test_without_a_check_an_image_is_not_kept_while_the_server_is_down():
+    for way in loop.run, beside:
+        for make, hours in OUTAGES:
+            assert World(make, hours, way, None).phase == TRIAL, make
+
+
+def test_without_a_check_an_image_is_kept_once_the_server_has_answered():
+    unchanged = FwError(errors.HTTP_STATUS, 304)
+    for way in loop.run, beside:
+        for make in polled, retried:
+            make = make(Down(True, unchanged))
+            assert World(make, 5 / HOUR_S, way, None).phase == TRIAL  # it is polled after 10 s
+            assert World(make, 15 / HOUR_S, way, None).phase == IDLE
