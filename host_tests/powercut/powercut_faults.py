@@ -41,18 +41,24 @@ SOME_READS = 5  # before a cut: one of so many
 TEARS = tuple([(tear, 0) for tear in ALL + (FAILING,)])
 
 
+class FirstWrong(Exception):
+    """What ends a sweep that was to find one case."""
+
+
 class Sweep:
     """A scene, its uncut run in steps, and what came of its cases.
 
     share:   of the cases of each kind, one of so many is tried
     only:    None, or the one case to try, which says what happens
+    first:   True: the first case that goes wrong is enough, and raises FirstWrong
     """
 
-    def __init__(self, row, name, make, counts, shares=1, only=None):
+    def __init__(self, row, name, make, counts, shares=1, only=None, first=False):
         self._scene = "{}|{}".format(row, name)
         self._counts = counts
         self._shares = shares
         self._only = only
+        self._first = first
         self._number = 0
         self.device = device = Faulty(make())
         device.record, device.further = [], False
@@ -211,6 +217,8 @@ class Sweep:
         except (Exception, Violation) as error:
             text = "{}|{}|{}: {}".format(kind, self._scene, where, named(error))
             count.wrong.append(text)
+            if self._first:
+                raise FirstWrong(text)
             return False
         finally:
             device.say = None
@@ -233,9 +241,9 @@ class Calls:
         self.found.append(self._power.calls)
 
 
-def sweep(kind, row, name, make, counts, shares=1, only=None):
-    """All cases of a kind in a scene, or one of `shares`, or `only` this one."""
-    found = Sweep(row, name, make, counts, shares, only)
+def sweep(kind, row, name, make, counts, shares=1, only=None, first=False):
+    """All cases of a kind in a scene, or one of `shares`, or `only` this one; first: of Sweep."""
+    found = Sweep(row, name, make, counts, shares, only, first)
     if kind == ERROR:
         found.errors()
     elif kind == TWO:
@@ -294,11 +302,11 @@ def work(job, shares=1):
     return counts
 
 
-def marks_then_cuts(counts, shares):
+def marks_then_cuts(counts, shares, first=False):
     """An error in each write of the client store; then each later operation is cut."""
     for row, name, make in scenes():
         if (row, name) == ("fetch", "swap spi"):
-            found = Sweep(row, name, make, counts, shares)
+            found = Sweep(row, name, make, counts, shares, None, first)
             found.errors_then_cuts(tears=(("half", 0), (FAILING, 0)), region="client")
 
 
