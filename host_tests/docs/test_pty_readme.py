@@ -65,7 +65,7 @@ def _play(command, shown, url):
     if program == "cp":
         shutil.copy(*args)
         return ""
-    words = [sys.executable, *PROGRAMS[program], *args]
+    words = [sys.executable, "-P", *PROGRAMS[program], *args]
     environment = {**python_environment(), "COLUMNS": "200"}
     done = subprocess.run(
         words, capture_output=True, text=True, timeout=PATIENCE_S, env=environment

@@ -30,7 +30,7 @@ def _same(text):
 
 def test_the_demo_prints_what_the_readme_shows(tmp_path):
     (tmp_path / "beside").write_text("x")
-    command = [sys.executable, "-m", "fwtool.cli", "demo", "--dir", str(tmp_path / "demo")]
+    command = [sys.executable, "-P", "-m", "fwtool.cli", "demo", "--dir", str(tmp_path / "demo")]
     env = python_environment()
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, env=env)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -52,7 +52,15 @@ confirmed 3.0.1
 
 def test_the_demo_tells_the_whole_story_in_under_a_minute(tmp_path):
     (tmp_path / "beside").write_text("x")
-    command = [sys.executable, "-m", "fwtool.cli", "demo-mqtt", "--dir", str(tmp_path / "demo")]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "fwtool.cli",
+        "demo-mqtt",
+        "--dir",
+        str(tmp_path / "demo"),
+    ]
     env = python_environment()
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, env=env)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -90,7 +90,15 @@ def test_an_unknown_command_is_a_usage_error():
 
 
 def test_no_colours_and_no_traceback_as_a_process(tmp_path):
-    command = [sys.executable, "-m", "fwtool.cli", "manifest", "show", str(tmp_path / "missing")]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "fwtool.cli",
+        "manifest",
+        "show",
+        str(tmp_path / "missing"),
+    ]
     environment = {**python_environment(), "FORCE_COLOR": "1"}
     said = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert said.returncode == 1 and said.stdout == ""

@@ -330,7 +330,7 @@ def test_the_port_is_for_one_program_at_a_time(shared):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_command_tells_the_port_and_ends_the_board(tmp_path, number):
-    command = [sys.executable, "-u", "-m", "fwtool.cli", "run", "--pty", str(tmp_path / "board")]
+    command = [sys.executable, "-Pu", "-m", "fwtool.cli", "run", "--pty", str(tmp_path / "board")]
     environment = python_environment()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         words = process.stdout.readline().split()

@@ -4,9 +4,9 @@ import contextlib
 import os
 import select
 import subprocess
-import sys
 import time
 
+from fwtool import paths
 from fwtool.demos import demo
 from fwtool.images import image
 from fwtool.signing import keys, manifests
@@ -44,7 +44,7 @@ def console(folder, **options):
 
 def mpremote(board, *args, code=0, timeout_s=PATIENCE_S):
     """Run mpremote, which must end with this exit code. Returns what it printed."""
-    command = [sys.executable, "-m", "mpremote", "connect", board.port, *map(str, args)]
+    command = paths.python("-m", "mpremote", "connect", board.port, *map(str, args))
     done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout if code == 0 else done.stdout + done.stderr

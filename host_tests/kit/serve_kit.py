@@ -32,7 +32,7 @@ def serving(folder, *options, quiet=True, stderr=None):
 
     stderr:  a list, to which what it says there is added; None: nothing may be said
     """
-    command = [sys.executable, "-m", "fwtool.cli", "serve", str(folder), "--port", "0"]
+    command = [sys.executable, "-P", "-m", "fwtool.cli", "serve", str(folder), "--port", "0"]
     command += [*map(str, options), *(["--quiet"] if quiet else [])]
     popen = subprocess.Popen(
         command,

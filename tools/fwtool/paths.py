@@ -61,6 +61,15 @@ def micropython_beside():
     return os.path.abspath(Path(sys.executable).with_name("micropython"))
 
 
+def python(*words):
+    """The command `python WORDS` of this very Python, as a list.
+
+    With -P it imports nothing out of the folder it runs in: a project there may have a serial.py
+    or http.py for its board.
+    """
+    return [sys.executable, "-P", *words]
+
+
 def environment(*folders):
     """Environment in which MicroPython imports from these folders, then what it has frozen.
 

@@ -1,6 +1,5 @@
 """What a board under test is made of: real MicroPython, or CPython, in a process."""
 
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,7 +41,7 @@ def micropython(code, stand_ins=None):
 def cpython(stand_ins=None):
     """CPython, this very one, on the sources."""
     path = [paths.device(), paths.bootloader(), paths.board()]
-    command = [sys.executable, "-m", "ufota_testkit.on_cpython.start"]
+    command = paths.python("-m", "ufota_testkit.on_cpython.start")
     return _powered(command, paths.board(), path, stand_ins)
 
 

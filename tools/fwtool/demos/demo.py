@@ -9,7 +9,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import threading
 import time
 import urllib.error
@@ -409,7 +408,7 @@ def _wheel(release, folder):
     """Path of microdot's wheel; fetched from PyPI once. Raises Failure."""
     path = folder / f"microdot-{release}-py3-none-any.whl"
     if not path.exists():
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+        command = paths.python("-m", "pip", "download", "--quiet", "--no-deps")
         command += ["--disable-pip-version-check", "-d", str(folder), f"microdot=={release}"]
         if subprocess.run(command, stderr=subprocess.DEVNULL).returncode or not path.exists():
             raise Failure(f"cannot fetch microdot {release} from PyPI")

@@ -7,10 +7,10 @@ What it unpacked is all that is wanted; --no-clean has pip leave it.
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
+from fwtool import paths
 from fwtool.exits import Failure
 
 _RELEASE = "micropython-umqtt.simple==1.3.4"
@@ -24,7 +24,7 @@ def fetch(folder):
     target = Path(folder, "umqtt", "simple.py")
     if not target.exists():
         with tempfile.TemporaryDirectory() as scratch:
-            command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+            command = paths.python("-m", "pip", "download", "--quiet", "--no-deps")
             command += ["--disable-pip-version-check", "--no-clean", "-d", scratch, _RELEASE]
             env = {**os.environ, "TMPDIR": scratch}
             subprocess.run(command, env=env, stderr=subprocess.DEVNULL)

@@ -9,11 +9,10 @@ some ports. What must stay secret goes through files, never through an argument.
 import json
 import os
 import subprocess
-import sys
 import threading
 
 from fwcore.errors import FwError
-from fwtool import exits
+from fwtool import exits, paths
 from fwtool.exits import Failure
 
 STEP_S = 30  # a board that says nothing for so long is not there
@@ -47,7 +46,7 @@ class Link:
         on_line:  called with each line, in another thread
         raises:   Failure
         """
-        words = [sys.executable, "-m", "mpremote", "connect", self.port]
+        words = paths.python("-m", "mpremote", "connect", self.port)
         process = _popen([*words, *self._resume, *command])
         self._resume = ["resume"]
         lines, said = _follow(process, on_line)

@@ -13,7 +13,6 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import termios
 import time
 import tty
@@ -51,7 +50,7 @@ class PtyBoard(virtual_board.VirtualBoard):
         self._command[-3:] = ["-m", "repl", str(self._state)]
         self._stop = signal.SIGINT
         if pty_interpreter.runs(self._command[0]):
-            self._command[:1] = [sys.executable, "-P", pty_interpreter.__file__]
+            self._command[:1] = paths.python(pty_interpreter.__file__)
             self._stop = pty_interpreter.STOP
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)

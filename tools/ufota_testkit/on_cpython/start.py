@@ -68,7 +68,7 @@ def _prepare():
     """Make this process look like MicroPython."""
     from fwtool import paths
 
-    sys.path[0] = ""
+    sys.path[: not sys.flags.safe_path] = [""]  # as on MicroPython: where it runs comes first
     from ufota_testkit.on_cpython import additions, errors, finder, os_files, umachine, vfs
 
     sys.stdout = io.TextIOWrapper(io.FileIO(1, "w", closefd=False), "utf-8", write_through=True)
