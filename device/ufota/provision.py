@@ -17,7 +17,6 @@ not: it was there before anybody could verify it.
 """
 
 import json
-import os
 from binascii import unhexlify
 from errno import ENOENT
 
@@ -100,10 +99,10 @@ def _record(board, state):
 
 
 def first_start(board, path="/user/identity.json"):
-    """Take the identity from a file, on a device that has none yet; then remove the file.
+    """Take the identity from a file, on a device that has none yet; then wipe the file.
 
-    For the first lines of an application. The file has a secret in it, so it is removed from
-    a provisioned device, too; its old bytes stay in flash until they are overwritten.
+    For the first lines of an application. The file has a secret in it, so it is wiped from a
+    provisioned device, too, with its copies (wipe.py): each free block of /user is erased.
 
     returns:  True when the device is provisioned, now or before
     raises:   as provision(), and the file stays
@@ -117,7 +116,10 @@ def first_start(board, path="/user/identity.json"):
         return is_provisioned(board)
     if not is_provisioned(board):
         provision(board, _parsed(text))
-    os.remove(path)
+    load("fwcore", "window")  # here: C stack
+    from ufota.wipe import wipe
+
+    wipe(board, path)
     return True
 
 

@@ -14,8 +14,6 @@ libs = [path for path in sys.path if path.endswith("/lib") and not path.startswi
 root = libs[0][:-4] if libs else ""
 """
 
-ROOT = _ROOT + "answer = root\n"
-
 # .frozen: modules that are there, but not as files of a deploy.
 PROBE = (
     _ROOT
@@ -176,15 +174,15 @@ answer = dict(made=bool(key), key=binascii.hexlify(key).decode())
 """
 )
 
-# Read by another Board: what is in flash, not what the first one remembers.
+# From RAM into the store: no file ever has the identity. It is read by another Board: what is in
+# flash, not what the first one remembers.
 PROVISION = (
-    _ROOT
-    + f"names = {NAMES}"
+    f"names = {NAMES}"
     + """
 import binascii, hashlib
 from board import Board
-from ufota.provision import first_start
-first_start(Board(), root + "/identity.new")
+from ufota.provision import provision
+provision(Board(), {identity})
 store = Board().store()
 hash = hashlib.sha256()
 for name in names:

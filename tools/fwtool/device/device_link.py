@@ -9,7 +9,9 @@ some ports. What must stay secret goes through files, never through an argument.
 import json
 import os
 import subprocess
+import tempfile
 import threading
+from pathlib import Path
 
 from fwcore.errors import FwError
 from fwtool import exits, paths
@@ -30,11 +32,16 @@ class Link:
         self._resume = [] if is_fresh else ["resume"]
 
     def ask(self, code):
-        """Run code that prints one line of JSON. Returns the value.
+        """Run code that sets `answer`. Returns the answer.
 
+        On the board the code is in RAM only. Here it is in a file of its owner alone, as it may
+        have a secret in it.
         raises:  Failure; FwError that the device refused with
         """
-        lines = self.run("exec", _CATCH.format(code=json.dumps(code)))
+        with tempfile.TemporaryDirectory() as scratch:
+            path = Path(scratch) / "code.py"
+            path.write_text(_CATCH.format(code=json.dumps(code)))
+            lines = self.run("run", str(path))
         found = [line for line in lines if line.startswith(_MARK)]
         if not found:
             raise Failure(f"the board on {self.port} gave no answer", exits.DEVICE)
