@@ -52,10 +52,11 @@ class Client:
                        sources/http.py; raises FwError only, an OSError is taken for the storage's
     buf:               bytearray of 4096, 6144, 8192, ... bytes; made here when None
     approve_download(manifest), approve_install(manifest):
-                       True yes, False no, None later (asked again at the next step)
+                       True yes, False no, None later (asked again at the next step);
+                       ordinary functions, also beside asyncio
     progress(done, total): payload bytes, after every buffer
     permanent:         True: install without a trial; for devices with a state region
-    raises:            FwError MISALIGNED for a buffer of another size
+    raises:            FwError MISALIGNED for a buffer of another size; TypeError
 
     done:              bytes of the payload that are in the candidate
 
@@ -92,7 +93,10 @@ class Client:
     ):
         self.board = board
         self.source = source
-        self.update = UpdateWriter(board, memoryview(buf) if buf else None, permanent)
+        for each in (approve_download, approve_install, progress):
+            if each and not callable(each):
+                raise TypeError
+        self.update = UpdateWriter(board, buf, permanent)
         self.buf = self.update.buf
         self.approve_download = approve_download
         self.approve_install = approve_install
@@ -248,6 +252,8 @@ class Client:
     def _approved(self, ask, code):
         """True for yes, False for later. Raises FwError `code` for no."""
         answer = ask(self.manifest) if ask else True
+        if hasattr(answer, "send"):  # of an async function: it would always be a yes
+            raise TypeError
         if answer is None:
             return False
         if not answer:

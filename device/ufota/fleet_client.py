@@ -58,7 +58,10 @@ class FleetClient(Client):
     _waiting = (MANIFEST, DOWNLOAD, PAUSED, REJOIN)
 
     def __init__(self, board, source, retry=None, progress=None, **more):
-        super().__init__(board, source, progress=self._report, **more)
+        super().__init__(board, source, progress=progress, **more)
+        self.progress = self._report
+        if retry:
+            retry.reset()  # raises, of what is no Retry
         self.retry = retry
         self._progress = progress
         self._rests = False  # True: poll() begins nothing before _until_ms

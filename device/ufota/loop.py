@@ -34,7 +34,8 @@ def run(client, is_healthy=None):
              before and after it: what takes longer feeds it itself. None: one poll went well,
              that is, a server answered; one that is down keeps the image on trial
     Errors of an update, and of is_healthy(), are logged; then the loop goes on.
-    raises:  what is neither FwError nor OSError; of a poll also no MemoryError
+    raises:  what is neither FwError nor OSError; of a poll also no MemoryError; TypeError when
+             is_healthy() is an async function
     """
     rounds = _Rounds(client, is_healthy)
     while True:
@@ -86,7 +87,10 @@ class _Rounds:
             if time.ticks_diff(time.ticks_ms(), self._checked_ms) < _PAUSE_MS:
                 return
         try:
-            if (ask() if ask else self._has_heard()) and not self._is_kept:
+            is_well = ask() if ask else self._has_heard()
+            if hasattr(is_well, "send"):  # of an async function: it would always be true
+                raise TypeError
+            if is_well and not self._is_kept:
                 confirm(board)
                 self._is_kept = True
             self._unfit.end()

@@ -79,7 +79,8 @@ def confirm_when(board, check, timeout_ms, wait_ms=1000):
               yet. The watchdog is fed before and after it: what takes longer feeds it itself
     returns:  True when confirmed; False when timeout_ms are over. Then reset: that was one
               trial. After the last one the old image comes back, and this one rests a while
-    raises:   as confirm(); whatever else check() raises
+    raises:   as confirm(); whatever else check() raises; TypeError of a check that is an async
+              function; ValueError of a timeout_ms of more than six days
     """
     for pause_ms in _pauses(board, timeout_ms, wait_ms):
         if pause_ms:
@@ -158,13 +159,19 @@ def _running(board, state):
 
 def _holds(check):
     try:
-        return check()
+        found = check()
     except OSError:
         return False  # the network is down, for instance
+    if hasattr(found, "send"):  # of an async function: it would always be true
+        raise TypeError
+    return found
 
 
 def _pauses(board, timeout_ms, wait_ms):
     """Yields 0 when it is time to look, else how long to sleep, ms; ends with the time."""
+    timeout_ms, wait_ms = int(timeout_ms), int(wait_ms)
+    if timeout_ms >> 29:  # negative, or more than a difference of ticks can hold
+        raise ValueError
     start_ms = time.ticks_ms()
     while True:
         board.feed()

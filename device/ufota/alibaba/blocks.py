@@ -20,7 +20,6 @@ from fwcore import errors, errors_net
 from fwcore.errors import FwError
 from ufota import bounded_json
 
-OVERHEAD = const(516)  # bytes of a reply beyond its block
 _MAX_JSON = const(512)
 _MOST_FOREIGN = const(64)  # messages that are passed over, for each request
 _MAX_SIZE = const((1 << 31) - 1)

@@ -47,7 +47,8 @@ class Link:
     patience_ms: what one call of the client may take, and all of a login; 100..60000
     block_ms:  what the service may take to answer for a block, or for a job; 100..600000
     repeats:   how often it is asked again; 0..100
-    raises:    ValueError for a knob out of bounds, TypeError for one that is no number
+    raises:    ValueError for a knob out of bounds, TypeError for one that is no number, and
+               for what is no MQTT client
     """
 
     def __init__(
@@ -72,9 +73,11 @@ class Link:
         ):
             if not least <= value <= most or value != int(value):
                 raise ValueError
+        if not hasattr(mqtt, "set_callback") or on_other and not callable(on_other):
+            raise TypeError  # which would be taken for a broken connection, for ever
         self.board = board
         self.mqtt = mqtt
-        self.where = product_key + "/" + device_name
+        self.where = "/".join((product_key, device_name))  # + takes bytes on MicroPython
         self.limit = max(block, jobs.MAX_MESSAGE)
         self.on_other = on_other
         self.reconnect_s = int(reconnect_s)

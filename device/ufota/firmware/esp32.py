@@ -19,11 +19,12 @@ class OtaPartition(Target):
     """
     running:  esp32.Partition(esp32.Partition.RUNNING)
     version:  version, u64, of the firmware that runs: a constant that is frozen into it
+    raises:   ValueError, TypeError for what is no number
     """
 
     def __init__(self, running, version):
         self._running = running
-        self._version = version
+        self._version = int(version)
 
     def version(self):
         return self._version

@@ -31,6 +31,7 @@ class Mboot(Target):
     at, size: bytes; where in it the region is
     base:     address of that region as mboot sees it
     version:  version, u64, of the firmware that runs: a constant that is frozen into it
+              raises ValueError, TypeError for what is no number
     status:   address of 32 bits that survive a reset, in which mboot leaves its result
     mem32:    machine.mem32, or what stands for it
 
@@ -40,7 +41,7 @@ class Mboot(Target):
     def __init__(self, storage, at, size, base, version, status, mem32):
         self._place = FirmwareSlot(storage, at, size)
         self._base = base
-        self._version = version
+        self._version = int(version)
         self._status = status
         self._mem32 = mem32
         self.elements = b""

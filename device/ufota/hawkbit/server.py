@@ -24,6 +24,7 @@ class Server:
 
     url:     of the controller; token: as for HawkbitSource
     limit:   bytes of an answer
+    raises:  ValueError for a token with a line end
 
     Requests are generators: they yield how long to wait for the server, ms.
     """
@@ -31,6 +32,8 @@ class Server:
     def __init__(self, url, token, limit):
         self.url = url.rstrip("/")
         self.has_tls = url[:6].lower() == "https:"
+        if "\n" in token or "\r" in token:  # as a file ends; it would forge the request
+            raise ValueError
         self._token = token.encode()
         self._buf = memoryview(bytearray(limit))
 

@@ -45,6 +45,8 @@ _SCHEME = const("aliyun://")
 _PUMPS = const(8)  # messages an offer() takes in at most
 _RENEWALS = const(3)  # new addresses in a row of which none brought a byte
 _MOST_MS = const(86400000)  # between two attempts at a job that fails
+_MAX_BLOCK = const(131072)  # the service gives no larger ones
+_OVERHEAD = const(516)  # bytes of a reply beyond its block
 _SEQUENCE = const(0x30)  # a manifest begins with it
 
 
@@ -58,10 +60,12 @@ class AlibabaSource:
     http:         byte source for http(s):// addresses; None: blocks over MQTT only
     module:       the service's name for this part of the device; "" for the default one
     version:      text, or a function that returns it; None: the version in the image's header
-    block:        bytes of a block over MQTT; the client holds one in RAM, and a little more
+    block:        bytes of a block over MQTT; the client holds one in RAM, and a little more.
+                  Another module's, with its link, is no larger than the first one's, or 3580
     on_other:     on_other(topic, msg) for messages on topics of the application
     link:         of another module of the same device, in place of mqtt and the names
     knobs:        reconnect_s, patience_ms, block_ms, repeats: see Link
+    raises:       ValueError, TypeError
     """
 
     def __init__(
@@ -82,10 +86,13 @@ class AlibabaSource:
         self.http = http
         self.module = module_of(module)
         self.version = version
-        self._block = block
+        if not 1 <= block <= _MAX_BLOCK or block != int(block):
+            raise ValueError
+        self._block = int(block)
+        most = self._block + _OVERHEAD
         if not link:
-            link = Link(board, mqtt, product_key, device_name, block + 516, on_other, **knobs)
-        elif knobs:
+            link = Link(board, mqtt, product_key, device_name, most, on_other, **knobs)
+        elif knobs or most > link.limit:
             raise ValueError  # they are the other module's
         self.link = link
         self.link.modules[self.module] = self

@@ -66,13 +66,15 @@ class CardSource:
     header = b""  # of HTTP
 
     def __init__(self, board, path="/sd", name="update.bin", cost=100, mount=None, settle_ms=1000):
+        if mount and not callable(mount):
+            raise TypeError
         self.cost = cost
         self.at = 0
         self.length = None
         self.tag = b""
         self._board = board
         self._path = path
-        self._url = path + "/" + name
+        self._url = "/".join((path, name))  # + takes bytes on MicroPython
         self._mount = mount
         self._settle_ms = int(settle_ms)
         self._file = None

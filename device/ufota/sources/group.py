@@ -27,7 +27,7 @@ class Group(Relay):
     """
 
     def __init__(self, sources, board):
-        self._sources = sources
+        self._sources = list(sources)
         self._board = board
         self._out = []  # left out of this round
         self._error = None  # the last one of this round

@@ -98,8 +98,14 @@ class HawkbitSource(Relay):
         pace=None,
         limit=2048,
     ):
+        for each in (consent, approve_install, not isinstance(attributes, dict) and attributes):
+            if each and not callable(each):
+                raise TypeError
+        if not (hasattr(http, "begin") and hasattr(side or http, "begin")):
+            raise TypeError  # an HttpSource, for instance
         self.source = http
         self.pace = pace or Pace(_INTERVAL_S)
+        self.pace.left_ms()  # raises, of what is no Pace
         self.forced = False
         self._server = Server(url, token, limit)
         self._action = Action(board)
@@ -272,6 +278,8 @@ class HawkbitSource(Relay):
         if not self._consent or job.id == self._denied:
             return
         answer = self._consent(job.name, job.version)
+        if hasattr(answer, "send"):  # of an async function: it would always be a yes
+            raise TypeError
         if answer is not None:
             said = ddi.consent(answer)
             yield from server.feedback(self.source, "confirmationBase", job.id, said)

@@ -47,7 +47,8 @@ class HttpSource:
                  addresses has to take connection, TLS handshake and request
     tls:         ssl.SSLContext that verifies the server (tls.context() makes one), or None
     limit_ms:    longest a transfer may take from open() on, redirects included, however
-                 lively the server is; below 2**29
+                 lively the server is
+                Both below 2**29
     raises:      ValueError, TypeError
 
     header:      bytes, further lines of the request header, each with its line end. They
@@ -64,7 +65,7 @@ class HttpSource:
     """
 
     def __init__(self, timeout_ms=15000, tls=None, limit_ms=_LIMIT_MS):
-        if not (timeout_ms > 0 and 0 < limit_ms < 1 << 29):
+        if not (0 < timeout_ms < 1 << 29 and 1 <= limit_ms < 1 << 29):
             raise ValueError
         self._timeout_ms = timeout_ms
         self.tls = tls

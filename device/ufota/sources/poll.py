@@ -34,12 +34,21 @@ class Pace:
     """
 
     def __init__(self, interval_s, retry=None, first_s=None):
-        self.interval_s = interval_s
+        self.interval_s = interval_s  # raises
         self.retry = retry or Retry()
         self._left = self._mark = 0
         self._verdict = self._wait_s = 0  # the last image was no good: its error, and the wait
         first_ms = share(ms_of(interval_s), self.retry.random)
         self._set(first_ms if first_s is None else ms_of(first_s))
+
+    @property
+    def interval_s(self):
+        return self._interval_s
+
+    @interval_s.setter
+    def interval_s(self, seconds):
+        ms_of(seconds)  # raises
+        self._interval_s = seconds
 
     def left_ms(self):
         """Time left until the next poll; 0: now."""
@@ -94,6 +103,8 @@ class Poll(Relay):
 
     def __init__(self, source, url, interval_s, retry=None, first_s=None, cost=700):
         super().__init__(source)
+        if not isinstance(url, str):
+            raise TypeError
         self.cost = cost
         self.pace = Pace(interval_s, retry, first_s)
         self._url = url

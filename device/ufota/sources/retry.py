@@ -22,14 +22,15 @@ of its interval.
 
 from micropython import const
 
-from fwcore.modules import built_in, load, make_room
+from fwcore import modules
 
 _DAY_S = const(86400)
 _MAX_WAIT_S = const(345600)  # 4 days; a difference of ticks holds 6
 _MAX_GIVE_UP_S = const(2592000)  # 30 days
 _RARELY = const(24)  # times max_s; and the cube of the factor
+_MAX_FACTOR = const(1000)
 # CONNECT, TIMEOUT, CUT_SHORT, TOO_SLOW, BUSY, NO_ANSWER: for these the table is not loaded.
-_LINK = (71, 72, 75, 94, 111, 115)
+_LINK = const((71, 72, 75, 94, 111, 115))
 
 
 class Retry:
@@ -37,7 +38,7 @@ class Retry:
 
     Seconds may be fractions.
 
-    initial_s, factor, max_s:  of the rule above
+    initial_s, factor, max_s:  of the rule above; factor: 1..1000
     give_up_s:  waits without progress that are enough; 30 days at most
     attempts:   attempts without progress that are enough; the default is more than the waits
                 of give_up_s allow
@@ -60,8 +61,10 @@ class Retry:
         least=1024,
         asked_s=3600,
     ):
-        if not (factor >= 1 and attempts >= 0 and least >= 1):
+        if not (1 <= factor <= _MAX_FACTOR and attempts >= 0 and least >= 1):
             raise ValueError
+        if random and not callable(random):
+            raise TypeError
         self._max = ms_of(max_s, _MAX_WAIT_S)
         self._initial = ms_of(initial_s, _MAX_WAIT_S)
         self._factor = factor
@@ -109,7 +112,7 @@ class Retry:
         if asked >= wait:  # a fleet sent away at once must not come back at once
             wait = asked + share(asked // 4, self.random)
         self._waited += wait
-        make_room(("ufota.sources", "verdicts"))
+        modules.make_room(("ufota.sources", "verdicts"))
         return wait
 
     def is_rare(self, error, source=None):
@@ -126,9 +129,9 @@ class Retry:
 def noise():
     """function(bits) -> 0..2**bits - 1, of what the port has; at most 24 bits."""
     try:
-        urandom = built_in("os").urandom
+        urandom = modules.built_in("os").urandom
     except AttributeError:  # a port without a source of noise
-        return built_in("random").getrandbits
+        return modules.built_in("random").getrandbits
     return lambda bits: int.from_bytes(urandom(3), "little") >> 24 - bits
 
 
@@ -139,7 +142,7 @@ def is_final(code):
 
 def _verdicts():
     """Loaded when the first error comes that is not of every link: heap."""
-    load("ufota.sources", "verdicts")
+    modules.load("ufota.sources", "verdicts")
     from ufota.sources import verdicts
 
     return verdicts

@@ -27,20 +27,22 @@ class UpdateWriter:
     """One image at a time.
 
     board:      see docs/DESIGN.md, "What a board offers"
-    buf:        memoryview of 4096, 6144, 8192, ... bytes; made here when None
+    buf:        bytearray of 4096, 6144, 8192, ... bytes; made here when None
     permanent:  True: install without a trial; for devices with a state region
     manifest:   Manifest, once begin() has accepted it
     target:     what makes the candidate where that is not a plain image for the application:
                 of targets.py, or payload.py; else None
     done:       bytes of its payload that are here: write() goes on from there
-    raises:     FwError MISALIGNED for a buffer of another size
+    raises:     FwError MISALIGNED for a buffer of another size; TypeError of what cannot be
+                written to
     """
 
     def __init__(self, board, buf=None, permanent=False):
         self.board = board
-        self.buf = buf or memoryview(bytearray(BUFFER))
+        self.buf = memoryview(buf or bytearray(BUFFER))
         if len(self.buf) < BUFFER or len(self.buf) % SCRATCH_AT:
             raise FwError(errors.MISALIGNED, len(self.buf))
+        self.buf[0] = 0  # raises
         self.permanent = permanent
         self.candidate = self.record = self.manifest = self.slot = self.key = self.target = None
 

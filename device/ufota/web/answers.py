@@ -17,7 +17,7 @@ from fwcore.modules import make_room
 
 _WEB = const("ufota.web")
 _KEPT = const(b" content-range date location retry-after transfer-encoding ")
-_HINTS = (b"date", b"retry-after")  # the first one counts
+_HINTS = const((b"date", b"retry-after"))  # the first one counts
 _LONGEST = const(126)  # bytes of a line that is surely whole
 
 

@@ -4,8 +4,6 @@ from fwcore import errors, errors_boot, errors_net
 from fwcore.errors import FwError
 from ufota.decoders import errors as errors_payload
 from ufota.sources import verdicts
-from ufota.sources.card import CardSource
-from ufota.sources.http import HttpSource
 
 BOTH = True  # runs on CPython and on MicroPython
 
@@ -88,20 +86,3 @@ def test_the_same_nonsense_again_looks_permanent():
         assert not permanent(code, 7) and permanent(code, 7, again=True)
     assert not permanent(errors.BAD_RESPONSE, 1, again=True)  # hung up without an answer
     assert not permanent(errors.CONNECT, 1, again=True)
-
-
-def test_sources_check_their_arguments_at_once():
-    for make, wrong, kind in (
-        (HttpSource, (0,), ValueError),
-        (HttpSource, ("5",), TypeError),
-        (HttpSource, (5, None, 0), ValueError),
-        (HttpSource, (5, None, 1 << 29), ValueError),
-        (CardSource, (None, "/sd", "x", 0, None, "soon"), ValueError),
-    ):
-        try:
-            make(*wrong)
-        except kind:
-            continue
-        raise AssertionError(wrong)
-    HttpSource(0.5, None, 0.5 + 1)
-    CardSource(None, settle_ms=0.5)
