@@ -73,6 +73,7 @@ class Retry:
         self._least = least
         self._asked = ms_of(asked_s, _MAX_WAIT_S)
         self.random = random or noise()
+        self._last = None  # (code, at) of the last error, also of the update before
         self.reset()
 
     def reset(self):
@@ -81,7 +82,6 @@ class Retry:
         self._waited = 0  # ms without progress
         self._tries = 0  # attempts without progress
         self._most = 0  # bytes, at the last progress
-        self._last = None  # (code, at) of the last error
 
     def after(self, error, source=None, done=0):
         """What to do about an error.
