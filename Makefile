@@ -32,7 +32,7 @@ PICO_RUN := PYTHONPATH=tools/hostshim:device:bootloader:tools:$(EMULATOR) $(PY) 
 AUDIT_VENV := .venv-audit
 AUDIT_READY := $(AUDIT_VENV)/ready
 
-FUZZ_PATH := tools/hostshim:device:bootloader:tools:host_tests/kit:host_tests/simulators:host_tests/ufota/decoders
+FUZZ_PATH := tools/hostshim:device:bootloader:tools:host_tests/kit:host_tests/simulators:host_tests/ufota:host_tests/ufota/decoders
 
 PYTEST := $(PY) -m pytest -q -n $(JOBS) --maxschedchunk 1
 # Compiled files are kept, as is usual: each process compiles what it imports, or finds it.
@@ -119,10 +119,12 @@ test-pico: $(READY)
 bench: $(READY) $(ARM_READY)
 	$(PY) host_tests/bench/bench.py --page
 
-# N: payloads through each decoder, and inputs through all other parsers together
+# N: payloads through each decoder; inputs through all other parsers of a device together; the same
+# for the tools', of which there are a tenth without N
 fuzz: $(READY)
 	PYTHONPATH=$(FUZZ_PATH) $(PY) host_tests/ufota/decoders/fuzz_decoders.py $(N)
 	PYTHONPATH=$(FUZZ_PATH) $(PY) host_tests/ufota/fuzz_messages.py $(N)
+	PYTHONPATH=$(FUZZ_PATH) $(PY) host_tests/fwtool/fuzz_files.py $(N)
 
 powercut: $(READY)
 	PYTHONPATH=tools/hostshim:device:bootloader:tools $(PY) host_tests/powercut/powercut_table.py

@@ -172,7 +172,9 @@ def tables(data):
         mv[:] = part + b"\xff" * (len(mv) - len(part))
 
     shape = sfdp.parse(read, memoryview(bytearray(sfdp.SCRATCH)))
-    assert not shape or 0 < shape.page_ms <= sfdp.LONGEST_MS and shape.erases
+    if shape:
+        assert 0 <= shape.size <= 1 << 32 and shape.erases
+        assert 0 < shape.page_ms <= sfdp.LONGEST_MS
 
 
 class Net:

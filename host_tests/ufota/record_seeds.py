@@ -109,6 +109,9 @@ def _identities():
     texts = {name.decode(): value.hex() for name, value in IDENTITY.items()}
     yield json.dumps(texts).encode()
     yield json.dumps({**texts, "class_key": "00" * 16}, indent=1).encode()
+    for odd in (5, None, True, [], {}, "", "\u00fc", [texts]):  # each of them is JSON
+        yield json.dumps(odd).encode()
+        yield json.dumps({**texts, "rot": odd}).encode()
 
 
 def _packets():
