@@ -123,6 +123,7 @@ def attempts(error, days):
 def test_a_job_is_tried_so_often_on_days_1_2_and_7():
     for error, due in (
         (FwError(errors.TIMEOUT), [33, 24, 24]),
+        (FwError(errors_net.CLOCK_NOT_SET), [6, 1, 1]),
         (FwError(errors.CORRUPT), [1, 0, 0]),
     ):
         assert attempts(error, (1, 2, 7)) == due, (error, attempts(error, range(1, 8)))
