@@ -38,8 +38,8 @@ LONG = (
     "test_an_error_in_a_progress_mark_and_a_cut_in_the_header_program_nothing_twice",
 )
 
-# MicroPython takes three times as long: it has a third.
-OF_MORE = 3 if sys.implementation.name == "micropython" else 1
+# MicroPython takes six times as long: it has a sixth.
+OF_MORE = 6 if sys.implementation.name == "micropython" else 1
 FEW, MORE = 90, 80  # the shares; a download has ten times as many calls
 FEW_LIVES, MORE_LIVES = 12, 90
 
