@@ -8,9 +8,9 @@ from cryptography.hazmat.primitives import serialization as form
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from fwcore.p256 import FixedKey, PublicKey
-from fwtool import exits
+from fwtool import exits, files
 from fwtool.signing import keys
-from fwtool_cli import fwtool
+from fwtool_cli import BY_KEY, FOR_LAMP, fwtool
 from helpers import here
 from ufota_testkit.noise import noise
 
@@ -24,6 +24,32 @@ def test_a_new_key_is_p256_and_its_owners_alone(tmp_path):
     assert keys.key_id(point) in said
     for name in ("key.pem", "key.pub", "key.point"):
         assert keys.load_point(str(tmp_path / name)) == point
+
+
+def test_secrets_that_others_can_read_are_told_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fwtool("keygen", "a key.pem")
+    (tmp_path / "app.img").write_bytes(noise(100))
+    (tmp_path / "class.key").write_bytes(noise(16, 3))
+    (tmp_path / "rot.json").write_text('{"rot": "%s"}' % ("5a" * 16))
+    made = ("bundle", "app.img", "-o", "app.fw", "--key", "a key.pem", *BY_KEY)
+    made += ("--class-key", "class.key")
+    given = ("provision", "-o", "x", "--key", "a key.point", *FOR_LAMP, "--rot", "rot.json")
+    for name, words in (("a key.pem", made), ("class.key", made), ("rot.json", given)):
+        for path in ("a key.pem", "class.key", "rot.json"):
+            (tmp_path / path).chmod(0o600)
+        assert fwtool(*words).stderr == ""
+        (tmp_path / "x").unlink(missing_ok=True)
+        for mode in (0o640, 0o604, 0o622):
+            files.warn_of_readers.cache_clear()  # as in another process
+            (tmp_path / name).chmod(mode)
+            said = fwtool(*words).stderr
+            quoted = f"'{name}'" if " " in name else name
+            assert said == f"warning: others can read {name}: chmod 600 {quoted}\n"
+            (tmp_path / "x").unlink(missing_ok=True)
+            assert fwtool(*words).stderr == ""  # once
+            (tmp_path / "x").unlink(missing_ok=True)
+        files.warn_of_readers.cache_clear()
 
 
 @pytest.mark.parametrize("name", ["key.pem", "key.pub", "key.point"])

@@ -1,7 +1,10 @@
 """What every command shares: bounded reads, whole writes, `-`, `--json`, rows of text."""
 
+import contextlib
+import functools
 import json
 import os
+import shlex
 import sys
 import tempfile
 
@@ -30,6 +33,15 @@ def read(path, limit=MAX_IMAGE):
     if len(data) > limit:
         raise Failure(f"{path} is larger than {limit} bytes")
     return data
+
+
+@functools.cache
+def warn_of_readers(path):
+    """Say once, on stderr, that others can read a file of secrets."""
+    with contextlib.suppress(OSError, ValueError):
+        if os.name == "posix" and os.path.isfile(path) and os.stat(path).st_mode & 0o077:
+            text = f"warning: others can read {path}: chmod 600 {shlex.quote(str(path))}"
+            click.echo(text, err=True)
 
 
 def write(path, data, inputs=()):

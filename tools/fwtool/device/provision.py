@@ -89,7 +89,10 @@ def of_options(key, rot, vendor, class_, class_key=None):
         return None
     if vendor is None or class_ is None:
         raise click.UsageError(options.NO_IDENTITY)
-    root = None if rot is None else headers.rot_of(rot)
+    root = None
+    if rot is not None:
+        root = headers.rot_of(rot)
+        files.warn_of_readers(rot)
     return make(keys.load_point(key), vendor, class_, root, class_keys.load(class_key))
 
 

@@ -14,7 +14,7 @@ from fwtool.exits import Failure
 from fwtool.images import headers, layouts
 from fwtool.images import image as images
 from fwtool.images import stage as stages
-from fwtool.signing import keys, statements
+from fwtool.signing import keys, secret_scan, statements
 
 BLANK = 0xFF
 
@@ -255,6 +255,7 @@ def combine(
     if first is not None:
         _check_beside(layout, "stage slot", stage_device(layout))
         found += stage_parts(layout, *first, sign)
+    _check_secrets(found, app, boot, recovery, stage_path)
     start, data = join(layout, layout["active"]["device"], found)
     read_too = (layout_path, app, header, boot, recovery, stage_path, sign_key, key)
     write(output, base + start, data, read_too)
@@ -262,6 +263,14 @@ def combine(
         found.sort(key=lambda part: part[1])
         placed = {name: f"{at:#010x} {len(part)} bytes" for name, at, _, part in found}
         files.show({"file": output, "start": base + start, "size": len(data), **placed}, as_json)
+
+
+def _check_secrets(found, app, boot, recovery, stage_path):
+    """Refuse parts, as of parts(), with a private key or an identity. Raises Failure."""
+    paths = {"boot": boot, "recovery image": recovery, "boot stage": stage_path}
+    paths["application"] = app
+    for name, _, _, data in found:
+        secret_scan.refuse(paths.get(name, name), data)
 
 
 def _header(layout, path, image):

@@ -16,7 +16,7 @@ from fwcore.statement import RECOVERY
 from fwtool import files
 from fwtool.exits import REFUSED, Failure
 from fwtool.images import filesystems, layouts
-from fwtool.signing import statements
+from fwtool.signing import secret_scan, statements
 
 STAY_SOURCE = "main.py"  # the hand-over runs it as __main__, which an import cannot
 MAX_NAME = 255
@@ -28,7 +28,8 @@ def collect(folder):
 
     Left out: names that begin with a dot, and __pycache__.
     raises:  Failure when it is no folder, is empty, holds what is neither file nor
-             folder, or a name does not suit a device; OSError for a folder it cannot read
+             folder, or a name does not suit a device; REFUSED for a file with a private key
+             or an identity (secret_scan.py); OSError for a folder it cannot read
     """
     if not os.path.isdir(folder):
         raise Failure(f"{folder} is not a folder")
@@ -56,7 +57,9 @@ def _content(path, inside):
         raise Failure(f"{inside!r}: file names must be ASCII, at most {MAX_NAME}")
     if not os.path.isfile(path):  # a pipe would be waited for
         raise Failure(f"{path} is no file")
-    return files.read(path)
+    data = files.read(path)
+    secret_scan.refuse(path, data)
+    return data
 
 
 def _wanted(name):
@@ -125,7 +128,8 @@ def image(folder, output, form, compiled, block, size, signing, as_json):
     """Turn FOLDER into an application image, deterministically.
 
     With --compile, main.py stays source: it is run, not imported. With --sign-key, --version,
-    a vendor and a class it is signed for first programming, into OUTPUT.sig.
+    a vendor and a class it is signed for first programming, into OUTPUT.sig. A private key or an
+    identity in a file is refused: exit code 5.
     """
     if block < 1 or max(block, size or 0) > files.MAX_IMAGE:
         raise Failure(f"block and size must be 1..{files.MAX_IMAGE}")

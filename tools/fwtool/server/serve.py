@@ -104,7 +104,7 @@ def serve(folder, host, port, quiet, log, certificate, key, faults, by_address):
 
     Plain HTTP is enough for signed updates; it is not meant for the open Internet. Not
     served are .pem and .key files, names that begin with a dot, and files that only
-    their owner may read.
+    their owner may read; nor a file with a private key or an identity in it, whatever its name.
 
     Of the newest version a device gets the smallest patch for the image it says it runs
     (`fwtool bundle --from`), else what is for all of its class, smallest first.
@@ -129,6 +129,7 @@ def serve(folder, host, port, quiet, log, certificate, key, faults, by_address):
     click.echo(f"{url}/")
     if not quiet:
         _show_classes(folder, url)
+    _show_kept_back(folder)
     _show_faults(faults, by_address)
     app = _spoilt(application(folder, lines.tell), faults, by_address)
     run(app, lines, listener, "critical" if faults or by_address else "warning", certificate, key)
@@ -159,6 +160,13 @@ def _show_classes(folder, url):
 
     for row in serve_app.newest_of_each(serve_folder.entries(folder)):
         click.echo(f"{row['file']}, version {row['version']}: {url}{row['address']}")
+
+
+def _show_kept_back(folder):
+    from fwtool.server import serve_folder
+
+    for path, what in serve_folder.kept_back(folder):
+        click.secho(f"NOT SERVED: {path} has {what} in it", err=True, fg="red", bold=True)
 
 
 def _show_faults(faults, by_address):

@@ -60,6 +60,8 @@ class PublicFiles(StaticFiles):
         root = os.path.realpath(self.directory)
         inside = os.path.relpath(full, root) if about else path
         good = about and serve_folder.is_public(inside, about.st_mode)
+        if good and os.path.isfile(full):
+            good = not serve_folder.secret(full, about)
         return (full, about) if good else ("", None)
 
     async def get_response(self, path, scope):

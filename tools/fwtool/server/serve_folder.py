@@ -4,6 +4,7 @@ Signatures are not checked here: the device decides whose images it takes.
 """
 
 import functools
+import mmap
 import os
 import uuid
 from hashlib import file_digest
@@ -13,7 +14,7 @@ from urllib.parse import unquote
 from fwcore import manifest
 from fwcore.errors import FwError
 from fwcore.formats import RAW
-from fwtool.signing import manifests
+from fwtool.signing import manifests, secret_scan
 
 _PRIVATE = (".pem", ".key")
 
@@ -51,6 +52,8 @@ class Entry(NamedTuple):
 def is_public(path, mode):
     """False for what must not be served: keys, hidden files, files that only their owner may read.
 
+    By name and mode; secret() looks into the file.
+
     path:  relative to the folder served, links resolved
     mode:  st_mode of the file
     """
@@ -62,19 +65,36 @@ def entries(folder):
     """The public files of a folder and the folders in it, by path: list of Entry."""
     root = os.path.realpath(folder)
     found = []
+    for path, about in _named_public(root):
+        full = os.path.join(root, path)
+        if not secret(full, about):
+            brought = read_manifest(full, about)
+            found.append(Entry(path.replace(os.sep, "/"), about.st_size, brought))
+    return sorted(found)
+
+
+def kept_back(folder):
+    """[(path, what secret is in it)] of the files that would be public without it."""
+    root = os.path.realpath(folder)
+    found = [
+        (path, secret(os.path.join(root, path), about)) for path, about in _named_public(root)
+    ]
+    return sorted(row for row in found if row[1])
+
+
+def _named_public(root):
+    """(path relative to the folder, os.stat) of what name and mode make public."""
     for place, folders, names in os.walk(root):
         folders[:] = [name for name in folders if not name.startswith(".")]  # .git is large
         for name in names:
             path = os.path.relpath(os.path.join(place, name), root)
             about = _public_stat(root, path)
             if about:
-                brought = read_manifest(os.path.join(root, path), about)
-                found.append(Entry(path.replace(os.sep, "/"), about.st_size, brought))
-    return sorted(found)
+                yield path, about
 
 
 def _public_stat(root, path):
-    """os.stat of a file that may be served, else None."""
+    """os.stat of a file that is_public() says yes to, else None."""
     full = os.path.realpath(os.path.join(root, path))
     try:
         about = os.stat(full)
@@ -123,6 +143,11 @@ def payload_path(folder, class_id, name):
     return None
 
 
+def secret(path, about):
+    """What secret is in a file that must not be served for it; None: none. about: its os.stat."""
+    return _secret(path, *_state(about))
+
+
 def read_manifest(path, about):
     """Manifest at the start of a file, None when there is none. about: its os.stat."""
     return _manifest(path, *_state(about))
@@ -136,6 +161,19 @@ def digest(path, about):
 def _state(about):
     """A key that changes with the file, so that answers can be cached."""
     return about.st_mtime_ns, about.st_size, about.st_ino
+
+
+@functools.lru_cache(maxsize=4096)
+def _secret(path, *_):
+    try:
+        with open(path, "rb") as file:
+            if not os.fstat(file.fileno()).st_size:
+                return None  # nothing to map
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                found = secret_scan.find(data)
+    except OSError:
+        return "what cannot be read"
+    return found and found[0]
 
 
 @functools.lru_cache(maxsize=4096)

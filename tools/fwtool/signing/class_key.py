@@ -29,6 +29,7 @@ def load(path):
     if path is None:
         return None
     data = files.read(path, _MAX_FILE)
+    files.warn_of_readers(path)
     if len(data) == SIZE:
         return data
     found = _DIGITS.fullmatch(data)

@@ -101,6 +101,7 @@ def load_private(path):
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     data = files.read(path, MAX_KEY)
+    files.warn_of_readers(path)
     try:
         key = load_pem_private_key(data, None)
     except TypeError:  # encrypted

@@ -16,7 +16,7 @@ from fwcore.formats import RAW, check
 from fwtool import exits, explain, files, options
 from fwtool.exits import Failure
 from fwtool.payloads import packing
-from fwtool.signing import class_key, keys, statements
+from fwtool.signing import class_key, keys, secret_scan, statements
 
 NEEDS = b"needs:"  # vendor-data that begins so is read by ufota.firmware.targets
 COMPONENT = "MAIN"  # where the layout names no other
@@ -271,6 +271,7 @@ def create_command(image, output, uri, payload, how, **making):
 def image_of(path, making):
     """Bytes of an image that a device takes and, if its layout is given, starts."""
     data = files.read(path)
+    secret_scan.refuse(path, data)
     if not data:
         raise Failure(f"{path} is empty: no device takes it", exits.REFUSED)
     if making["layout"] is not None:
