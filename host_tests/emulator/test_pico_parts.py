@@ -14,6 +14,7 @@ from boards_kit import World, read
 from flash_contents import FlashContents
 from fwboot import main
 from fwcore.manifest import version_word
+from fwtool.images import layouts, stage
 from pico import uf2
 from stories import NEW, OLD, STORIES
 from ufota import trial
@@ -61,6 +62,13 @@ def test_a_scene_that_a_story_asks_for_is_there():
             assert f"\ndef {function}(" in text
         assert set(story.scenes) <= {OLD, NEW} and story.tells
     assert len({story.name for story in STORIES}) == len(STORIES)
+
+
+def test_a_boot_stage_fits_the_map_of_the_scene_of_the_selector():
+    layout = layouts.load(str(compose.HERE / "app" / "select_layout.py"))
+    stage.check_fits(layout, "a stage", compose.fixed_pages()["/stage"])
+    of_board = "devices", "active", "state", "client"  # what the board starts from is in its place
+    assert [layout[name] for name in of_board] == [compose.LAYOUT[name] for name in of_board]
 
 
 def test_figures_that_are_kept_are_of_scenes_that_both_have():
