@@ -164,10 +164,10 @@ def patch_client():
     return act
 
 
-def asyncio():
+def asyncio(name="packed_all"):
     """FleetClient.arun() in a task, in asyncio.run()."""
     board = worlds.sold().running()
-    worlds.web("packed_all")
+    worlds.web(name)
 
     def act():
         import asyncio
@@ -185,6 +185,11 @@ def asyncio():
         asyncio.run(beside())
 
     return act
+
+
+def asyncio_of_more_steps():
+    """The image has more steps than there is room for marks of them in a bank."""
+    return asyncio("pattern_64k")
 
 
 def loop():
@@ -283,6 +288,7 @@ SCENES = {
     "fleet, SD card": card_client,
     "patch client": patch_client,
     "asyncio": asyncio,
+    "asyncio, more steps than marks": asyncio_of_more_steps,
     "loop": loop,
     "loop, asyncio": aloop,
 }
