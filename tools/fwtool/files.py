@@ -48,7 +48,7 @@ def write(path, data, inputs=()):
     """Put a whole file in place, or nothing; "-" is stdout.
 
     inputs:  files the command read (None: an option not given); none is ever overwritten, and
-             no private key is, whether it was read or not
+             no private key and no identity is, whether it was read or not
     raises:  Failure
     """
     for name in inputs:
@@ -59,8 +59,8 @@ def write(path, data, inputs=()):
         sys.stdout.buffer.flush()
         return
     try:
-        if _holds_a_key(path):
-            raise Failure(f"{path} holds a private key: not overwritten", REFUSED)
+        if secret := _secret(path):
+            raise Failure(f"{path} has {secret} in it: not overwritten", REFUSED)
         _replace(path, data)
     except (OSError, ValueError) as error:
         raise Failure(f"cannot write {path}: {reason(error)}") from None
@@ -74,12 +74,15 @@ def _are_same(path, other):
         return False
 
 
-def _holds_a_key(path):
-    """True for a private key as PEM: without it no device of the maker is ever updated again."""
+def _secret(path):
+    """Which secret a file has, or None. Without its key a maker updates nothing any more."""
+    from fwtool.signing import secret_scan
+
     if not os.path.isfile(path):
-        return False
+        return None
     with open(path, "rb") as file:
-        return b"PRIVATE KEY-----" in file.read(_MAX_KEY)
+        found = secret_scan.find(file.read(_MAX_KEY))
+    return found and found[0]
 
 
 def _replace(path, data):
