@@ -31,7 +31,6 @@ class Group(Relay):
         self._board = board
         self._out = []  # left out of this round
         self._error = None  # the last one of this round
-        self._said = 0  # number of the error of the round before
         self._news = None  # the source that offered the update under way
         super().__init__(self._ordered()[0])
         self.cost = self.source.cost
@@ -40,7 +39,7 @@ class Group(Relay):
         """The offer of the cheapest source that has one.
 
         raises:  FwError NO_SOURCE, at = number of the last error: some failed, and no other has
-                 an offer. Once: the same error again raises nothing
+                 an offer
         """
         return finish(self.polling(), time.sleep_ms, self._board.feed)
 
@@ -53,14 +52,11 @@ class Group(Relay):
                 if url:
                     self._news = source
                     self.use(source)
-                    self._said = 0
                     return url
-        code = self._error.code if self._error else 0
+        error = self._error
         self._begin()
-        if code != self._said:
-            self._said = code
-            if code:
-                raise FwError(errors_net.NO_SOURCE, code)
+        if error:
+            raise FwError(errors_net.NO_SOURCE, error.code)
         return None
 
     def report(self, client):

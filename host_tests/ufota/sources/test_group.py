@@ -143,7 +143,7 @@ def test_one_whose_update_fails_is_left_out_for_this_update():
         assert found.offer() == "one"
 
 
-def test_when_none_is_left_it_says_so_once_and_begins_anew():
+def test_when_none_is_left_it_says_so_and_begins_anew():
     one, two = Source(1, "one"), Source(2, "two")
     found = made(one, two)
     for _ in range(2):
@@ -165,13 +165,13 @@ def test_none_is_left_when_the_others_have_nothing():
     assert found.offer() == "one"
 
 
-def test_a_source_that_goes_on_to_fail_is_not_told_again():
+def test_a_source_that_goes_on_to_fail_is_no_server_that_has_nothing():
+    """ufota.loop tells it once, and confirms no image for it."""
     one, two = Source(1, CONNECT), Source(2, None)
     found = made(one, two)
-    assert raises(errors_net.NO_SOURCE, found.offer).at == errors.CONNECT
-    for _ in range(3):
-        assert found.offer() is None
-    assert (one.asked(), two.asked()) == (4, 4)  # but it is asked
+    for _ in range(4):
+        assert raises(errors_net.NO_SOURCE, found.offer).at == errors.CONNECT
+    assert (one.asked(), two.asked()) == (4, 4)
     one.offers = [FwError(errors.TIMEOUT)]
     assert raises(errors_net.NO_SOURCE, found.offer).at == errors.TIMEOUT
     one.offers = [None, CONNECT]
