@@ -73,8 +73,12 @@ class Sweep:
 
     def pairs(self, kind=TWO):
         """Two errors in one step: of the second, the calls of a run with the first."""
+        every, self._shares = self._split(40)
         for number, (_, _, calls) in enumerate(self.steps):
             for call in range(1, calls + 1):
+                self._number += 1
+                if self._number % every:
+                    continue
                 more = self._calls_after(number, call)
                 for second in range(call + 1, more + 1):
                     self._case(
@@ -99,11 +103,22 @@ class Sweep:
 
         region:  of the layout: only programs and erases there
         """
+        every, self._shares = self._split(240)
         for number, (_, _, calls) in enumerate(self.steps):
             writes = self._writes(number, region)
             for call in range(1, calls + 1):
                 if call in writes or not region and call % SOME_READS == 0:
-                    self._cut(kind, tears, number, call)
+                    self._number += 1
+                    if self._number % every == 0:
+                        self._cut(kind, tears, number, call)
+
+    def _split(self, most):
+        """(of so many calls one, of so many of its cases one): a run for a call costs as a case.
+
+        most:  of the second, where there are calls to leave out
+        """
+        every = max(1, self._shares // most)
+        return every, self._shares // every
 
     def _writes(self, number, region):
         """Calls of a step that are programs and erases, in a region or anywhere."""

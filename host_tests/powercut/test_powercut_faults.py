@@ -40,7 +40,7 @@ LONG = (
 
 # MicroPython takes six times as long: it has a sixth.
 OF_MORE = 6 if sys.implementation.name == "micropython" else 1
-FEW, MORE = 90, 80  # the shares; a download has ten times as many calls
+FEW, MORE = 45, 80  # the shares; a download has ten times as many calls
 FEW_LIVES, MORE_LIVES = 12, 90
 
 
