@@ -75,6 +75,8 @@ class Link:
                 raise ValueError
         if not hasattr(mqtt, "set_callback") or on_other and not callable(on_other):
             raise TypeError  # which would be taken for a broken connection, for ever
+        if not getattr(mqtt, "ssl", True):
+            board.log("[WARN] The MQTT login goes without TLS: give the client ssl=")
         self.board = board
         self.mqtt = mqtt
         self.where = "/".join((product_key, device_name))  # + takes bytes on MicroPython

@@ -3,7 +3,7 @@
 Owns the order of the device API (DDI): when to request and to report what. Requests are in
 server.py, messages in messages.py, the result of an update in action.py.
 
-    hawkbit = HawkbitSource(board, HttpService(), "http://server/DEFAULT/controller/v1/dev-1",
+    hawkbit = HawkbitSource(board, HttpService(), "https://server/DEFAULT/controller/v1/dev-1",
                       "TargetToken 0123...", attributes={"hw_revision": "2"})
     client = FleetClient(board, hawkbit, approve_install=hawkbit.approve)
     while True:
@@ -64,9 +64,9 @@ class HawkbitSource(Relay):
 
     board:       see docs/DESIGN.md, "What a board offers"
     http:        HttpService; fetches the artifacts, and sends the reports between
-    url:         of this device: "http://host:port/TENANT/controller/v1/ID"
+    url:         of this device: "https://host:port/TENANT/controller/v1/ID"
     token:       "TargetToken ..." or "GatewayToken ..."; "": the TLS certificate is the login.
-                 Goes to the server of `url` only
+                 Goes to the server of `url` only. Over plain HTTP: a line in the log
     attributes:  dict of text, or a function that returns one; for the server's lists
     consent(name, version): the server wants somebody to agree first: True, False, None later.
                  Left out: whoever runs the server agrees there
@@ -108,6 +108,8 @@ class HawkbitSource(Relay):
         self.pace.left_ms()  # raises, of what is no Pace
         self.forced = False
         self._server = Server(url, token, limit)
+        if token and not self._server.has_tls:
+            board.log("[WARN] The token goes over plain HTTP: use https")
         self._action = Action(board)
         self._board = board
         self._side = side
