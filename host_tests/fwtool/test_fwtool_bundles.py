@@ -106,7 +106,7 @@ def test_without_one_it_may_be_deflated(maker):
 
 
 def test_what_does_not_get_smaller_stays_what_it_is(maker):
-    fwtool("bundle", "noise", "-o", "a.fw", "--from", "one", *KEY)
+    fwtool("bundle", "--raw", "noise", "-o", "a.fw", "--from", "one", *KEY)
     found, payload = parts("a.fw")
     assert found.format == formats.RAW and payload == noise(3000, 7) and found.precursor == b""
 
@@ -249,3 +249,26 @@ def update(micropython, state, name):
     with BadServer({"/a": page(Path(name).read_bytes())}) as server:
         script = here("kit/virtual_update.py")
         return micropython(script, state, server.url("/a"), heap="256k", folders=(BOARD,)).stdout
+
+
+def test_what_no_board_could_start_is_refused_unless_told(maker):
+    """An image of each kind, with the usual blocks, is one; noise, zeros, firmware are none."""
+    for kind, block in (
+        ("lfs2", 4096),
+        ("lfs2", 16384),
+        ("fat", 512),
+        ("fat", 4096),
+        ("romfs", 1),
+    ):
+        built = image.build({"main.py": b"pass"}, kind, block)
+        (maker / "other").write_bytes(built)
+        fwtool("bundle", "other", "-o", "x.fw", *KEY)
+        (maker / "x.fw").unlink()
+    for data in (b"\x00" * 9000, noise(9000), b"\x7fELF" + bytes(600), b"x"):
+        (maker / "other").write_bytes(data)
+        said = fwtool("bundle", "other", "-o", "x.fw", *KEY, code=5).stderr
+        assert "other is no image" in said and "--raw" in said and not (maker / "x.fw").exists()
+        fwtool("bundle", "other", "-o", "x.fw", "--raw", *KEY)
+        (maker / "x.fw").unlink()
+        fwtool("bundle", "other", "-o", "x.fw", "--component", "SYSTEM", *KEY)
+        (maker / "x.fw").unlink()

@@ -115,7 +115,7 @@ READING = (
     ("manifest", "verify", ARM, "--key", ARM_KEY, "--payload", "FILE"),
     ("manifest", "verify", ARM, "--key", "FILE"),
     ("bundle", LAYOUT, "-o", "OUT", "--manifest", "FILE"),
-    ("bundle", LAYOUT, "-o", "OUT", "--key", "FILE", "--version", "1.0.0", *FOR_LAMP),
+    ("bundle", "--raw", LAYOUT, "-o", "OUT", "--key", "FILE", "--version", "1.0.0", *FOR_LAMP),
     ("header", "show", "FILE"),
     (
         "header",
@@ -191,7 +191,7 @@ def test_names_no_system_knows_are_refused():
     fwtool("manifest", "show", "a\0b", code=1)
     fwtool("manifest", "show", "a\nb\x1b[31m", code=1)
     making = ("--key", "k", "--version", "1.0.0", "--model", "x", "--vendor-domain", "\udcff")
-    fwtool("bundle", "-", "-o", "-", *making, code=1)
+    fwtool("bundle", "--raw", "-", "-o", "-", *making, code=1)
 
 
 def test_output_replaces_a_file_whole_or_not_at_all(tmp_path):

@@ -32,7 +32,7 @@ def test_secrets_that_others_can_read_are_told_once(tmp_path, monkeypatch):
     (tmp_path / "app.img").write_bytes(noise(100))
     (tmp_path / "class.key").write_bytes(noise(16, 3))
     (tmp_path / "rot.json").write_text('{"rot": "%s"}' % ("5a" * 16))
-    made = ("bundle", "app.img", "-o", "app.fw", "--key", "a key.pem", *BY_KEY)
+    made = ("bundle", "--raw", "app.img", "-o", "app.fw", "--key", "a key.pem", *BY_KEY)
     made += ("--class-key", "class.key")
     given = ("provision", "-o", "x", "--key", "a key.point", *FOR_LAMP, "--rot", "rot.json")
     for name, words in (("a key.pem", made), ("class.key", made), ("rot.json", given)):

@@ -73,7 +73,18 @@ def test_what_an_image_needs_is_told_to_the_device(maker):
 def test_ids_may_be_given_as_they_are(maker):
     vendor, class_ = str(uuid.UUID(int=1)), uuid.UUID(int=2).hex
     ids = ("--vendor-id", vendor, "--class-id", class_, "--image-signature", "none")
-    fwtool("bundle", "image.bin", "-o", "a.fw", "--key", "key.pem", "--version", "1.0.0", *ids)
+    fwtool(
+        "bundle",
+        "--raw",
+        "image.bin",
+        "-o",
+        "a.fw",
+        "--key",
+        "key.pem",
+        "--version",
+        "1.0.0",
+        *ids,
+    )
     shown = json.loads(fwtool("manifest", "show", "a.fw", "--json").stdout)
     assert shown["vendor_id"] == vendor
     assert shown["class_id"] == str(uuid.UUID(int=2))
@@ -81,7 +92,7 @@ def test_ids_may_be_given_as_they_are(maker):
 
 
 def test_verify_tells_what_the_image_signature_is_over(maker):
-    fwtool("bundle", "image.bin", "-o", "a.fw", "--key", "key.pem", *BY_KEY)
+    fwtool("bundle", "--raw", "image.bin", "-o", "a.fw", "--key", "key.pem", *BY_KEY)
     shown = json.loads(fwtool("manifest", "show", "a.fw", "--json").stdout)
     assert shown["image_signature"] == "not checked"
     shown = json.loads(fwtool("manifest", "verify", "a.fw", "--key", "key.pub", "--json").stdout)
@@ -91,12 +102,12 @@ def test_verify_tells_what_the_image_signature_is_over(maker):
 
 
 def test_same_input_same_bundle(maker):
-    make = ("bundle", "image.bin", "-o", "-", "--key", "key.pem", *BY_KEY)
+    make = ("bundle", "--raw", "image.bin", "-o", "-", "--key", "key.pem", *BY_KEY)
     assert fwtool(*make).stdout_bytes == fwtool(*make).stdout_bytes
 
 
 def test_a_bundle_is_manifest_then_payload(maker):
-    fwtool("bundle", "image.bin", "-o", "a.fw", "--key", "key.pem", *BY_KEY)
+    fwtool("bundle", "--raw", "image.bin", "-o", "a.fw", "--key", "key.pem", *BY_KEY)
     data = (maker / "a.fw").read_bytes()
     size = json.loads(fwtool("manifest", "show", "a.fw", "--json").stdout)["manifest_size"]
     assert data[size:] == (maker / "image.bin").read_bytes()
@@ -106,18 +117,27 @@ def test_a_bundle_is_manifest_then_payload(maker):
 
 
 def test_a_bundle_takes_a_manifest_made_before(maker):
-    fwtool("bundle", "image.bin", "-o", "a.fw", "--key", "key.pem", *BY_KEY)
+    fwtool("bundle", "--raw", "image.bin", "-o", "a.fw", "--key", "key.pem", *BY_KEY)
     making = ("--key", "key.pem", "--uri", "", *BY_KEY)
     fwtool("manifest", "create", "image.bin", "-o", "m.der", *making)
-    fwtool("bundle", "image.bin", "-o", "b.fw", "--manifest", "m.der")
+    fwtool("bundle", "--raw", "image.bin", "-o", "b.fw", "--manifest", "m.der")
     assert (maker / "a.fw").read_bytes() == (maker / "b.fw").read_bytes()
     (maker / "other.bin").write_bytes(noise(5000, 1))
-    fwtool("bundle", "other.bin", "-o", "c.fw", "--manifest", "m.der", code=3)
-    fwtool("bundle", "image.bin", "-o", "c.fw", "--manifest", "a.fw", code=1)  # too large
+    fwtool("bundle", "--raw", "other.bin", "-o", "c.fw", "--manifest", "m.der", code=3)
+    fwtool("bundle", "--raw", "image.bin", "-o", "c.fw", "--manifest", "a.fw", code=1)  # too large
     (maker / "m.der").write_bytes((maker / "m.der").read_bytes() + b"x")
-    fwtool("bundle", "image.bin", "-o", "c.fw", "--manifest", "m.der", code=3)
+    fwtool("bundle", "--raw", "image.bin", "-o", "c.fw", "--manifest", "m.der", code=3)
     fwtool(
-        "bundle", "image.bin", "-o", "c.fw", "--manifest", "m.der", "--version", "1.0.0", code=2
+        "bundle",
+        "--raw",
+        "image.bin",
+        "-o",
+        "c.fw",
+        "--manifest",
+        "m.der",
+        "--version",
+        "1.0.0",
+        code=2,
     )
     assert not (maker / "c.fw").exists()
 
@@ -130,7 +150,7 @@ def test_arms_manifest_verifies_by_certificate_and_point_and_no_other_key():
 
 
 def test_a_wrong_payload_is_told_from_a_wrong_signature(maker):
-    fwtool("bundle", "image.bin", "-o", "a.fw", "--key", "key.pem", *BY_KEY)
+    fwtool("bundle", "--raw", "image.bin", "-o", "a.fw", "--key", "key.pem", *BY_KEY)
     data = bytearray((maker / "a.fw").read_bytes())
     for at, number in ((-1, errors.CORRUPT), (60, errors.BAD_SIGNATURE)):
         bad = bytearray(data)
@@ -147,7 +167,7 @@ def test_an_image_signature_by_nobody_is_found(maker):
     from fwtool.signing import manifest_der
 
     image = (maker / "image.bin").read_bytes()
-    fwtool("bundle", "image.bin", "-o", "a.fw", "--key", "key.pem", *BY_KEY)
+    fwtool("bundle", "--raw", "image.bin", "-o", "a.fw", "--key", "key.pem", *BY_KEY)
     found = manifests.read((maker / "a.fw").read_bytes())
     fields = _fields(found) | {"installed-signature": bytes(64)}
     key = keys.load_private("key.pem")
@@ -183,7 +203,7 @@ def _metadata(found):
 
 
 def test_policy_refuses_what_is_well_signed(maker):
-    fwtool("bundle", "image.bin", "-o", "a.fw", "--key", "key.pem", *BY_KEY)
+    fwtool("bundle", "--raw", "image.bin", "-o", "a.fw", "--key", "key.pem", *BY_KEY)
     check = ("manifest", "verify", "a.fw", "--key", "key.pub")
     fwtool(*check, *FOR_LAMP, "--newer-than", "1.1.9")
     refused = (
@@ -200,7 +220,7 @@ def _signed(maker, image, **changes):
     """A bundle as fwtool makes it, but for some fields; its path."""
     from fwtool.signing import manifest_der
 
-    fwtool("bundle", "image.bin", "-o", "good.fw", "--key", "key.pem", *BY_KEY)
+    fwtool("bundle", "--raw", "image.bin", "-o", "good.fw", "--key", "key.pem", *BY_KEY)
     fields = _fields(manifests.read((maker / "good.fw").read_bytes()))
     key = keys.load_private("key.pem")
     made = manifest_der.signed_resource(
@@ -232,7 +252,7 @@ def test_verify_refuses_what_the_client_cannot_install(maker):
 def test_an_empty_image_is_not_signed(maker):
     (maker / "image.bin").write_bytes(b"")
     key = ("--key", "key.pem", *BY_KEY)
-    fwtool("bundle", "image.bin", "-o", "a.fw", *key, code=5)
+    fwtool("bundle", "--raw", "image.bin", "-o", "a.fw", *key, code=5)
     fwtool("manifest", "create", "image.bin", "-o", "a.fw", "--uri", "", *key, code=5)
     assert not (maker / "a.fw").exists()
 
@@ -241,8 +261,8 @@ def test_with_a_layout_an_image_must_be_one_its_boards_start(maker):
     key = ("--key", "key.pem", *BY_KEY)
     fwtool("manifest", "create", "image.bin", "-o", "m.der", "--uri", "", *key)
     commands = (
-        ("bundle", "image.bin", "-o", "a.fw", "--layout", LAYOUT, *key),
-        ("bundle", "image.bin", "-o", "a.fw", "--layout", LAYOUT, "--manifest", "m.der"),
+        ("bundle", "--raw", "image.bin", "-o", "a.fw", "--layout", LAYOUT, *key),
+        ("bundle", "--raw", "image.bin", "-o", "a.fw", "--layout", LAYOUT, "--manifest", "m.der"),
         ("manifest", "create", "image.bin", "-o", "a.fw", "--layout", LAYOUT, "--uri", "", *key),
     )
     for command in commands:
@@ -263,9 +283,9 @@ def test_no_output_replaces_an_input(maker):
     making = ("--key", "key.pem", "--vendor-data", "extra", *BY_KEY)
     before = {path: path.read_bytes() for path in maker.iterdir()}
     for name in ("image.bin", "key.pem", "extra", "other name", "../" + maker.name + "/key.pem"):
-        fwtool("bundle", "image.bin", "-o", name, *making, code=5)
+        fwtool("bundle", "--raw", "image.bin", "-o", name, *making, code=5)
         fwtool("manifest", "create", "image.bin", "-o", name, "--uri", "", *making, code=5)
-    fwtool("bundle", "image.bin", "-o", "m.der", "--manifest", "m.der", code=5)
+    fwtool("bundle", "--raw", "image.bin", "-o", "m.der", "--manifest", "m.der", code=5)
     fwtool("tables", "key.pem", "-o", "key.pem", code=5)
     fwtool("header", "create", "image.bin", "-o", "image.bin", "--version", "1", code=5)
     assert {path: path.read_bytes() for path in maker.iterdir()} == before
@@ -286,7 +306,7 @@ def test_what_no_device_would_accept_is_not_made(maker):
 
 
 def test_usage_is_checked_before_anything_is_signed(maker):
-    make = ("bundle", "image.bin", "-o", "a.fw")
+    make = ("bundle", "--raw", "image.bin", "-o", "a.fw")
     key = ("--key", "key.pem")
     for options in (
         (),
@@ -311,7 +331,7 @@ def test_usage_is_checked_before_anything_is_signed(maker):
 
 def test_stdin_and_stdout(maker):
     image = (maker / "image.bin").read_bytes()
-    made = fwtool("bundle", "-", "-o", "-", "--key", "key.pem", *BY_KEY, stdin=image)
+    made = fwtool("bundle", "--raw", "-", "-o", "-", "--key", "key.pem", *BY_KEY, stdin=image)
     assert made.stdout_bytes.endswith(image)
     fwtool("manifest", "verify", "-", "--key", "key.pub", stdin=made.stdout_bytes)
 

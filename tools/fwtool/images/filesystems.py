@@ -187,6 +187,13 @@ def _romfs(tree, block, size):
     return data + b"\xff" * (length - len(data))
 
 
+def is_one(data):
+    """True for what begins as LittleFS2, with blocks of any usual size, as FAT, or as ROMFS."""
+    blocks = (0, *(1 << bits for bits in range(7, 18)))
+    is_lfs = any(data[at + 8 : at + 16] == b"littlefs" for at in blocks)
+    return is_lfs or data[510:512] == b"\x55\xaa" or data[:3] == b"\xd2\xcd\x31"
+
+
 def check(form, spec, data):
     """Refuse bytes that MicroPython would not mount and start.
 

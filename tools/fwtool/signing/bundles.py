@@ -17,10 +17,11 @@ _DIGITS = 16
 @click.argument("image")
 @click.option("-o", "--output", required=True, metavar="FILE")
 @click.option("--manifest", "made", metavar="FILE", help="A manifest made before for IMAGE.")
+@click.option("--raw", is_flag=True, help="Take IMAGE though it is no file system image.")
 @packing.options
 @manifests.making_options(required=False)
 @files.json_option
-def bundle(image, output, made, how, as_json, **making):
+def bundle(image, output, made, raw, how, as_json, **making):
     """Put a manifest and IMAGE into one file that any transport can carry.
 
     With --key, --version, vendor and class the manifest is made here; with --manifest an
@@ -31,13 +32,16 @@ def bundle(image, output, made, how, as_json, **making):
     FILE has {} in its name, and gets the first 16 digits of SHA-256 of OLD there.
     `fwtool serve` gives each device the one for it. With --class-key only devices with that
     key can read it. Images of the firmware itself (--component) cannot be patched.
+
+    Exit code 5 for an application that no board could start; with --layout it is looked at
+    more closely. A private key or an identity in IMAGE is refused as well.
     """
     if len(how.sources) > 1 and _MARK not in output:
         raise click.UsageError("with several --from, FILE has {} in its name")
     if made is None:
         if making["key"] is None or making["version"] is None:
             raise click.UsageError("give --manifest, or --key and --version")
-        bundles = _made(manifests.image_of(image, making), how, output, making)
+        bundles = _made(manifests.image_of(image, making, raw), how, output, making)
     else:
         if making["key"] is not None or making["version"] is not None or how.is_asked:
             raise click.UsageError("--manifest already says what the other options would")

@@ -29,13 +29,11 @@ def load(path):
     if path is None:
         return None
     data = files.read(path, _MAX_FILE)
-    files.warn_of_readers(path)
-    if len(data) == SIZE:
-        return data
     found = _DIGITS.fullmatch(data)
-    if not found:
+    if len(data) != SIZE and not found:
         raise Failure(f"{path} is no class key: neither 16 bytes nor 32 hexadecimal digits")
-    return bytes.fromhex(found[1].decode())
+    files.warn_of_readers(path)
+    return data if len(data) == SIZE else bytes.fromhex(found[1].decode())
 
 
 def encrypt(data, key):

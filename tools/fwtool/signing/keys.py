@@ -101,13 +101,13 @@ def load_private(path):
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     data = files.read(path, MAX_KEY)
-    files.warn_of_readers(path)
     try:
         key = load_pem_private_key(data, None)
     except TypeError:  # encrypted
         key = _load_encrypted(path, data)
     except _unreadable():
         raise Failure(f"{path} is not a private key in PEM form") from None
+    files.warn_of_readers(path)
     return _p256(key, path, "private key")
 
 

@@ -268,8 +268,12 @@ def create_command(image, output, uri, payload, how, **making):
     files.note(f"{output}: manifest of {len(made)} bytes for {image}", output)
 
 
-def image_of(path, making):
-    """Bytes of an image that a device takes and, if its layout is given, starts."""
+def image_of(path, making, raw=True):
+    """Bytes of an image that a device takes and, if its layout is given, starts.
+
+    raw:     False: an application without a layout has to be a file system image, of any kind
+    raises:  Failure
+    """
     data = files.read(path)
     secret_scan.refuse(path, data)
     if not data:
@@ -282,6 +286,12 @@ def image_of(path, making):
             stage.check_fits(layout, path, data)
         elif making["component"] == layout.get("component", COMPONENT):
             image.check(layout, path, data)
+    elif not raw and making["component"] == COMPONENT:
+        from fwtool.images import filesystems
+
+        if not filesystems.is_one(data):
+            text = "is no image of LittleFS2, FAT or ROMFS, so no board starts it: else give --raw"
+            raise Failure(f"{path} {text}", exits.REFUSED)
     return data
 
 
