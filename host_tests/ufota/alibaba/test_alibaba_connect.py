@@ -32,6 +32,9 @@ class Watched:
         self.longest = max(self.longest, self._clock.now_ms - self._last)
         self._last = self._clock.now_ms
 
+    def log(self, text):
+        pass
+
 
 class Net:
     """`socket` and `select` with one server, in the time of a clock.
