@@ -120,7 +120,8 @@ def _stage_spans(layout):
         raise FwError(errors_boot.BAD_LAYOUT, ("stages layout", "headers"))
     if stages.get("component", COMPONENT) == layout.get("component", COMPONENT):
         raise FwError(errors_boot.BAD_LAYOUT, ("stages layout", "component"))
-    if layout.get("signed", False) and not stages.get("signed", False):
+    asked = layout.get("signed", False)  # what a stage could not promise the application
+    if asked and stages.get("signed", False) not in (asked, "start"):
         raise FwError(errors_boot.BAD_LAYOUT, ("stages layout", "signed"))
     stages["devices"] = layout["devices"]
     return _spans(stages, "stages ")
