@@ -48,6 +48,8 @@ def run(board, buf):
         outcome = _install(slot, found, active, buf, board)
         if outcome == DONE:
             head = found
+            if board.layout.get("signed", False):
+                stored_floor(board, FLOOR, head, decide.VERIFIED)
             break
         if outcome == FAILED:
             head = unread = None

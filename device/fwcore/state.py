@@ -182,9 +182,12 @@ class State:
     def drop_anchor(self):
         """Where the state is external: take no older one any more. Call after put().
 
+        Not before the device is provisioned: what anybody could write does not outlast that.
         returns:  True when something was written
         raises:   OSError; FwError WRITE_FAILED
         """
+        if not self._provisioned:
+            return False
         is_new = self._anchor() != (self.count, self.floor)
         if not is_new and not self.count and not self.floor:
             return False

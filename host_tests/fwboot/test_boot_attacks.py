@@ -296,8 +296,8 @@ def test_an_image_signed_for_something_else_is_refused():
 class OnChip:
     """A board with image and state on an external chip, and its store inside."""
 
-    def __init__(self, mode="direct", kind="spi", **more):
-        layout = trial_layout(mode, kind, signed=True, **more)
+    def __init__(self, mode="direct", kind="spi", signed=True, **more):
+        layout = trial_layout(mode, kind, signed=signed, **more)
         layout["state"]["external"] = True
         self.board = Board(layout)
         self.install(1, OLD)
@@ -433,6 +433,22 @@ def cut_start(board, cut, tear, mood):
         board.power.reset()
 
 
+def test_no_version_from_before_provisioning_is_a_floor_for_good():
+    """A header that anybody wrote is confirmed while nobody can verify it."""
+    for signed in True, "start":
+        device = OnChip(signed=signed)
+        board = device.board
+        board.vault.load(0, b"\xff" * len(board.vault.data))
+        board._rot, key, board._key = None, board._key, False
+        put(board, active_slot(board), 1 << 62, NEW, NO_SIGNATURE)
+        assert main.run(board).head.version == 1 << 62
+        trial.confirm(board)
+        board._rot, board._key = simboard.ROT, key
+        assert State(board).floor == 0
+        device.install(1, OLD)
+        assert State(board).floor == 1
+
+
 def test_a_permanent_update_counts_too():
     device = OnChip(downgrade=True)
     put(device.board, active_slot(device.board), 1, ROGUE, NO_SIGNATURE)
@@ -516,6 +532,17 @@ def test_an_old_card_and_a_power_cut_do_not_go_below_what_has_run():
         assert main.run(board) is None
     board.disks["sd"].load(0, new_card)
     assert main.run(board).head.version == 13
+
+
+def test_an_image_that_has_run_once_does_not_give_way_to_an_older_one():
+    """Its first start is the one that installs it; then an older one is written in its place."""
+    for kind in simboard.KINDS:
+        board = simboard.make(kind, 1, signed=True)
+        put(board, candidate_slots(board)[0], 3, NEW)
+        assert main.run(board).head.version == 3
+        put(board, active_slot(board), 2, OLD)
+        put(board, candidate_slots(board)[0], 2, OLD)
+        assert genuine(board, ()) is None
 
 
 def test_the_newest_that_has_run_may_come_back():
