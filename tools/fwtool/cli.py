@@ -9,7 +9,7 @@ import importlib
 import rich_click as click
 
 from fwcore.errors import FwError
-from fwtool import exits, refusals
+from fwtool import exits, files, refusals
 
 # name -> module:attribute, in the order of a first project
 COMMANDS = {
@@ -54,9 +54,7 @@ class Tool(click.RichGroup):
             raise  # click ends quietly: `fwtool ... | head`
         except (FwError, exits.Failure, OSError, UnicodeError) as error:
             refusal = refusals.failure(error)
-        # A name out of a hostile file must not reach the terminal as control codes.
-        text = "".join(char if char.isprintable() else "?" for char in str(refusal))
-        click.echo(f"fwtool: {text}", err=True)
+        click.echo(f"fwtool: {files.plain(str(refusal))}", err=True)
         ctx.exit(refusal.exit_code)
 
 

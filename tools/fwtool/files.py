@@ -59,8 +59,7 @@ def write(path, data, inputs=()):
         sys.stdout.buffer.flush()
         return
     try:
-        if secret := _secret(path):
-            raise Failure(f"{path} has {secret} in it: not overwritten", REFUSED)
+        keep_secret(path)
         _replace(path, data)
     except (OSError, ValueError) as error:
         raise Failure(f"cannot write {path}: {reason(error)}") from None
@@ -74,15 +73,19 @@ def _are_same(path, other):
         return False
 
 
-def _secret(path):
-    """Which secret a file has, or None. Without its key a maker updates nothing any more."""
+def keep_secret(path):
+    """Refuse to write to a file with a secret: without its key a maker updates nothing any more.
+
+    raises:  Failure; OSError, ValueError
+    """
     from fwtool.signing import secret_scan
 
     if not os.path.isfile(path):
-        return None
+        return
     with open(path, "rb") as file:
         found = secret_scan.find(file.read(_MAX_KEY))
-    return found and found[0]
+    if found:
+        raise Failure(f"{path} has {found[0]} in it: not overwritten", REFUSED)
 
 
 def _replace(path, data):
@@ -108,6 +111,11 @@ def _replace(path, data):
 def reason(error):
     """OSError -> "No such file or directory", without number and path."""
     return getattr(error, "strerror", None) or str(error)
+
+
+def plain(text):
+    """Text with a name or a line from outside in it, and nothing that a terminal would act on."""
+    return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def note(text, output):

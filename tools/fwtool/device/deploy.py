@@ -286,7 +286,8 @@ def deploy(port, name, key, rot, class_key, layout, source, vendor, class_, as_j
         return
     state = "provisioned" if found["provisioned"] else "not provisioned"
     brought = f"{len(found['files'])} files" if found["files"] else "nothing, all is frozen"
-    click.echo(f"{port}: {found['version']} for {found['board']}, {brought}, {state}")
+    told = f"{port}: {found['version']} for {found['board']}, {brought}, {state}"
+    click.echo(files.plain(told))
 
 
 @contextlib.contextmanager

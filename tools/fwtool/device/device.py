@@ -219,4 +219,4 @@ def _tell(found, as_json, text):
     if as_json:
         files.print_json(found)
     else:
-        click.echo("".join(char if char.isprintable() or char == "\n" else "?" for char in text))
+        click.echo("\n".join(map(files.plain, text.split("\n"))))

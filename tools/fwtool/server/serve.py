@@ -48,9 +48,9 @@ def listen(host, port):
 
 
 class Log:
-    """Lines with the time in front, in a file; and as they are on stdout.
+    """Lines with the time in front, in a file; and without it on stdout.
 
-    path:   None for no file; raises Failure when it cannot be written
+    path:   None for no file; raises Failure when it cannot be written, or has a secret in it
     quiet:  True keeps requests off stdout; results that devices report are shown all the same
     """
 
@@ -59,20 +59,21 @@ class Log:
         self._file = None
         if path:
             try:
+                files.keep_secret(path)
                 self._file = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115
             except OSError as error:
                 raise Failure(f"cannot write {path}: {error.strerror}") from None
 
     def tell(self, line):
-        click.echo(line)
-        self._keep(line)
+        self._keep(line, False)
 
     def request(self, line):
-        if not self._quiet:
-            click.echo(line)
-        self._keep(line)
+        self._keep(line, self._quiet)
 
-    def _keep(self, line):
+    def _keep(self, line, quiet):
+        line = files.plain(line)
+        if not quiet:
+            click.echo(line)
         if self._file:
             now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
             self._file.write(f"{now} {line}\n")
@@ -159,14 +160,16 @@ def _show_classes(folder, url):
     from fwtool.server import serve_app, serve_folder
 
     for row in serve_app.newest_of_each(serve_folder.entries(folder)):
-        click.echo(f"{row['file']}, version {row['version']}: {url}{row['address']}")
+        name = files.plain(row["file"])
+        click.echo(f"{name}, version {row['version']}: {url}{row['address']}")
 
 
 def _show_kept_back(folder):
     from fwtool.server import serve_folder
 
     for path, what in serve_folder.kept_back(folder):
-        click.secho(f"NOT SERVED: {path} has {what} in it", err=True, fg="red", bold=True)
+        text = files.plain(f"NOT SERVED: {path} has {what} in it")
+        click.secho(text, err=True, fg="red", bold=True)
 
 
 def _show_faults(faults, by_address):
@@ -189,6 +192,7 @@ def run(app, lines, listener, log_level, certificate, key):
     config = uvicorn.Config(
         serve_app.logged(app, lines.request),
         log_level=log_level,
+        proxy_headers=False,  # an address out of a header is whatever somebody wrote there
         ssl_certfile=certificate,
         ssl_keyfile=key,
         timeout_graceful_shutdown=_GRACE_S,
