@@ -18,7 +18,7 @@ from helpers import raises
 from test_boot_attacks import ROGUE, OnChip, genuine, rogue_worlds
 from test_firmware_targets import esp_board, install, start
 from test_payload import fetch, simple
-from trial_kit import NEW, OLD, device, head_of, offer
+from trial_kit import NEW, OLD, WORLDS, device, head_of, offer
 from ufota import trial
 from ufota.client import Client
 from ufota.decoders.decrypt import unwrap
@@ -111,6 +111,17 @@ def test_chip_copy_between_two_confirms():
     on_chip.write_back(before)
     assert main.run(board).head.version == 1 and not State(board).is_bad(head.digest)
     assert State(board).floor == 1  # which the copy does not lower
+
+
+def test_arm_signature_binds_no_version():
+    """With another header an old image of the maker is a new one; one of nobody is none."""
+    for mode, kind in WORLDS:
+        board = device(mode, kind, floor=5, signed=True, arm_signature=True)
+        for image in OLD, ROGUE:
+            good = board.key().sign(sha256(OLD).digest())
+            put(board, active_slot(board), 9, image, good)
+            found = main.run(board)
+            assert (found and found.head.version) == (9 if image is OLD else None), mode
 
 
 # Keys
