@@ -101,7 +101,7 @@ def _stores():
     yield kv._pack({b"job": record, **url})
     yield kv._pack({b"job": record + b"\1\xff\x0f", **url})
     note = struct.pack("<12s12sBI", bytes(12), noise(12), 1, 27)
-    system = struct.pack(targets._RECORD, 2, 5, head.digest, 16)
+    system = struct.pack(targets._RECORD, 2, 5, head.digest, 16, 4)
     yield kv._pack({b"drop": note, targets._KEY + b"SYSTEM": system})
 
 

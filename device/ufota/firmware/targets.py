@@ -25,6 +25,8 @@ The one under way is recorded in the client store, under "sys" and the component
     9      32   digest   its SHA-256
     41     1    rounds   as the kind of an image in the boot state: 16 for each time it was
                          installed, and the starts since. Older releases wrote none
+    42     8    bar      newest version of those that failed here before it, or 0: of others than
+                         this one no version up to it is taken. Older releases wrote none
 
 Written before install(), so that a cut between the two is not taken for a failure.
 """
@@ -49,9 +51,10 @@ LOST = const(-1)
 RESTS = const(-2)
 
 _KEY = b"sys"
-_RECORD = "<BQ32sB"  # 42 bytes
-_OLDER = const(41)  # bytes, without the rounds
+_RECORD = "<BQ32sBQ"  # 50 bytes
 _ROUND = const(16)
+_OLDEST = const(41)  # bytes, without rounds and bar
+_LATER = bytes((_ROUND,)) + bytes(8)  # what these are then
 _NEEDS = const(6)  # bytes of b"needs:"
 
 
@@ -90,12 +93,17 @@ class FirmwareImage(Candidate):
         """Have it started after the next reset. Raises FwError WRITE_FAILED; OSError."""
         found, board = self._update.manifest, self._update.board
         record = _get(board, found.component)
-        rounds = _ROUND
-        if record and record[2] == found.installed_digest:
-            rounds = max(record[3], _ROUND)
-            if _fate(board, found.component, record) == errors_boot.NOT_CONFIRMED:
-                rounds = (rounds | 15) + 1
-        of_image = found.version, found.installed_digest, rounds
+        rounds, bar = _ROUND, 0
+        if record:
+            bar = record[4]
+            has_failed = _fate(board, found.component, record) == errors_boot.NOT_CONFIRMED
+            if record[2] == found.installed_digest:
+                rounds = max(record[3], _ROUND)
+                if has_failed:
+                    rounds = (rounds | 15) + 1
+            elif has_failed:
+                bar = max(bar, record[1])
+        of_image = found.version, found.installed_digest, rounds, bar
         _write(board, found.component, _INSTALLING, *of_image)
         self._update.target.install(self._size)
         _write(board, found.component, _BEGUN, *of_image)
@@ -129,33 +137,42 @@ def check(update, found):
     if record and record[2] == found.installed_digest:
         if _fate(board, found.component, record) == errors_boot.NOT_CONFIRMED:
             _rest(board, found.component, *record)
+    elif record and found.version <= record[4]:
+        raise FwError(errors_boot.BLACK_LISTED)
     slot = target.slot()
     if not slot.fits(found.installed_size):
         raise FwError(errors.TOO_BIG, found.installed_size)
     update.target, update.slot, update.pending = target, slot, None
 
 
-def _rest(board, component, kind, version, digest, rounds):
+def _rest(board, component, kind, version, digest, rounds, bar):
     """It was refused, or reverted. Raises FwError RESTING | BLACK_LISTED; OSError."""
     from ufota.update import rest
 
     if rest.is_due(board, component):
         if rest.left(rounds):
             rounds += 1
-            _write(board, component, kind, version, digest, rounds)
+            _write(board, component, kind, version, digest, rounds, bar)
         rest.count(board, component)
     rest.refuse(rounds)
 
 
 def allow(board, version=None):
-    """Forget what failed, of this version, or all. True when something was. Raises as delete()."""
+    """Forget what failed, of this version, or all. True when something was. Raises as put()."""
     found = False
     for component in of(board):
         record = _get(board, component)
-        if record and version in (None, record[1]):
+        if not record:
+            continue
+        kind, known, digest, rounds, bar = record
+        if bar and (version is None or version <= bar):
+            bar = 0
+        if version in (None, known):
             if _fate(board, component, record) == errors_boot.NOT_CONFIRMED:
-                client_store.of(board).delete(_KEY + component.encode())
-                found = True
+                kind, rounds = _INSTALLING, 0  # as if it had never come that far
+        if (kind, bar) != (record[0], record[4]):
+            _write(board, component, kind, known, digest, rounds, bar)
+            found = True
     return found
 
 
@@ -198,19 +215,19 @@ def needs(board, found):
 def confirm(board):
     """The firmware that runs is good. True when something was written. Raises OSError; FwError."""
     written = False
-    for component, target, version, digest in _unkept(board):
+    for component, target, record in _unkept(board):
         target.confirm()
-        _write(board, component, _KEPT, version, digest, 0)
+        _write(board, component, _KEPT, record[1], record[2], 0, record[4])
         written = True
     return written
 
 
 def _unkept(board):
-    """(component, target, version, digest) of firmware that runs and is not confirmed."""
+    """(component, target, record) of firmware that runs and is not confirmed."""
     for component, target in of(board).items():
         record = _get(board, component)
         if record and record[0] != _KEPT and record[1] == target.version():
-            yield component, target, record[1], record[2]
+            yield component, target, record
 
 
 def result(board, component):
@@ -247,7 +264,7 @@ def fate(board, digest):
 
 
 def _fate(board, component, record):
-    kind, version, _, _ = record
+    kind, version = record[:2]
     target = of(board)[component]
     if kind == _KEPT:
         return 0
@@ -257,14 +274,14 @@ def _fate(board, component, record):
 
 
 def _get(board, component):
-    """(kind, version, digest, rounds) of a component's last image, or None.
+    """(kind, version, digest, rounds, bar) of a component's last image, or None.
 
     Raises OSError; FwError.
     """
     store = client_store.of(board)
     record = store.get(_KEY + component.encode(), b"") if store else b""
-    if len(record) == _OLDER:
-        record += bytes((_ROUND,))
+    if len(record) >= _OLDEST:
+        record += _LATER[len(record) - _OLDEST :]
     return struct.unpack(_RECORD, record) if len(record) == struct.calcsize(_RECORD) else None
 
 

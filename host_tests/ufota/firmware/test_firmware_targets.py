@@ -140,6 +140,56 @@ def test_firmware_that_nobody_confirms_has_three_rounds():
     assert confirm(board) and last_result(board, "SYSTEM").result == CONFIRMED
 
 
+def test_the_next_rejected_firmware_does_not_let_the_first_back_in():
+    """A server that is not the maker's has both, and offers them by turns."""
+    board, chip = esp_board()
+    goes_back(board, chip)
+    install(board, chip, "system_three")
+    for _ in range(2):
+        start(board, chip)
+    assert chip.version() == FIRST
+    for _ in range(9):  # no rest is long enough
+        raises(errors_boot.BLACK_LISTED, UpdateWriter(board).begin, signed("system"))
+        start(board, chip)
+    raises(errors_net.RESTING, UpdateWriter(board).begin, signed("system_three"))
+    start(board, chip)
+    install(board, chip, "system_three")  # it has rested
+    start(board, chip)
+    assert confirm(board) and chip.version() == THREE
+
+
+def test_firmware_that_failed_stays_out_when_an_older_one_is_confirmed():
+    board, chip = esp_board()
+    install(board, chip, "system_three")
+    for _ in range(2):
+        start(board, chip)
+    install(board, chip, "system")
+    start(board, chip)
+    assert confirm(board) and chip.version() == TWO
+    raises(errors_boot.BLACK_LISTED, UpdateWriter(board).begin, signed("system_three"))
+    start(board, chip)
+    raises(errors_boot.BLACK_LISTED, UpdateWriter(board).begin, signed("system_three"))
+    assert not black_list.allow(board, version_word("3.0.1"))
+    assert black_list.allow(board, THREE) and not black_list.allow(board)
+    assert last_result(board, "SYSTEM") == (CONFIRMED, 0, TWO, digest("system"))
+    install(board, chip, "system_three")
+    start(board, chip)
+    assert confirm(board) and chip.version() == THREE
+
+
+def test_an_operator_allows_one_firmware_and_not_the_one_before_it():
+    for version, lets_in in ((THREE, "system_three"), (None, "system")):
+        board, chip = esp_board()
+        goes_back(board, chip)
+        install(board, chip, "system_three")
+        for _ in range(2):
+            start(board, chip)
+        assert black_list.allow(board, version) and last_result(board, "SYSTEM") is None
+        if version:
+            raises(errors_boot.BLACK_LISTED, UpdateWriter(board).begin, signed("system"))
+        assert UpdateWriter(board).begin(signed(lets_in))
+
+
 def test_firmware_that_an_older_release_saw_go_back_rests():
     board, chip = esp_board()
     goes_back(board, chip)
