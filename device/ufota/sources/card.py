@@ -290,8 +290,9 @@ class CardSource:
         state = self._state()
         if code == errors.NOT_NEWER and self._running(state) == found.installed_digest:
             return _DONE
-        if code == errors_boot.BLACK_LISTED and state.new.digest == found.installed_digest:
-            code = state.reason or code
+        if code == errors_boot.BLACK_LISTED and state:
+            if state.new.digest == found.installed_digest:
+                code = state.reason or code
         return code
 
     def _running(self, state):

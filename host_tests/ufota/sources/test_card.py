@@ -15,6 +15,8 @@ from fwcore.header import Header
 from fwcore.manifest import version_word
 from fwcore.state import State
 from helpers import raises
+from test_firmware_targets import esp_board, install
+from test_firmware_targets import start as start_chip
 from ufota.client import FAILED, READY
 from ufota.fleet_client import FleetClient
 from ufota.sources import verdicts
@@ -99,6 +101,24 @@ def test_image_that_went_back_gives_its_reason_to_the_file():
         raises(errors_boot.BLACK_LISTED, poll, board, card)
         assert names(card) == ["update.e300"]
         assert not poll(board, card)
+
+
+def test_firmware_that_is_laid_aside_gives_its_number_to_the_file_without_a_state_too():
+    board, chip = esp_board()
+    for _ in range(3):
+        for _ in range(5):  # it rests for four starts at most
+            try:
+                install(board, chip, "system")
+                break
+            except FwError:
+                start_chip(board, chip)
+        start_chip(board, chip)
+        start_chip(board, chip)
+    board, card = with_card(board, bundle("system"))
+    client = FleetClient(board, CardSource(board, card.path, settle_ms=0))
+    assert client.poll()
+    raises(errors_boot.BLACK_LISTED, client.run)
+    assert names(card) == ["update.e84"] and not client.poll()
 
 
 def test_an_image_that_nobody_confirmed_rests_and_its_file_stays():
