@@ -4,8 +4,10 @@ Owns when to ask, and that an unchanged manifest is not sent again. Nothing here
 offer() returns an address only when it is time.
 
 An image that was fetched and is no good is fetched again at the next poll, as it may have been
-mended. Each fetch erases a slot. So each further one in a row comes after twice the interval, up
-to a day: 1440 polls a minute apart are 11 fetches on the first day, then one a day.
+mended. Each fetch erases a slot. So each further one comes after twice the time, from the
+interval up to a day: 1440 polls a minute apart are 11 fetches on the first day, then one a day.
+One that the link cut short, and not further on than ever, comes after twice the time up to an
+hour. What comes between, and other errors, do not set that back: who sends garbage chooses them.
 """
 
 import time
@@ -18,6 +20,9 @@ from ufota.sources.relay import Relay, nothing_new
 from ufota.sources.retry import Retry, is_final, ms_of, share, spread
 
 _DAY_S = const(86400)
+_HOUR_S = const(3600)
+_FIRST_S = const(5)
+_LEAST = const(1024)  # bytes that are progress
 
 
 class Pace:
@@ -37,7 +42,7 @@ class Pace:
         self.interval_s = interval_s  # raises
         self.retry = retry or Retry()
         self._left = self._mark = 0
-        self._verdict = self._wait_s = 0  # the last image was no good: its error, and the wait
+        self._wait_s = self._most = 0  # of what was fetched in vain: the last wait, the most bytes
         first_ms = share(ms_of(interval_s), self.retry.random)
         self._set(first_ms if first_s is None else ms_of(first_s))
 
@@ -64,24 +69,38 @@ class Pace:
     def failed(self, error, source, done=0):
         """Poll again when Retry says so; its after() explains the arguments."""
         wait = self.retry.after(error, source, done)
-        if wait is not None:
-            self._set(wait)
-        elif done and is_final(error.code):
-            self._set(spread(ms_of(self._longer(error.code)), self.retry.random))
-        else:
+        if wait is None:
             self.again()
+            wait = self._left
+        if done:
+            least = ms_of(self._in_vain(is_final(error.code), done))
+            wait = max(wait, spread(least, self.retry.random))
+        self._set(wait)
 
-    def went_well(self):
-        """Poll again after the interval; what has failed before counts no more."""
-        self._verdict = 0
+    def went_well(self, is_ready=True):
+        """Poll again after the interval; what has failed before counts no more.
+
+        is_ready: False: there was nothing new. Then what was fetched in vain still counts
+        """
+        if is_ready:
+            self._wait_s = self._most = 0
         self.retry.reset()
         self.again()
 
-    def _longer(self, code):
-        """Seconds to wait after an image was fetched and ended in this error."""
-        wait = min(2 * self._wait_s, _DAY_S) if code == self._verdict else 0
-        self._verdict, self._wait_s = code, max(wait, self.interval_s)
-        return self._wait_s
+    def _in_vain(self, is_judged, done):
+        """Seconds to wait at least, after so many bytes of an image that is not there now.
+
+        is_judged: True: all of it came, and was no good; False: it was cut short
+        """
+        if is_judged:
+            wait = max(min(2 * self._wait_s, _DAY_S), self.interval_s)
+        elif done - self._most >= _LEAST:
+            self._most = done
+            return 0
+        else:
+            wait = min(max(2 * self._wait_s, _FIRST_S), _HOUR_S)
+        self._wait_s = max(self._wait_s, wait)
+        return wait
 
     def notify(self, within_s=0):
         """There is an update: poll now, or after a random part of within_s."""
@@ -127,7 +146,7 @@ class Poll(Relay):
             if client.state == FAILED and error.code == errors.NOT_NEWER:
                 if client.url == self._url:  # not one that was started by hand
                     self._remember(self.source.tag)
-            self.pace.went_well()
+            self.pace.went_well(client.state == READY)
 
     def _remember(self, tag):
         """The manifest with this tag was not newer.
@@ -135,6 +154,9 @@ class Poll(Relay):
         A date has whole seconds: another manifest may have followed in the same one. After an
         interval none does.
         """
+        for byte in tag:
+            if not 0x20 <= byte <= 0x7E:
+                tag = b""  # it could forge the next request
         is_certain = tag[:1] == b'"' or tag == self._date
         self._tag, self._date = (tag, b"") if is_certain else (b"", tag)
 

@@ -257,15 +257,50 @@ def test_image_that_is_no_good_is_fetched_more_and_more_rarely():
     assert waits == [60 << i for i in range(11)] + [86400] * 3
     assert sum(waits[:11]) > 86400 > sum(waits[:10])  # 11 fetches on the first day
     for other in (
-        Client(FAILED, errors.INSTALL_DENIED, 0, 5000),
-        Client(FAILED, errors.CORRUPT, 0, 5000),
-        Client(FAILED, errors.NOT_NEWER),
-        Client(FAILED, errors.CORRUPT, 0, 5000),
         Client(READY),
         Client(FAILED, errors.CORRUPT, 0, 5000),
         Client(FAILED, errors.BAD_SIGNATURE),  # nothing was erased for that
     ):
         found.report(other)
+        assert due_after(found) == 60000
+
+
+def fetches(days, *clients):
+    """How many images are fetched on each day, when polls end as these clients, by turns."""
+    found, given, at = made(60, first_s=0), [0] * days, 0
+    while poll.time.now < days * 86400000:
+        poll.time.now += found.pace.left_ms()
+        if poll.time.now < days * 86400000 and found.offer():
+            client = clients[at % len(clients)]
+            given[poll.time.now // 86400000] += bool(client.done)
+            found.report(client)
+            at += 1
+    return given
+
+
+def test_who_sends_garbage_does_not_choose_how_often():
+    """What is told between, or how it is no good, is up to who sends it."""
+    garbage = Client(FAILED, errors.CORRUPT, 0, 5000)
+    longer = Client(FAILED, errors.TOO_LONG, 5000, 5000)
+    broken = Client(FAILED, 150, 10, 5000)
+    denied = Client(FAILED, errors.INSTALL_DENIED, 0, 5000)
+    cut = Client(FAILED, errors.CUT_SHORT, 5000, 5000)
+    nothing = Client(FAILED, errors.NOT_NEWER)
+    other = Client(FAILED, errors.BAD_SIGNATURE)
+    for between in (nothing, other, denied, longer, broken):
+        given = fetches(4, garbage, between)
+        assert given[0] <= 15 and max(given[1:]) <= 2, (between.error, given)
+    for clients in ((cut,), (cut, nothing), (cut, other), (cut, nothing, garbage, nothing)):
+        given = fetches(4, *clients)
+        assert given[0] <= 34 and max(given[1:]) <= 25, given
+
+
+def test_a_link_that_is_cut_further_on_each_time_is_no_garbage():
+    found = made(60, first_s=0)
+    for done in range(2000, 40000, 1500):
+        found.report(Client(FAILED, errors.CUT_SHORT, done, done))
+        assert due_after(found) == 5000
+        found.report(Client(FAILED, errors.NOT_NEWER))
         assert due_after(found) == 60000
 
 
@@ -325,6 +360,16 @@ def test_what_was_not_newer_is_asked_for_only_if_it_changed():
             ("http://host/payload", 0, b"", plain),
         ]
         assert found.header == plain
+
+
+def test_a_tag_that_could_forge_the_next_request_is_none():
+    for tag in (b'"a\rX: y"', b'"\x00"', b'"\x7f"', b'"\xc3\xa9"', b"Sat\r\rGET /"):
+        found = made(first_s=0)
+        found.source.tag = tag
+        for _ in range(2):
+            found.report(Client(FAILED, errors.NOT_NEWER))
+        found.open(URL)
+        assert found.source.opened == [(URL, 0, b"", b"A: b\r\n")]
 
 
 def test_only_what_was_not_newer_is_remembered():
