@@ -214,11 +214,14 @@ class Web:
         self.pages = pages
         self.ranges = ranges
         self._length = length
+        self.header = b""
         self.opened = []
+        self.lines = []  # the header lines that went there
         self.is_open = False
 
     def open(self, url, at=0, tag=b""):
         self.opened.append((url, at, tag))
+        self.lines.append(self.header)
         self._page = self.pages[url]
         self._at = at if self.ranges else 0
         self.is_open = True

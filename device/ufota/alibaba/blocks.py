@@ -42,6 +42,8 @@ class Blocks:
     size:  bytes of a block
     """
 
+    header = b""  # of HTTP
+
     def __init__(self, link, job, size):
         self._link = link
         self._job = job

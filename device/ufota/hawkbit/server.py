@@ -1,5 +1,7 @@
 """Requests to a hawkBit server, with the token, which no other server gets.
 
+It is no line of the HttpService's own header but for a moment: others may use that as well.
+
 Owns limits of time and size. hawkbit.py decides what is requested and reported; messages.py
 has the messages.
 """
@@ -78,9 +80,12 @@ class Server:
         return _OK
 
     def _begin(self, http, method, url, body=b""):
-        http.header = self.credentials(http, url) + _ACCEPT
+        own, http.header = http.header, self.credentials(http, url) + _ACCEPT
         self._since_ms = time.ticks_ms()
-        http.begin(method, url, self._buf, body)
+        try:
+            http.begin(method, url, self._buf, body)
+        finally:
+            http.header = own
 
     def _wait(self, http):
         if time.ticks_diff(time.ticks_ms(), self._since_ms) > _PATIENCE_MS:

@@ -288,7 +288,11 @@ class AlibabaSource:
         self._inner = source
         self._running = None  # the digest of what has passed
         self._passed = -1  # bytes; -1: nothing is known of the file yet
-        source.open(job.url, self._at, self._have)
+        own, source.header = source.header, b""  # meant for no server that a message names
+        try:
+            source.open(job.url, self._at, self._have)
+        finally:
+            source.header = own
 
     def _check(self, mv, count):
         """Check the bytes that come: the length once, the digest when all bytes have come."""

@@ -156,8 +156,12 @@ class HawkbitSource(Relay):
 
     def open(self, url, at=0, tag=b""):
         self._check()
-        self.source.header = self.header + self._server.credentials(self.source, url)
-        self.source.open(url, at, tag)
+        http = self.source
+        own, http.header = http.header, self.header + self._server.credentials(http, url)
+        try:
+            http.open(url, at, tag)
+        finally:
+            http.header = own
 
     def readinto(self, mv):
         self._check()

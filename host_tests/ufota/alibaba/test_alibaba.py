@@ -33,6 +33,17 @@ SMALL = bundle("small")
 URL = "https://host/fw.bin?Signature=1"
 
 
+def test_lines_of_the_byte_source_go_to_no_server_that_a_message_names():
+    """In a group another source may use the same HttpSource, with a token for its own server."""
+    token = b"Authorization: x\r\n"
+    for page in (SMALL, 503):
+        cloud = Cloud(SMALL, url=URL, dProtocol=None)
+        web = Web({URL: page})
+        web.header = token
+        assert (Device(cloud, http=web).update() is True) == (page is SMALL)
+        assert web.lines and set(web.lines) == {b""} and web.header == token
+
+
 # Words
 
 

@@ -926,6 +926,26 @@ def test_a_link_to_another_server_is_followed_without_the_token():
     assert error.at == 401 and b"Authorization" not in world.server.asked[-1][2]
 
 
+def test_the_token_is_of_the_requests_only_and_not_of_the_connection():
+    """In a group another source may use the same HttpService, for another server."""
+    world = deployed()
+    world.http.header = b"A: b\r\n"
+    assert world.update() == states.READY
+    lines = [each[2] for each in world.server.asked]
+    assert all(b"Authorization" in each and b"A: b" not in each for each in lines)
+    assert world.http.header == b"A: b\r\n"
+    for method in ("begin", "open"):  # it fails
+        world = deployed()
+        world.http.header = b"A: b\r\n"
+        setattr(world.http, method, lambda *_args: raised(FwError(errors.CONNECT)))
+        world.update()
+        assert world.http.header == b"A: b\r\n"
+
+
+def raised(error):
+    raise error
+
+
 # A hostile server
 
 DEPLOYMENT = fake_hawkbit.BASE + "/deploymentBase/5"
