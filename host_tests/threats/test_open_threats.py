@@ -8,6 +8,8 @@ from hashlib import sha256
 
 from cryptolib import aes
 
+from alibaba_kit import Cloud
+from alibaba_kit import Device as AlibabaDevice
 from fwboot import main
 from fwboot.handover import Window
 from fwcore import errors, errors_net
@@ -17,6 +19,7 @@ from fwcore.statement import digest_of
 from helpers import raises
 from test_boot_attacks import ROGUE, OnChip, genuine, rogue_worlds
 from test_firmware_targets import esp_board, install, start
+from test_hawkbit import HERE, World
 from test_payload import fetch, simple
 from trial_kit import NEW, OLD, WORLDS, device, head_of, offer
 from ufota import trial
@@ -75,6 +78,30 @@ def test_mix_and_match():
     raises(errors_net.NEEDS, UpdateWriter(board).begin, signed("needs_system"))
 
 
+def test_job_after_job():
+    """A service was taken over, and names another action or job each time."""
+    good = bundle("small")
+    garbage = good[:-1] + bytes((good[-1] ^ 1,))
+    world = World()
+    world.server.files["/image.fw"] = garbage
+    fetched = []
+    for number in range(9):
+        world.server.deploy(str(number), HERE)
+        world.hawkbit.pace.notify()  # the server sets the interval, of a second at least
+        before = world.power.ops
+        assert world.client.poll()
+        raises(errors.CORRUPT, world.client.run)
+        fetched.append(world.power.ops - before)
+    assert min(fetched) > len(payload("small")) // 512
+    cloud = Cloud(garbage)
+    device = AlibabaDevice(cloud)
+    for number in range(9):
+        cloud.push(version="2.0.%d" % number)
+        before, now_ms = device.board.power.ops, device.clock.now_ms
+        assert device.update().code == errors.CORRUPT
+        assert device.board.power.ops > before and device.clock.now_ms - now_ms < 1000
+
+
 # Card and chip
 
 
@@ -97,6 +124,19 @@ def test_chip_changes_after_the_last_hash():
     on_chip.board.disks["flash"].load(image.slot.body_at, ROGUE[:128])
     assert window.readblocks(0, buf) == 0 and buf == ROGUE[:128]
     assert genuine(on_chip.board, ()) is None  # not at the next start
+
+
+def test_card_that_an_image_runs_from_changes():
+    """In direct mode one of the two slots may be on a card."""
+    board = device("direct", "sd", signed=True)
+    main.run(board)
+    offer(board, 2)
+    image = main.run(board)
+    window = Window(image.slot.storage, image.slot.body_at, image.head.size, 512)
+    board.disks["sd"].load(image.slot.body_at, ROGUE[:512])
+    buf = bytearray(512)
+    assert image.head.version == 2 and window.readblocks(0, buf) == 0 and buf == ROGUE[:512]
+    assert genuine(board, (OLD,)).head.version == 1
 
 
 def test_chip_copy_between_two_confirms():
