@@ -12,6 +12,7 @@ Runs on CPython and on MicroPython.
 """
 
 from fragments_kit import restarted
+from fwcore import errors_net
 from fwcore.errors import FwError
 from powercut_life import NEW, NO, Life, Truth, Wrong, manifest_for
 from resume_kit import NoWait
@@ -112,14 +113,16 @@ class Fetched(Life):
 
     def settle(self):
         super().settle()
-        # Whatever address is left is asked at most once more, and brings nothing.
-        before = self.truth.fetched
+        # Whatever address is left is asked at most once more, and brings nothing. One of an image
+        # that rests stays, and is asked when the rest is over: in the end it is laid aside.
+        before, rests = self.truth.fetched, False
         machine = self._machine(self.images[NEW])
         try:
             _must(not machine.poll() or not machine.run(), NEVER_OVER)
-        except FwError:
-            pass
-        _must(not machine.poll() and self.truth.fetched - before <= 1, NEVER_OVER)
+        except FwError as error:
+            rests = error.code == errors_net.RESTING
+        _must(rests or not machine.poll(), NEVER_OVER)
+        _must(self.truth.fetched - before <= 1, NEVER_OVER)
 
 
 class Counted(FakeSource):

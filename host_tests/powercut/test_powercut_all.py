@@ -115,6 +115,15 @@ def test_a_torn_mark_of_a_download_and_a_cut_cost_no_more_than_steps():
     assert (count.storms, count.wrong) == (2, []), count.wrong
 
 
+def test_an_address_that_a_cut_left_behind_stays_while_its_image_rests():
+    """The seed in which the address is not deleted, and three cut trials leave nobody to confirm."""
+    count = Count()
+    for row, name, make in lives():
+        if (row, name) == ("fetch", "life direct sd"):
+            storm(name, make, count, (330,))
+    assert (count.storms, count.wrong) == (1, []), count.wrong
+
+
 def storms(most):
     """Storms in each life, fewer on MicroPython; returns how many in all, on CPython."""
     count = Count()
