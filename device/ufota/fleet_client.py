@@ -52,6 +52,8 @@ class FleetClient(Client):
     With a region `client` in the layout a download survives a reset. So does an address that the
     application gave to start(), when the source has no offer(): poll() begins that update anew,
     until it is READY, or has failed with an error that is final.
+
+    fetched:   most bytes of an image that were written since start(), whatever came after them
     """
 
     _steps = Client._steps + ("_go_on", "_rejoin")
@@ -124,6 +126,7 @@ class FleetClient(Client):
 
     def _anew(self):
         """start() begins with a new back-off, unless poll() takes up what has failed."""
+        self.fetched = 0
         if self.retry and not self._goes_on:
             self.retry.reset()
         self._goes_on = self._rests = False
@@ -180,6 +183,7 @@ class FleetClient(Client):
 
     def _report(self, done, total):
         """Progress after a buffer; reported seldom enough not to slow the update down."""
+        self.fetched = max(self.fetched, done)
         now_ms = time.ticks_ms()
         told = self._told
         if told and done < total:
@@ -206,7 +210,9 @@ class FleetClient(Client):
         retry, wait_ms = self.retry, None
         pauses = retry and state in _LINKED and not retry.is_rare(self.error, self.source)
         if pauses or retry and not hasattr(self.source, "offer"):  # else the source has a back-off
-            wait_ms = retry.after(self.error, self.source, self.done + self._have)
+            # Begun anew, a download makes no progress: who cuts it chooses where.
+            done = 0 if self._again else self.done + self._have
+            wait_ms = retry.after(self.error, self.source, done)
         if wait_ms is not None:
             self._until_ms = time.ticks_add(time.ticks_ms(), wait_ms)
             if pauses:

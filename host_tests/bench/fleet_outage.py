@@ -29,7 +29,7 @@ class Client:
     """What told() looks at."""
 
     state = FAILED
-    done = 0
+    fetched = 0
     url = None
 
     def __init__(self, error):

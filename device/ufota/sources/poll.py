@@ -140,13 +140,15 @@ class Poll(Relay):
     def report(self, client):
         """The end of an update: poll again after the interval, or after a back-off."""
         error = client.error
-        if client.state == FAILED and not nothing_new(error):
-            self.pace.failed(error, self.source, client.done)
-        elif client.state in (FAILED, READY):
-            if client.state == FAILED and error.code == errors.NOT_NEWER:
-                if client.url == self._url:  # not one that was started by hand
-                    self._remember(self.source.tag)
-            self.pace.went_well(client.state == READY)
+        if client.state == READY:
+            self.pace.went_well()
+        elif client.state == FAILED:
+            if error.code == errors.NOT_NEWER and client.url == self._url:  # not started by hand
+                self._remember(self.source.tag)
+            if nothing_new(error) and not client.fetched:
+                self.pace.went_well(False)
+            else:
+                self.pace.failed(error, self.source, client.fetched)
 
     def _remember(self, tag):
         """The manifest with this tag was not newer.

@@ -41,7 +41,7 @@ class Client:
     def __init__(self, state, code=0, at=0, done=0):
         self.state = state
         self.error = FwError(code, at) if code else None
-        self.done = done
+        self.fetched = done
         self.url = URL
 
 
@@ -272,7 +272,7 @@ def fetches(days, *clients):
         poll.time.now += found.pace.left_ms()
         if poll.time.now < days * 86400000 and found.offer():
             client = clients[at % len(clients)]
-            given[poll.time.now // 86400000] += bool(client.done)
+            given[poll.time.now // 86400000] += bool(client.fetched)
             found.report(client)
             at += 1
     return given
