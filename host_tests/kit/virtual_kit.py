@@ -47,6 +47,15 @@ def make(folder, main, form="lfs2", block=4096, layout=None, **more):
     return folder / "board"
 
 
+def give_user(board, files):
+    """Put files, {name: bytes}, on /user of a new board. board: its folder"""
+    region = own_layout()["regions"]["user"]
+    built = image.build(files, "lfs2", 4096, region["size"])
+    with open(board / (region["device"] + ".bin"), "r+b") as chip:
+        chip.seek(region["start"])
+        chip.write(built)
+
+
 def application(main):
     """A LittleFS image with this main.py."""
     return image.build({"main.py": textwrap.dedent(main).encode()}, "lfs2", 4096)

@@ -21,7 +21,13 @@ def make(kind):
 
 
 class Mosquitto:
-    """mosquitto with a password file: one user as Alibaba names them, and the cloud."""
+    """mosquitto with a password file: one user as Alibaba names them, and the cloud.
+
+    certificate:  bytes of a PEM with key and chain: it has a `tls_port` then, beside `port`
+    """
+
+    def __init__(self, certificate=None):
+        self._certificate = certificate
 
     def __enter__(self):
         program = servers.needs("mosquitto")
@@ -38,11 +44,21 @@ class Mosquitto:
         config = folder / "mosquitto.conf"
         config.write_text(
             f"listener {self.port} {cloud.HOST}\nallow_anonymous false\npassword_file {users}\n"
-            "log_type none\npersistence false\n"
+            f"log_type none\npersistence false\n{self._secure(folder)}"
         )
         self._process = subprocess.Popen([program, "-c", config], stderr=subprocess.DEVNULL)
         wait_for_port(self.port)
         return self
+
+    def _secure(self, folder):
+        """Lines of the configuration for the port with TLS."""
+        if not self._certificate:
+            return ""
+        self.tls_port = free_port()
+        path = folder / "chain.pem"
+        path.write_bytes(self._certificate)
+        path.chmod(0o644)
+        return f"listener {self.tls_port} {cloud.HOST}\ncertfile {path}\nkeyfile {path}\n"
 
     def __exit__(self, *_):
         self._process.terminate()

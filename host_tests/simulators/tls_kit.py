@@ -44,6 +44,10 @@ class Certificates:
     def path(self, name):
         return str(self.folder / name)
 
+    def read(self, name):
+        """Bytes of a file: "ca.der"."""
+        return (self.folder / name).read_bytes()
+
     def server_context(self, name="good", oldest=None, newest=None, client_ca=None):
         """An SSLContext for a server. oldest, newest: ssl.TLSVersion."""
         made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

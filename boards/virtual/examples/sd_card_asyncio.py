@@ -3,6 +3,7 @@
 import asyncio
 import os
 
+from blink import blink
 from board import Board
 
 from ufota import fleet_client, loop
@@ -15,12 +16,6 @@ def mount():  # at each look that finds no file: the card may have been changed
     if "sd" in os.listdir("/"):
         os.umount("/sd")
     os.mount(board.device("sd"), "/sd")
-
-
-async def blink():  # your application
-    while True:
-        print("blink")
-        await asyncio.sleep(0.1)
 
 
 client = fleet_client.FleetClient(board, CardSource(board, mount=mount))
