@@ -14,7 +14,7 @@ from helpers import PATIENCE_S
 from pty_kit import console, new_key, publish, wait_for
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
-URL = "http://updates.example/"
+URL = "http://127.0.0.1:8000/"
 PORT = "/dev/pts/7"
 PROGRAMS = {"fwtool": ("-m", "fwtool.cli"), "mpremote": ("-m", "mpremote")}
 

@@ -10,6 +10,9 @@ from fwtool.images import factory, image, layouts
 from fwtool.signing import keys, manifests, statements
 from fwtool.virtual import virtual_board
 from helpers import PATIENCE_S
+from serve_kit import serving
+from tls_kit import Certificates
+from virtual_kit import give_user
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 
@@ -17,8 +20,8 @@ README = Path(__file__).resolve().parents[2] / "README.md"
 def _main_py(url):
     """The python block of the README, with the address of a server that exists."""
     (block,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    assert block.count("http://updates.example/app.fw") == 1
-    return block.replace("http://updates.example/app.fw", url)
+    assert block.count("https://updates.example/app.fw") == 1
+    return block.replace("https://updates.example/app.fw", url)
 
 
 def _image(url, version):
@@ -26,8 +29,8 @@ def _image(url, version):
     return image.build(tree, "lfs2", 4096)
 
 
-def test_the_main_py_of_the_readme_has_at_most_15_lines():
-    assert len(_main_py("").splitlines()) <= 15
+def test_the_main_py_of_the_readme_has_at_most_17_lines():
+    assert len(_main_py("").splitlines()) <= 17
 
 
 def test_the_main_py_of_the_readme_updates_a_board(tmp_path):
@@ -35,7 +38,8 @@ def test_the_main_py_of_the_readme_updates_a_board(tmp_path):
     keys.create(str(tmp_path / "maker.pem"))
     key = keys.load_private(str(tmp_path / "maker.pem"))
     (tmp_path / "server").mkdir()
-    with demo.server_of(tmp_path / "server") as server:
+    tls = Certificates(tmp_path)
+    with serving(tmp_path / "server", "--certificate", tls.path("good.pem")) as server:
         url = server.url + "app.fw"
         new = _image(url, "2.0.0")
         made = manifests.create(key, new, demo.VENDOR, demo.CLASS, "2.0.0")
@@ -50,6 +54,7 @@ def test_the_main_py_of_the_readme_updates_a_board(tmp_path):
             demo.CLASS,
             sign=statements.signer(key, demo.VENDOR, demo.CLASS),
         )
+        give_user(tmp_path / "board", {"ca.der": tls.read("ca.der")})
         board = virtual_board.VirtualBoard(tmp_path / "board", on_line=lines.append)
         board.start()
         assert board.wait(PATIENCE_S) == 0

@@ -20,18 +20,24 @@ import pytest
 import rich_click as click
 import trustme
 
+import brokers
 import servers
+from alibaba_driver import KEY, NAME, SECRET
 from fwcore.manifest import version_word
 from fwcore.state import CONFIRMED
-from fwtool import cli
+from fwtool import cli, paths
+from fwtool.demos.demo_mqtt_client import fetch
+from fwtool.demos.demo_mqtt_cloud import Cloud, Package
 from fwtool.images import factory, image
 from fwtool.signing import keys, manifests, statements
 from fwtool.virtual import virtual_board
 from goosebit_kit import FINISHED, Goosebit
 from helpers import PATIENCE_S, here
 from serve_kit import ask, serving
+from test_examples import push_when_it_speaks
+from tls_kit import Certificates
 from ufota_testkit.noise import noise
-from virtual_kit import CLASS, VENDOR, boot_state, own_layout, result
+from virtual_kit import CLASS, VENDOR, boot_state, give_user, own_layout, result
 
 DOC = Path(here("../docs/SERVERS.md")).read_text()
 IMAGE = noise(300_000)
@@ -46,9 +52,17 @@ def blocks(language):
     return [parts[i + 1] for i in range(1, len(parts), 4) if parts[i] == language]
 
 
-def nginx_block(name):
-    (found,) = [block for block in blocks("nginx") if block.startswith(f"# {name}\n")]
-    return found
+def nginx_block(with_devices=False):
+    """The server block of the document; with_devices: for devices with a certificate."""
+    block, more = blocks("nginx")
+    if not with_devices:
+        return block
+    return replaced(block, "    gzip off;", more + "\n    gzip off;")
+
+
+def replaced(text, old, new):
+    assert text.count(old) == 1, old
+    return text.replace(old, new)
 
 
 def free_port():
@@ -72,12 +86,10 @@ class Nginx:
     gzip is on around it, as in Debian's nginx.conf, so that the block must say it is off.
     """
 
-    def __init__(self, program, folder, block, port_line):
+    def __init__(self, program, folder, block):
         self._program = program
         self.port = free_port()
-        new_line = re.sub(r"\d+", f"127.0.0.1:{self.port}", port_line)
-        assert block.count(port_line) == 1
-        block = block.replace(port_line, new_line)
+        block = replaced(block, "listen 443 ssl;", f"listen 127.0.0.1:{self.port} ssl;")
         block = block.replace("/srv/updates", str(folder / "public"))
         block = block.replace("/etc/ssl/updates", str(folder / "tls"))
         self._config = folder / "nginx.conf"
@@ -122,7 +134,32 @@ def folder(tmp_path):
     return tmp_path
 
 
-def try_files(server, context=None):
+def make_certificates(folder, ca, devices=None):
+    """The files that nginx needs: the server's certificate by `ca`, devices' CA `devices`."""
+    folder.mkdir()
+    made = ca.issue_cert("localhost")
+    (folder / "chain.pem").write_bytes(b"".join(pem.bytes() for pem in made.cert_chain_pems))
+    made.private_key_pem.write_to_path(folder / "key.pem")
+    if devices:
+        devices.cert_pem.write_to_path(folder / "devices-ca.pem")
+
+
+def trusting(ca, version=None):
+    """An SSLContext of a client. version: the only one it speaks"""
+    context = ssl.create_default_context()
+    ca.configure_trust(context)
+    if version:
+        context.minimum_version = context.maximum_version = version
+    return context
+
+
+def der(pem, kind="x509"):
+    """A file for a device, made as the document says. kind: x509, or pkey for a key"""
+    command = ["openssl", kind, "-outform", "der"]
+    return subprocess.run(command, input=pem.bytes(), check=True, capture_output=True).stdout
+
+
+def try_files(server, context):
     """What a device needs of a web server, whatever the server."""
     greedy = {"Accept-Encoding": "gzip"}
     response, body = ask(server, "/app.fw", context=context, **greedy)
@@ -144,60 +181,39 @@ def try_files(server, context=None):
 
 
 def test_nginx_gives_ranges_and_nothing_private(folder):
-    block = nginx_block("/etc/nginx/sites-enabled/updates.conf")
-    with Nginx(servers.needs("nginx"), folder, block, "listen 80;") as server:
-        try_files(server)
+    ca = trustme.CA()
+    make_certificates(folder / "tls", ca)
+    with Nginx(servers.needs("nginx"), folder, nginx_block()) as server:
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            try_files(server, trusting(ca, version))
 
 
 def test_the_link_to_the_newest_changes_in_one_step(folder):
     (lines,) = [text for text in blocks("") if "mv -T" in text]
     script = "".join(line.removeprefix("$ ") + "\n" for line in lines.splitlines())
     script = script.replace("/srv/updates", str(folder / "public")).replace("CLASS-ID", "0" * 32)
-    block = nginx_block("/etc/nginx/sites-enabled/updates.conf")
-    with Nginx(servers.needs("nginx"), folder, block, "listen 80;") as server:
+    ca = trustme.CA()
+    make_certificates(folder / "tls", ca)
+    with Nginx(servers.needs("nginx"), folder, nginx_block()) as server:
         for version in ("2.0.0", "2.1.0"):
             (folder / "public" / f"app-{version}.fw").write_text(version)
             subprocess.run(["sh", "-ec", script.replace("2.0.0", version)], check=True)
-            assert ask(server, f"/class/{'0' * 32}/newest.fw")[1] == version.encode()
-
-
-def make_certificates(folder, ca, devices):
-    """The files of the TLS block: the server's certificate by `ca`, devices' CA `devices`."""
-    folder.mkdir()
-    made = ca.issue_cert("localhost")
-    (folder / "chain.pem").write_bytes(b"".join(pem.bytes() for pem in made.cert_chain_pems))
-    made.private_key_pem.write_to_path(folder / "key.pem")
-    devices.cert_pem.write_to_path(folder / "devices-ca.pem")
+            path = f"/class/{'0' * 32}/newest.fw"
+            assert ask(server, path, context=trusting(ca))[1] == version.encode()
 
 
 def test_nginx_with_tls_wants_a_certificate_of_a_device(folder):
-    program = servers.needs("nginx")
-    block = nginx_block("/etc/nginx/sites-enabled/updates-tls.conf")
     ca, devices = trustme.CA(), trustme.CA()
-    (folder / "tls").mkdir()
-    made = ca.issue_cert("localhost")
-    (folder / "tls" / "chain.pem").write_bytes(
-        b"".join(pem.bytes() for pem in made.cert_chain_pems)
-    )
-    made.private_key_pem.write_to_path(folder / "tls" / "key.pem")
-    devices.cert_pem.write_to_path(folder / "tls" / "devices-ca.pem")
-    with Nginx(program, folder, block, "listen 443 ssl;") as server:
+    make_certificates(folder / "tls", ca, devices)
+    with Nginx(servers.needs("nginx"), folder, nginx_block(with_devices=True)) as server:
         for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
-            context = ssl.create_default_context()
-            ca.configure_trust(context)
-            context.minimum_version = context.maximum_version = version
+            context = trusting(ca, version)
             assert ask(server, "/app.fw", context=context)[0].status == 400
             devices.issue_cert("device-1").configure_cert(context)
             try_files(server, context)
-        other = ssl.create_default_context()
-        ca.configure_trust(other)
+        other = trusting(ca)
         trustme.CA().issue_cert("device-1").configure_cert(other)
         assert ask(server, "/app.fw", context=other)[0].status == 400
-    open_block = re.sub(r" *ssl_(client_certificate|verify_client) .*\n", "", block)
-    with Nginx(program, folder, open_block, "listen 443 ssl;") as server:
-        context = ssl.create_default_context()
-        ca.configure_trust(context)
-        assert ask(server, "/app.fw", context=context)[0].status == 200
 
 
 @pytest.mark.parametrize("block", blocks("python"), ids=lambda block: block.split("\n")[0])
@@ -235,11 +251,13 @@ class Maker:
     """A board in the field with main.py and updates.py of the document, and its new images.
 
     changes: {text of the snippets: what stands in its place here}
+    user:    its user files, {name: bytes}
+    more:    further files of the image, the same
     """
 
-    def __init__(self, folder, about, changes):
+    def __init__(self, folder, about, changes, user=None, more=None):
         self.folder = folder
-        self.about, self.changes = about, changes
+        self.about, self.changes, self.more = about, changes, more or {}
         keys.create(str(folder / "maker.pem"))
         self.key = keys.load_private(str(folder / "maker.pem"))
         self.lines = []
@@ -249,6 +267,8 @@ class Maker:
         ids = version, point, VENDOR, CLASS
         sign = statements.signer(self.key, VENDOR, CLASS)
         factory.make(str(folder / "board"), own_layout(), built, *ids, sign=sign)
+        if user:
+            give_user(folder / "board", user)
         self.power = virtual_board.VirtualBoard(
             folder / "board", "512k", on_line=self.lines.append
         )
@@ -261,7 +281,7 @@ class Maker:
             both = [text.replace(old, new) for text in both]
         both[0] = f'print("this is {version}")\n{both[0]}'
         tree = {"main.py": both[0].encode(), "updates.py": both[1].encode()}
-        return image.build(tree, "lfs2", 4096)
+        return image.build({**tree, **self.more}, "lfs2", 4096)
 
     def bundle(self, version):
         built = self.image(version)
@@ -290,6 +310,13 @@ def python_block(name):
     return found
 
 
+def test_only_the_first_try_on_a_desk_can_be_read_on_the_way():
+    readable = re.compile(r"http://|\b1883\b|HttpSource\(\)|HttpService\(\)")
+    plain = [block for block in blocks("python") if readable.search(block)]
+    assert plain == [python_block("updates.py: one address")] and "plain HTTP" in plain[0]
+    assert all("listen 443 ssl;" in block for block in blocks("nginx") if "listen" in block)
+
+
 @contextlib.contextmanager
 def http_server(folder):
     """`python -m http.server` of a folder; its port."""
@@ -314,66 +341,52 @@ def test_a_board_with_these_lines_updates_from_http_server(tmp_path):
 
 
 def test_a_board_with_these_lines_updates_from_fwtool_serve(tmp_path):
-    """By the address of its class, over a link that is cut twice."""
+    """By the address of its class, over a link that is cut twice, certificates as it says."""
+    (lines,) = [text for text in blocks("") if "-m trustme" in text]
+    script = lines.replace("$ ", "").replace("updates.example", "localhost")
+    script = script.replace("python3", sys.executable)
+    subprocess.run(["sh", "-ec", script], cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
+    user = {"ca.der": (tmp_path / "ca.der").read_bytes()}
     (tmp_path / "public").mkdir()
-    faults = ("--fault", "cut:3000x2")
-    with serving(tmp_path / "public", *faults, stderr=[]) as process:
+    options = ["--fault", "cut:3000x2", "--host", "localhost", *serve_certificate(tmp_path)]
+    with serving(tmp_path / "public", *options, stderr=[]) as process:
         changes = {"updates.example:8000": process.server, "3600": "1"}
-        maker = Maker(tmp_path, "the newest", {**changes, "Retry()": "Retry(1, 1)"})
+        maker = Maker(tmp_path, "the newest", {**changes, "Retry()": "Retry(1, 1)"}, user)
         for version in ("1.0.0", "2.0.0"):
             (tmp_path / "public" / version).write_bytes(maker.bundle(version))
         maker.updates()
 
 
-def test_a_board_updates_from_fwtool_serve_over_tls(tmp_path):
-    """With certificates made as the document says."""
-    (lines,) = [text for text in blocks("") if "-m trustme" in text]
-    lines = lines.replace("$ ", "").replace("updates.example", "localhost")
-    making, _, rest = lines.partition("fwtool serve public ")
-    options, _, converting = rest.partition("\n")
-    script = f"{making.replace('python3', sys.executable)}{converting}"
-    subprocess.run(["sh", "-ec", script], cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
-    (tmp_path / "public").mkdir()
-    options = [tmp_path / word if "/" in word else word for word in options.split()]
-    assert "--certificate" in options and "--key" in options
-    with serving(tmp_path / "public", "--host", "localhost", *options) as process:
-        changes = {
-            "updates.example": process.server,
-            "/user/": f"{tmp_path}/",
-            ', read("device.der"), read("device-key.der")': "",
-            "3600": "1",
-        }
-        maker = Maker(tmp_path, "over TLS", changes)
-        (tmp_path / "public" / "app.fw").write_bytes(maker.bundle("2.0.0"))
-        maker.updates()
+def serve_certificate(folder):
+    """The options of the document's `fwtool serve` about its certificate."""
+    (line,) = [text for text in blocks("") if "--host 0.0.0.0 --log" in text]
+    words = line.partition("https://")[0].replace("\\\n", " ").split()
+    at = words.index("--certificate")
+    return [folder / word if "/" in word else word for word in words[at:]]
 
 
 def test_a_board_with_these_lines_updates_from_nginx(folder):
-    block = nginx_block("/etc/nginx/sites-enabled/updates.conf")
-    with Nginx(servers.needs("nginx"), folder, block, "listen 80;") as server:
-        maker = Maker(folder, "one address", {"updates.example:8000": server, "3600": "1"})
+    ca = trustme.CA()
+    make_certificates(folder / "tls", ca)
+    with Nginx(servers.needs("nginx"), folder, nginx_block()) as server:
+        changes = {"updates.example": server, "3600": "1"}
+        maker = Maker(folder, "over TLS", changes, {"ca.der": der(ca.cert_pem)})
         (folder / "public" / "app.fw").write_bytes(maker.bundle("2.0.0"))
         maker.updates()
 
 
-def test_a_board_with_these_lines_updates_from_nginx_over_tls(folder):
-    program = servers.needs("nginx")
-    block = nginx_block("/etc/nginx/sites-enabled/updates-tls.conf")
+def test_a_board_with_a_certificate_updates_from_nginx(folder):
     ca, devices = trustme.CA(), trustme.CA()
     make_certificates(folder / "tls", ca, devices)
     own = devices.issue_cert("device-1")
-    user = folder / "user"
-    user.mkdir()
-    for name, kind, pem in (
-        ("ca.der", "x509", ca.cert_pem),
-        ("device.der", "x509", own.cert_chain_pems[0]),
-        ("device-key.der", "pkey", own.private_key_pem),
-    ):
-        command = ["openssl", kind, "-outform", "der", "-out", str(user / name)]
-        subprocess.run(command, input=pem.bytes(), check=True)
-    with Nginx(program, folder, block, "listen 443 ssl;") as server:
-        changes = {"updates.example": server, "/user/": f"{user}/", "3600": "1"}
-        maker = Maker(folder, "over TLS", changes)
+    user = {
+        "ca.der": der(ca.cert_pem),
+        "device.der": der(own.cert_chain_pems[0]),
+        "device-key.der": der(own.private_key_pem, "pkey"),
+    }
+    with Nginx(servers.needs("nginx"), folder, nginx_block(with_devices=True)) as server:
+        changes = {"updates.example": server, "3600": "1"}
+        maker = Maker(folder, "with a certificate", changes, user)
         (folder / "public" / "app.fw").write_bytes(maker.bundle("2.0.0"))
         maker.updates()
 
@@ -381,14 +394,15 @@ def test_a_board_with_these_lines_updates_from_nginx_over_tls(folder):
 def test_a_board_with_these_lines_updates_from_goosebit(tmp_path):
     """It is made known to goosebit by the lines of the document, and reports success."""
     (script,) = blocks("sql")
-    with Goosebit(tmp_path / "goosebit") as server:
+    tls = Certificates(tmp_path)
+    with Goosebit(tmp_path / "goosebit", tls=tls) as server:
         changes = {
-            "http://updates.example:8080/DEFAULT/controller/v1/dev-1": server.url("dev-1"),
+            "https://updates.example/DEFAULT/controller/v1/dev-1": server.url("dev-1"),
             "Retry()": "Retry(), approve_install=news.approve",
             "attributes=": "pace=Pace(1, first_s=0), attributes=",
             "import HttpService": "import HttpService; from ufota.sources.poll import Pace",
         }
-        maker = Maker(tmp_path, "hawkBit", changes)
+        maker = Maker(tmp_path, "hawkBit", changes, {"ca.der": tls.read("ca.der")})
         made = maker.bundle("2.0.0")
         (tmp_path / "app-2.0.0.fw").write_bytes(made)
         for old, new in (
@@ -410,11 +424,35 @@ def test_a_board_with_these_lines_updates_from_goosebit(tmp_path):
                 time.sleep(0.3)
 
 
+def test_a_board_with_these_lines_updates_from_alibaba_cloud(tmp_path):
+    """A scripted cloud behind a real broker; the file comes over HTTPS."""
+    tls = Certificates(tmp_path)
+    umqtt = fetch(paths.device().parent / "build" / "umqtt") / "umqtt" / "simple.py"
+    (tmp_path / "public").mkdir()
+    files = serving(tmp_path / "public", "--certificate", tls.path("good.pem"))
+    with brokers.Mosquitto(tls.read("good.pem")) as broker, files as server:
+        changes = {
+            "HOST, 443": f'"127.0.0.1", {broker.tls_port}',
+            '"a1B2c3D4e5F", "dev001", "SECRET"': f'"{KEY}", "{NAME}", "{SECRET}"',
+            "mode=TLS": 'mode=TLS, timestamp=""',  # mosquitto knows one password
+            "http=http": "http=http, reconnect_s=1",
+        }
+        more = {"umqtt/simple.py": umqtt.read_bytes()}
+        maker = Maker(tmp_path, "Alibaba", changes, {"ca.der": tls.read("ca.der")}, more)
+        (tmp_path / "public" / "app.bin").write_bytes(maker.bundle("2.0.0"))
+        package = Package("2.0.0", maker.bundle("2.0.0"), lambda: server.url + "app.bin")
+        with Cloud(broker.port) as cloud:
+            push_when_it_speaks(cloud, package)
+            maker.updates()
+    assert not [line for line in maker.lines if "[WARN]" in line]
+
+
 def test_a_board_with_these_lines_updates_from_a_card(tmp_path):
     """A folder stands for the card; there is no server, so the group has to pass it over."""
     card = tmp_path / "sd"
     card.mkdir()
-    maker = Maker(tmp_path, "a card if", {'"/sd"': f'"{card}"'})
+    user = {"ca.der": Certificates(tmp_path).read("ca.der")}
+    maker = Maker(tmp_path, "a card if", {'"/sd"': f'"{card}"'}, user)
     (card / "update.bin").write_bytes(maker.bundle("2.0.0"))
     maker.updates()
     deadline = time.monotonic() + PATIENCE_S

@@ -14,6 +14,7 @@ import http.client
 import os
 import socket
 import sqlite3
+import ssl
 import subprocess
 import sys
 from collections import namedtuple
@@ -35,13 +36,15 @@ class Goosebit:
     """One server with a data base of its own in `folder`; `with` starts and ends it.
 
     poll:   interval it tells devices, "HH:MM:SS"
+    tls:    tls_kit.Certificates; None: plain HTTP
     """
 
-    def __init__(self, folder, poll="00:00:01"):
+    def __init__(self, folder, poll="00:00:01", tls=None):
         self._folder = Path(folder)
         self._folder.mkdir(parents=True, exist_ok=True)
         self._base = self._folder / "goosebit.sqlite"
         self._poll = poll
+        self._tls = tls
 
     def __enter__(self):
         with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -71,9 +74,11 @@ class Goosebit:
         env["GOOSEBIT_DEVICE_AUTH__ENABLE"] = "true"
         env["GOOSEBIT_DEVICE_AUTH__MODE"] = "strict"
         env["OTEL_SDK_DISABLED"] = "true"
+        command = [sys.executable, here("simulators/goosebit_server.py"), str(listener.fileno())]
+        command += [self._tls.path("good.pem")] if self._tls else []
         with open(self._folder / "log", "wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, here("simulators/goosebit_server.py"), str(listener.fileno())],
+                command,
                 pass_fds=[listener.fileno()],
                 cwd=self._folder,  # it looks for goosebit.yaml there
                 env=env,
@@ -84,7 +89,13 @@ class Goosebit:
 
     def _wait(self):
         """Until it answers. Raises RuntimeError with its log when it does not."""
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, PATIENCE_S)) as probe:
+        where = "127.0.0.1", self.port
+        if self._tls:
+            context = ssl.create_default_context(cafile=self._tls.path("ca.pem"))
+            made = http.client.HTTPSConnection(*where, timeout=PATIENCE_S, context=context)
+        else:
+            made = http.client.HTTPConnection(*where, timeout=PATIENCE_S)
+        with closing(made) as probe:
             try:
                 probe.request("GET", "/")
                 probe.getresponse().read()
@@ -97,7 +108,8 @@ class Goosebit:
 
     def url(self, device):
         """Address of a device's controller."""
-        return f"http://127.0.0.1:{self.port}/DEFAULT/controller/v1/{device}"
+        scheme = "https" if self._tls else "http"
+        return f"{scheme}://127.0.0.1:{self.port}/DEFAULT/controller/v1/{device}"
 
     def register(self, device, token, state=UNKNOWN):
         """Let a device in.

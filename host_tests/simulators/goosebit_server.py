@@ -1,10 +1,11 @@
 """A goosebit on 127.0.0.1; a process of its own, started by goosebit_kit.py.
 
-    python goosebit_server.py SOCKET
+    python goosebit_server.py SOCKET [PEM]
 
-SOCKET is the number of the inherited socket it serves. Settings come from GOOSEBIT_* in the
-environment, and the empty data base they name gets its tables here. goosebit's own
-`python -m goosebit` would listen on every interface, and wants aerich for the tables.
+SOCKET is the number of the inherited socket it serves, over TLS with a PEM of key and chain.
+Settings come from GOOSEBIT_* in the environment, and the empty data base they name gets its
+tables here. goosebit's own `python -m goosebit` would listen on every interface, and wants
+aerich for the tables.
 """
 
 import asyncio
@@ -12,12 +13,12 @@ import socket
 import sys
 
 
-def main(handle):
+def main(handle, certificate=None):
     import uvicorn
     from goosebit import app
 
     asyncio.run(_make_tables())
-    config = uvicorn.Config(app, log_level="warning")
+    config = uvicorn.Config(app, log_level="warning", ssl_certfile=certificate)
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=handle)])
 
 
@@ -31,4 +32,4 @@ async def _make_tables():
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), *sys.argv[2:])
