@@ -1,7 +1,7 @@
 """The login of Alibaba Cloud IoT: what an MQTT client needs, made of a device's triple.
 
-    client_id, user, password = login("a1B2c3D4e5F", "dev001", SECRET)
-    mqtt = MQTTClient(client_id, HOST, user=user, password=password, keepalive=60)
+    client_id, user, password = login("a1B2c3D4e5F", "dev001", SECRET, mode=TLS)
+    mqtt = MQTTClient(client_id, HOST, 443, user, password, keepalive=60, ssl=context)
 
 The host is PRODUCTKEY.iot-as-mqtt.REGION.aliyuncs.com, or that of the instance. Load this
 file to log in, and drop it: an update needs none of it.

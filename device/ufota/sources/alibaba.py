@@ -1,7 +1,7 @@
 """Alibaba Cloud IoT OTA: a source that gets its offers over MQTT, and reports there.
 
-    mqtt = MQTTClient(*login(...), keepalive=60)      umqtt.simple; see login.py
-    cloud = AlibabaSource(board, mqtt, PRODUCT_KEY, DEVICE_NAME, http=HttpSource())
+    mqtt = MQTTClient(..., ssl=context)      umqtt.simple; see login.py
+    cloud = AlibabaSource(board, mqtt, PRODUCT_KEY, DEVICE_NAME, http=HttpSource(tls=context))
     client = FleetClient(board, cloud, Retry())
     while True:
         if client.poll() and client.run():

@@ -3,7 +3,8 @@
 Owns the order of the device API (DDI): when to request and to report what. Requests are in
 server.py, messages in messages.py, the result of an update in action.py.
 
-    hawkbit = HawkbitSource(board, HttpService(), "https://server/DEFAULT/controller/v1/dev-1",
+    hawkbit = HawkbitSource(board, HttpService(tls=context),
+                      "https://server/DEFAULT/controller/v1/dev-1",
                       "TargetToken 0123...", attributes={"hw_revision": "2"})
     client = FleetClient(board, hawkbit, approve_install=hawkbit.approve)
     while True:

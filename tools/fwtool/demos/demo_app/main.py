@@ -2,7 +2,8 @@
 
 POST the address of a bundle to /update: the answer is "ready", or the number of the error
 that stopped it; the page is served meanwhile. POST to /restart restarts the board.
-An image that serves its page is good, so it confirms itself there.
+An image that serves its page is good, so it confirms itself there. Plain HTTP: all of the demo
+is on one machine.
 """
 
 import asyncio

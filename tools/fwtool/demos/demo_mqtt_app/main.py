@@ -1,6 +1,7 @@
 """The application of the MQTT demo: a device of Alibaba Cloud IoT that does nothing but update.
 
-An image that reaches the cloud is good, so it confirms itself there.
+An image that reaches the cloud is good, so it confirms itself there. Without TLS: all of the
+demo is on one machine.
 """
 
 import os
