@@ -372,6 +372,22 @@ def test_a_tag_that_could_forge_the_next_request_is_none():
         assert found.source.opened == [(URL, 0, b"", b"A: b\r\n")]
 
 
+def test_tag_that_somebody_else_gave_is_not_asked_about_for_ever():
+    """Who answered once gave the tag of the newest manifest with an old one: 304 from then on."""
+    for tag in (ETAG, DATE):
+        found = made(first_s=0)
+        found.source.tag = tag
+        plain = 0
+        for _ in range(4 * 24):
+            found.open(URL)
+            if found.source.opened[-1][3] == b"A: b\r\n":
+                plain += 1
+                found.report(Client(FAILED, errors.NOT_NEWER))
+            else:
+                found.report(Client(FAILED, errors.HTTP_STATUS, 304))
+        assert plain == (4 if tag is ETAG else 8)
+
+
 def test_only_what_was_not_newer_is_remembered():
     found = made(first_s=0)
     found.source.tag = ETAG
