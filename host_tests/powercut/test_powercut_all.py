@@ -116,7 +116,7 @@ def test_a_torn_mark_of_a_download_and_a_cut_cost_no_more_than_steps():
 
 
 def test_an_address_that_a_cut_left_behind_stays_while_its_image_rests():
-    """The seed in which the address is not deleted, and three cut trials leave nobody to confirm."""
+    """The seed in which the address is not deleted, and three cut trials confirm nothing."""
     count = Count()
     for row, name, make in lives():
         if (row, name) == ("fetch", "life direct sd"):
