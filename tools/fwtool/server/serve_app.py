@@ -47,7 +47,9 @@ def application(folder, tell=click.echo):
         Route("/class/{class_id:uuid}/{name:path}", files.payload),
         Mount("/", files),
     ]
-    return Starlette(routes=routes)
+    made = Starlette(routes=routes)
+    made.router.redirect_slashes = False  # it fails on a query that is no UTF-8
+    return made
 
 
 class PublicFiles(StaticFiles):
