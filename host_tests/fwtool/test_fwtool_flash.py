@@ -325,6 +325,18 @@ def test_a_board_leaves_the_factory_blank_but_for_its_application(folder):
     fwtool("factory", "three", *common, code=2)
 
 
+def test_a_board_of_a_strange_layout_does_not_fill_the_disk(folder):
+    """One chip of 256 MiB may be; who sends a layout may name a thousand of them."""
+    strange = layouts.load(LAYOUT)
+    for name in "one", "two":
+        strange["devices"][name] = {"size": 1 << 27, "erase": 4096, "program": 256}
+    (folder / "layout.json").write_text(json.dumps(strange))
+    files = ("--layout", "layout.json", "--app", "image.bin", *SIGN[:2])
+    options = ("--version", "1.2.0", "--key", "key.pub", *FOR_LAMP)
+    said = fwtool("factory", "board", *files, *options, code=1).stderr
+    assert "larger than 268435456 bytes" in said and not (folder / "board").exists()
+
+
 def test_a_root_of_trust_of_another_length_makes_no_board(folder):
     ids = (uuid.UUID(int=1), uuid.UUID(int=2))
     for size in (15, 32):

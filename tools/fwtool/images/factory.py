@@ -161,6 +161,6 @@ def factory(
 
 
 def _check_size(layout):
-    for name, spec in layout["devices"].items():
-        if spec["size"] > files.MAX_IMAGE and not spec.get("overwrite"):
-            raise Failure(f"device {name} is larger than {files.MAX_IMAGE} bytes")
+    specs = layout["devices"].values()
+    if sum(spec["size"] for spec in specs if not spec.get("overwrite")) > files.MAX_IMAGE:
+        raise Failure(f"the board's chips are larger than {files.MAX_IMAGE} bytes in all")
