@@ -32,8 +32,8 @@ def confirm(board, floor=None):
               than this image's version, and it never falls
     returns:  True when something was written, False when all was confirmed before
     raises:   OSError; FwError WRITE_FAILED; NOT_ON_TRIAL after reject(), for a black-listed
-              image, and where the boot stage could not finish, so that what runs is a
-              recovery image
+              image, for one that is not recorded as verified (signed: True), and where the boot
+              stage could not finish: then what runs is a recovery image
     """
     written = False
     if getattr(board, "systems", None):
@@ -49,7 +49,8 @@ def confirm(board, floor=None):
     before = state.phase, state.result, state.floor
     external = board.layout["state"].get("external", False)
     head = _running(board, state)
-    if state.is_bad(head.digest):  # the boot stage had nothing better to start
+    if state.is_bad(head.digest) or _is_strange(board, state, head):
+        # The boot stage had nothing better to start, or it has started another image.
         raise FwError(errors_boot.NOT_ON_TRIAL)
     version = head.version
     untried = state.result == kinds.REVERTED and head.digest == state.new.digest
@@ -155,6 +156,17 @@ def _running(board, state):
     """Header of the image that runs. Raises OSError; FwError when it is not good."""
     slot, _ = state.active_slot(board)
     return slot.read_header(memoryview(bytearray(slot.header_size())), None)
+
+
+def _is_strange(board, state, head):
+    """True for an image that the boot stage has not started: its version may be made up."""
+    if board.layout.get("signed", False) is not True or not board.rot():
+        return False
+    load("fwcore", "statement")
+    from fwcore.statement import digest_of
+
+    said = digest_of(board, board.layout.get("component", "MAIN"), head)
+    return not state.is_verified(said)
 
 
 def _holds(check):

@@ -7,7 +7,7 @@ must hold; "starts" means: main.run() hands this image over.
 from hashlib import sha256
 
 from fwboot import main
-from fwcore import errors, header
+from fwcore import errors, errors_boot, header
 from fwcore.errors import FwError
 from fwcore.header import NO_CAMPAIGN, Header
 from fwcore.journal import _commit as commit
@@ -15,6 +15,7 @@ from fwcore.journal import _record as record
 from fwcore.regions import fixed_slot
 from fwcore.state import BACK, IDLE, NO_SIGNATURE, PENDING, TRIAL, State
 from fwcore.statement import digest_of
+from helpers import raises
 from trial_kit import NEW, OLD, WORLDS, device, head_of, offer, quiet
 from ufota import trial
 from ufota_testkit import simboard
@@ -576,6 +577,40 @@ def test_a_recovery_image_that_nobody_signed_does_not_start():
     board.pressed = False
     board.disks["flash"].data[active_slot(board).body_at] ^= 1
     assert genuine(board, ()) is None
+
+
+def test_a_made_up_version_is_no_floor_where_the_recovery_image_confirms():
+    """It runs because nobody signed the active image, whose header says what its writer likes."""
+    board = with_made_up_header(True)
+    raises(errors_boot.NOT_ON_TRIAL, trial.confirm, board)
+    assert State(board).floor == 1
+    put(board, active_slot(board), 2, NEW)
+    assert main.run(board).head.version == 2
+    trial.confirm(board)
+    assert State(board).floor == 2
+
+
+def test_a_made_up_version_is_one_where_nothing_is_recorded():
+    board = with_made_up_header("start")
+    trial.confirm(board)
+    assert State(board).floor == 1 << 62
+
+
+def with_made_up_header(signed):
+    """A board that has confirmed version 1, and runs its recovery image now."""
+    layout = trial_layout("direct", "spi", signed=signed)
+    layout["state"]["external"] = True
+    layout["devices"]["rec"] = {"size": 2048, "erase": 512, "program": 128}
+    layout["recovery"] = dict(layout["active"], device="rec", size=1024)
+    board = Board(layout)
+    put(board, active_slot(board), 1, OLD)
+    slot = fixed_slot(layout, layout["recovery"], board.disks["rec"])
+    put(board, slot, 1, NEW, component="RECOVERY")
+    assert main.run(board).head.version == 1
+    trial.confirm(board)
+    put(board, active_slot(board), 1 << 62, ROGUE, NO_SIGNATURE)
+    assert main.run(board).device == "rec"
+    return board
 
 
 # No verifier in the firmware
