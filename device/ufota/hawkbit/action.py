@@ -145,7 +145,9 @@ def verdict(board, error, packed):
         if code == errors.NOT_NEWER:
             runs = _running(board) == digest or _system(board, digest) == 0
             return 0 if runs else code
-        found = _outcome(board, digest, False)
+        # Without a state it is firmware, and may be one that another has taken the place of.
+        has_state = "state" in board.layout
+        found = _outcome(board, digest, False) if has_state else _system(board, digest)
     except OSError:
         return code
     return found if found and found != _UNKNOWN else code

@@ -149,7 +149,8 @@ def test_the_next_rejected_firmware_does_not_let_the_first_back_in():
         start(board, chip)
     assert chip.version() == FIRST
     for _ in range(9):  # no rest is long enough
-        raises(errors_boot.BLACK_LISTED, UpdateWriter(board).begin, signed("system"))
+        refused = raises(errors_boot.BLACK_LISTED, UpdateWriter(board).begin, signed("system"))
+        assert action.verdict(board, refused, signed("system")) == errors_boot.BLACK_LISTED
         start(board, chip)
     raises(errors_net.RESTING, UpdateWriter(board).begin, signed("system_three"))
     start(board, chip)
