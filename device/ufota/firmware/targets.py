@@ -23,11 +23,11 @@ The one under way is recorded in the client store, under "sys" and the component
     0      1    kind     1 INSTALLING, 2 BEGUN: install() has returned, 3 KEPT  (little-endian)
     1      8    version  version word of the image
     9      32   digest   its SHA-256
-    41     1    rounds   as the kind of an image in the boot state: 16 for each time it was
-                         installed, and the starts since. Older releases wrote none
-    42     8    bar      newest version of those that failed here before it, or 0: of others than
-                         this one no version up to it is taken. Older releases wrote none
+    41     1    rounds   as the kind of an image in the boot state, see below
+    42     8    bar      newest version of those that failed here before it, or 0
 
+rounds is 16 for each time it was installed, and the starts since. Of other images than this one no
+version up to the bar is taken. Older releases wrote neither rounds nor bar.
 Written before install(), so that a cut between the two is not taken for a failure.
 """
 
